@@ -1,0 +1,92 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// CI treats a warning as an error; elsewhere a newer compiler's new warning does not stop the build.
+let warnings: [SwiftSetting] = Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
+
+let settings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + warnings
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, swiftSettings: settings)
+}
+
+extension Target.Dependency {
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+    static let crypto = product(name: "Crypto", package: "swift-crypto")
+    static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let subprocess = product(name: "Subprocess", package: "swift-subprocess")
+    static let systemPackage = product(name: "SystemPackage", package: "swift-system")
+    static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
+}
+
+let package = Package(
+    name: "twelvefs",
+    products: [
+        .executable(name: "twelvefs", targets: ["twelvefs"]),
+        .executable(name: "twelvefs-sandbox", targets: ["twelvefs-sandbox"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        library("FuseLowLevel", ["CFuse3"]),
+        library("UploadCore"),
+        library("PlatformClient", ["UploadCore", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .logging]),
+        library("UploadStore", ["UploadCore", .systemPackage]),
+        library("UploadEngine", ["UploadCore", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
+        library("MountedFilesystem", ["FuseLowLevel", "UploadEngine", "UploadCore", "UploadStore", .logging, .systemPackage]),
+        library(
+            "TwelveFSCommand",
+            ["MountedFilesystem", "UploadEngine", "PlatformClient", "UploadStore", "UploadCore", "FuseLowLevel",
+             .argumentParser, .logging, .unixSignals, .systemPackage]),
+        executable("twelvefs", ["TwelveFSCommand"]),
+        library("SandboxPlatform", [.hummingbird, .crypto, .logging, .nioCore, .nioPosix]),
+        executable("twelvefs-sandbox", ["SandboxPlatform", .argumentParser, .logging]),
+
+        // What more than one test target needs: the stand-in in process, tools as subprocesses, awaited conditions.
+        .target(
+            name: "TestSupport", dependencies: ["SandboxPlatform", "UploadCore", .subprocess, .systemPackage],
+            path: "Tests/TestSupport", swiftSettings: settings),
+        tests(of: "FuseLowLevel", ["TestSupport"]),
+        tests(of: "UploadCore"),
+        tests(of: "PlatformClient", ["TestSupport", "UploadCore", "SandboxPlatform", .nioCore, .nioPosix, .nioHTTP1]),
+        tests(of: "UploadStore"),
+        tests(of: "UploadEngine", ["TestSupport", "SandboxPlatform", "UploadCore", "UploadStore", "PlatformClient"]),
+        tests(of: "MountedFilesystem", ["TestSupport", "UploadCore"]),
+        tests(of: "TwelveFSCommand", ["TestSupport"]),
+        tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient]),
+        // Real mounts, real tools: the executables under test are run as processes.
+        .testTarget(
+            name: "MountTests", dependencies: ["TestSupport", "UploadCore"], swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6]
+)

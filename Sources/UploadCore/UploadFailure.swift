@@ -1,0 +1,92 @@
+/// Why an upload, or one call of it, did not succeed: in words for people, and in a kind that decisions are made by.
+///
+/// Retry-or-not is decided from `kind` in ``RetryPolicy``; the errno that a program sees, in the mounted file system.
+/// Texts never hold the API key or a presigned URL: whoever makes a failure keeps them out.
+public struct UploadFailure: Error, Sendable, Equatable {
+    /// What happened, coarse enough to decide by.
+    public enum Kind: String, Sendable, CaseIterable {
+        // The API answered.
+
+        /// 401 or 403: the key is wrong, revoked, or lacks a permission.
+        case keyRefused
+        /// 400 when a session was to be opened.
+        case sessionRefused
+        /// 400 about the size when a session was to be opened, or 413.
+        case sizeRefused
+        /// Any other 4xx that repeating cannot help.
+        case requestRefused
+        /// 404 for an upload, or its session is `expired` or `failed`.
+        case sessionGone
+        /// 409.
+        case conflict
+        /// 429.
+        case rateLimited
+        /// 408 or 5xx.
+        case platformUnavailable
+
+        // The network.
+
+        /// Connect refused, DNS or TLS failure: nothing was sent.
+        case unreachable
+        /// Reset, cut off, or no byte moved within the deadline: something may have been sent.
+        case connectionLost
+        /// HTML, cut-off JSON, a missing field, a value out of range, or too large.
+        case unreadableAnswer
+
+        // The object store.
+
+        /// 403 "Request has expired".
+        case urlExpired
+        /// Any other 4xx.
+        case storeRefused
+        /// 429 or 5xx, `SlowDown` among them.
+        case storeUnavailable
+        /// The ETag differs from the MD5 of what was sent, or there is none.
+        case checksumMismatch
+
+        // Ourselves.
+
+        /// Over the size limit.
+        case tooLarge
+        /// The spool's limit or its disk is full.
+        case noSpace
+        /// The spool's disk failed.
+        case spoolFailed
+        /// Nothing moved within the stall timeout.
+        case stalled
+        /// The writer did not finish.
+        case interrupted
+        /// The user removed the file.
+        case cancelled
+        /// A later version took this one's place.
+        case replaced
+        /// An option or its combination makes no sense.
+        case invalidConfiguration
+    }
+
+    /// What happened.
+    public var kind: Kind
+    /// The platform's own code where it gave one, else a word of ours (`unreachable`).
+    public var code: String
+    /// What happened, for people.
+    public var message: String
+    /// What to do about it, for people.
+    public var hint: String?
+    /// The HTTP status, where an answer came.
+    public var httpStatus: Int?
+    /// How long the answer asked us to wait.
+    public var retryAfter: Duration?
+
+    /// A failure of the given kind; `code` defaults to the kind's name.
+    public init(
+        _ kind: Kind, code: String? = nil, message: String, hint: String? = nil, httpStatus: Int? = nil,
+        retryAfter: Duration? = nil
+    ) {
+        self.kind = kind
+        self.code = code ?? kind.rawValue
+        self.message = message
+        self.hint = hint
+        self.httpStatus = httpStatus
+        self.retryAfter = retryAfter
+    }
+}
