@@ -1,0 +1,115 @@
+/// Whether the close of a descriptor, or the release of the last handle, commits what the file holds: the one table.
+///
+/// The rule: a version is committed when no descriptor in any visible process still refers to the file. Everything else
+/// here is an exception to it, each with what tells that it applies. Facts in, verdict out; who gathers the facts and
+/// who acts on the verdict is elsewhere.
+public enum CommitRule {
+    /// What is known when a handle that can write is closed.
+    public struct Facts: Sendable, Equatable {
+        /// How the closing process is faring.
+        public enum Closer: Sendable, Equatable {
+            /// It runs: it reads the answer.
+            case running
+            /// It is exiting, of its own will and with success: nobody reads the answer, nothing can interrupt the wait.
+            case exiting
+            /// It was killed, or exits with a status other than 0, without having closed the file. In words.
+            case dying(String)
+            /// Its pid is not visible here (another pid namespace).
+            case unknown
+        }
+
+        /// What becomes of files of this name.
+        public enum Name: Sendable, Equatable {
+            /// They are uploaded.
+            case final
+            /// They are uploaded under another name, which the pattern tells; the rename to it completes them.
+            case temporary
+            /// They will be renamed, to what nobody knows: nothing is sent before.
+            case temporaryWithoutFinal
+            /// They stay here.
+            case local
+        }
+
+        /// Whether anything was written, or the size changed, since the last commit.
+        public var hasUncommittedContent = true
+        /// The file's size, in bytes.
+        public var size: Int64 = 0
+        /// How the closing process is faring.
+        public var closer = Closer.running
+        /// Whether the closing process is one that wrote into this version.
+        public var closerWrote = true
+        /// Whether any descriptor still refers to the file.
+        public var isHeld = false
+        /// Why the version can't become an asset any more, if a writer of it was killed before.
+        public var taint: String?
+        /// How many bytes a whole copy would have had, when a copy stopped short.
+        public var shortOf: Int64?
+        /// Whether a size was declared and there are holes below it.
+        public var lacksDeclaredBytes = false
+        /// Whether a write was refused and not made good.
+        public var hasRefusedWrite = false
+        /// Whether an rsync wrote in place, and the truncation that ends its successful run has not come.
+        public var isCutOffInPlace = false
+        /// What becomes of files of this name.
+        public var name = Name.final
+
+        /// The facts of the most ordinary close: the only writer, running, is done with a file that is to be uploaded.
+        public init() {}
+    }
+
+    /// What to do.
+    public enum Verdict: Sendable, Equatable {
+        /// Answer 0 at once; another close will decide.
+        case notYet
+        /// As ``notYet``, and remember that this version is spoilt.
+        case taint(String)
+        /// Answer 0 at once; there is nothing to upload.
+        case nothing
+        /// The version is what the user wanted: upload it, and answer when that is done.
+        case commit(CommitScope)
+        /// As ``commit(_:)``, answered 0 at once since nobody reads the answer.
+        case commitInBackground(CommitScope)
+        /// The writer did not finish: nothing may become of this version. Answer `EIO`, with this reason.
+        case interrupt(String)
+    }
+
+    /// The verdict on the close (FLUSH) of a handle that can write.
+    public static func onFlush(_ facts: Facts) -> Verdict {
+        guard facts.hasUncommittedContent else { return .nothing }
+        var taint = facts.taint
+        switch facts.closer {
+        case .unknown: return .notYet
+        case .dying(let how) where facts.closerWrote: taint = taint ?? how
+        case .dying, .exiting, .running: break
+        }
+        if facts.isHeld { return taint.map { .taint($0) } ?? .notYet }
+        return verdict(facts, taint: taint, isAnswered: facts.closer == .running)
+    }
+
+    /// The verdict on the release of the last handle that could write, when no close has committed the version. Its
+    /// answer reaches nobody.
+    public static func onLastRelease(_ facts: Facts) -> Verdict {
+        guard facts.hasUncommittedContent else { return .nothing }
+        return verdict(facts, taint: facts.taint, isAnswered: false)
+    }
+
+    private static func verdict(_ facts: Facts, taint: String?, isAnswered: Bool) -> Verdict {
+        if facts.name == .local { return .nothing }
+        if let reason = taint ?? unfinished(facts) { return .interrupt(reason) }
+        if facts.size == 0 { return .nothing }
+        switch facts.name {
+        case .final: return isAnswered ? .commit(.whole) : .commitInBackground(.whole)
+        case .temporary: return isAnswered ? .commit(.allButLast) : .commitInBackground(.allButLast)
+        case .temporaryWithoutFinal, .local: return .nothing
+        }
+    }
+
+    /// What tells that the writer stopped before it was done, though it closed the file as if it were.
+    private static func unfinished(_ facts: Facts) -> String? {
+        if facts.hasRefusedWrite { return "a write was refused" }
+        if let whole = facts.shortOf { return "the copy stopped after \(facts.size) of \(whole) bytes" }
+        if facts.lacksDeclaredBytes { return "not all of the declared size was written" }
+        if facts.isCutOffInPlace { return "rsync was cut off while it wrote in place" }
+        return nil
+    }
+}

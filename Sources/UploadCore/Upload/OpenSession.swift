@@ -1,0 +1,281 @@
+/// The time an upload lives by: it counts suspend, so that what expired while the machine slept has expired.
+public typealias Instant = ContinuousClock.Instant
+
+/// One upload session and what is known of its chunks: which may be sent, are under way, are stored, are reported.
+///
+/// A value inside ``UploadStateMachine``, which decides when; this type only keeps the books.
+struct OpenSession: Sendable {
+    /// One chunk. `generation` rises each time its bytes change.
+    struct Chunk: Sendable {
+        enum State: Sendable, Equatable {
+            /// Not stored, nothing under way.
+            case waiting
+            /// A PUT of that generation is under way.
+            case uploading(generation: Int)
+            /// Stored, not yet reported.
+            case uploaded(etag: String, generation: Int)
+            /// Stored and reported.
+            case completed(etag: String, generation: Int)
+        }
+
+        var state: State = .waiting
+        var generation = 0
+        var attempts = 0
+        var retry = RetryState()
+
+        /// Whether what is stored, or under way, is older than the content.
+        var isStale: Bool {
+            switch state {
+            case .waiting: false
+            case .uploading(let sent), .uploaded(_, let sent), .completed(_, let sent): sent != generation
+            }
+        }
+    }
+
+    let uploadID: String
+    let assetID: String
+    let plan: ChunkPlan
+    let headers: [(String, String)]
+    let expiresAt: Timestamp?
+    /// When the session ends by itself.
+    let deadline: Instant?
+
+    private(set) var chunks: [Chunk]
+    /// Chunks whose content is there and that nothing keeps from being sent but a URL. Chunk indices, as a map of ranges.
+    private(set) var ready = SegmentMap()
+    /// Chunks that a failure holds back until a moment.
+    private(set) var delayed: [Int: Instant] = [:]
+    private(set) var urls: [Int: (url: PresignedURL, deadline: Instant?)] = [:]
+    /// Chunks stored with the current content, reported or not.
+    private(set) var storedCount = 0
+    private(set) var completedCount = 0
+    private(set) var uploadingCount = 0
+
+    init(_ session: UploadSession, at now: Instant) {
+        uploadID = session.uploadID
+        assetID = session.assetID
+        plan = session.plan
+        headers = session.uploadHeaders
+        expiresAt = session.expiresAt
+        deadline = session.expiresAfter.map { now + $0 }
+        chunks = Array(repeating: Chunk(), count: session.plan.totalChunks)
+        add(urls: session.urls, at: now)
+    }
+
+    /// The chunk numbered `index`, from 1.
+    subscript(_ index: Int) -> Chunk { chunks[index - 1] }
+
+    var indices: ClosedRange<Int> { 1...max(1, plan.totalChunks) }
+
+    var isFullyStored: Bool { storedCount == plan.totalChunks }
+
+    var isFullyReported: Bool { completedCount == plan.totalChunks }
+
+    /// Bytes of chunks that are stored with the current content.
+    var storedBytes: Int64 {
+        guard storedCount > 0 else { return 0 }
+        guard let last = chunks.last else { return 0 }
+        let lastIsStored = Self.isStored(last)
+        let full = Int64(storedCount - (lastIsStored ? 1 : 0)) * plan.chunkSize
+        return full + (lastIsStored ? plan.size(of: plan.totalChunks) : 0)
+    }
+
+    // MARK: Content
+
+    /// The content of chunk `index` changed. Tells whether a reported chunk was hit: its proof can't be changed any more.
+    mutating func contentChanged(_ index: Int) -> Bool {
+        switch chunks[index - 1].state {
+        case .waiting:
+            return false
+        case .uploading:
+            chunks[index - 1].generation += 1
+            return false
+        case .uploaded:
+            if !chunks[index - 1].isStale { storedCount -= 1 }
+            chunks[index - 1].generation += 1
+            return false
+        case .completed:
+            return true
+        }
+    }
+
+    /// The content of chunk `index` is there: it may be sent unless it is stored, under way, or held back.
+    mutating func offer(_ index: Int) {
+        guard case .waiting = chunks[index - 1].state, delayed[index] == nil else { return }
+        ready.insert(Int64(index)..<Int64(index) + 1)
+    }
+
+    /// The content of chunk `index` is not whole any more.
+    mutating func withdraw(_ index: Int) {
+        ready.remove(Int64(index)..<Int64(index) + 1)
+        delayed[index] = nil
+    }
+
+    /// A stored chunk whose content has changed since is to be sent again.
+    mutating func resendIfStale(_ index: Int) {
+        guard case .uploaded = chunks[index - 1].state, chunks[index - 1].isStale else { return }
+        chunks[index - 1].state = .waiting
+    }
+
+    // MARK: Sending
+
+    /// The first chunk that may be sent and has a live URL, now under way; nil when there is none.
+    mutating func take(at now: Instant) -> PutOrder? {
+        for range in ready.ranges {
+            for wide in range {
+                let index = Int(wide)
+                guard let (url, deadline) = urls[index] else { continue }
+                urls[index] = nil
+                if let deadline, deadline <= now { continue }
+                ready.remove(wide..<wide + 1)
+                chunks[index - 1].attempts += 1
+                chunks[index - 1].state = .uploading(generation: chunks[index - 1].generation)
+                uploadingCount += 1
+                return PutOrder(
+                    uploadID: uploadID, chunkIndex: index, generation: chunks[index - 1].generation,
+                    range: plan.range(of: index), url: url, headers: headers)
+            }
+        }
+        return nil
+    }
+
+    mutating func stored(_ order: PutOrder, etag: String) {
+        let index = order.chunkIndex
+        guard case .uploading = chunks[index - 1].state else { return }
+        uploadingCount -= 1
+        chunks[index - 1].state = .uploaded(etag: etag, generation: order.generation)
+        chunks[index - 1].retry.succeeded()
+        if !chunks[index - 1].isStale { storedCount += 1 }
+    }
+
+    /// The PUT failed. The chunk waits until `retryAt`; the URL goes back into the pool where nothing of it was spent.
+    mutating func failed(_ order: PutOrder, retryAt: Instant?, urlIsUnspent: Bool, at now: Instant) {
+        let index = order.chunkIndex
+        guard case .uploading = chunks[index - 1].state else { return }
+        uploadingCount -= 1
+        chunks[index - 1].state = .waiting
+        if let retryAt { delayed[index] = retryAt }
+        if urlIsUnspent, urls[index] == nil {
+            urls[index] = (order.url, order.url.expiresAfter.map { now + $0 })
+        }
+    }
+
+    mutating func updateRetry<Result>(of index: Int, _ change: (inout RetryState) -> Result) -> Result {
+        change(&chunks[index - 1].retry)
+    }
+
+    /// Chunks whose time to wait is over, now no longer held back.
+    mutating func takeDue(at now: Instant) -> [Int] {
+        let due = delayed.filter { $0.value <= now }.map(\.key)
+        for index in due { delayed[index] = nil }
+        return due
+    }
+
+    // MARK: URLs
+
+    mutating func add(urls more: [Int: PresignedURL], at now: Instant) {
+        for (index, url) in more where index >= 1 && index <= plan.totalChunks {
+            urls[index] = (url, url.expiresAfter.map { now + $0 })
+        }
+    }
+
+    /// What to ask for so that no chunk waits for its URL: the run of chunks without one that begins with the first
+    /// chunk that needs it, if one is needed now or soon; at most `most`.
+    ///
+    /// Soon means: fewer than `reserve` URLs are left for chunks that are still to be sent.
+    func urlsWanted(reserve: Int, most: Int, at now: Instant) -> Range<Int>? {
+        let unsent = plan.totalChunks - storedCount - uploadingCount
+        guard unsent > 0, urls.count < min(reserve, unsent) || isWaitingForURL(at: now) else { return nil }
+        func lacksURL(_ index: Int) -> Bool {
+            let chunk = chunks[index - 1]
+            guard case .waiting = chunk.state else { return false }
+            guard let (_, deadline) = urls[index] else { return true }
+            return deadline.map { $0 <= now } ?? false
+        }
+        let start = firstReady(where: lacksURL) ?? indices.first(where: lacksURL)
+        guard let start else { return nil }
+        var end = start + 1
+        while end <= plan.totalChunks, end - start < most, lacksURL(end) { end += 1 }
+        return start..<end
+    }
+
+    /// Whether there are chunks that could be sent, and none of them has a live URL.
+    private func isWaitingForURL(at now: Instant) -> Bool {
+        guard !ready.isEmpty else { return false }
+        return firstReady { index in
+            guard let (_, deadline) = urls[index] else { return false }
+            return deadline.map { $0 > now } ?? true
+        } == nil
+    }
+
+    private func firstReady(where isMatch: (Int) -> Bool) -> Int? {
+        for range in ready.ranges {
+            for wide in range where isMatch(Int(wide)) { return Int(wide) }
+        }
+        return nil
+    }
+
+    // MARK: Reporting
+
+    /// At most `most` chunks that are stored with the current content and not yet reported.
+    func unreported(most: Int, includingLast: Bool) -> [ChunkReport] {
+        var reports: [ChunkReport] = []
+        for index in indices where includingLast || index < plan.totalChunks {
+            guard case .uploaded(let etag, let generation) = chunks[index - 1].state,
+                generation == chunks[index - 1].generation
+            else { continue }
+            reports.append(ChunkReport(chunkIndex: index, etag: etag, size: plan.size(of: index)))
+            if reports.count == most { break }
+        }
+        return reports
+    }
+
+    mutating func reported(_ reports: [ChunkReport]) {
+        for report in reports {
+            guard case .uploaded(let etag, let generation) = chunks[report.chunkIndex - 1].state else { continue }
+            chunks[report.chunkIndex - 1].state = .completed(etag: etag, generation: generation)
+            completedCount += 1
+        }
+    }
+
+    /// The platform does not hold this chunk for reported: report it again.
+    mutating func reportAgain(_ index: Int) {
+        guard case .completed(let etag, let generation) = chunks[index - 1].state else { return }
+        chunks[index - 1].state = .uploaded(etag: etag, generation: generation)
+        completedCount -= 1
+    }
+
+    /// The platform calls this chunk failed: send and report it again.
+    mutating func sendAgain(_ index: Int) {
+        reportAgain(index)
+        guard case .uploaded = chunks[index - 1].state else { return }
+        if !chunks[index - 1].isStale { storedCount -= 1 }
+        chunks[index - 1].state = .waiting
+    }
+
+    private static func isStored(_ chunk: Chunk) -> Bool {
+        switch chunk.state {
+        case .waiting, .uploading: false
+        case .uploaded, .completed: !chunk.isStale
+        }
+    }
+}
+
+/// How often something failed in a row, and until when it is held back.
+struct RetryState: Sendable {
+    private(set) var failures = 0
+    private(set) var firstFailure: Instant?
+    var notBefore: Instant?
+
+    /// Counts a failure and asks the policy what to do about it.
+    mutating func failed(
+        _ failure: UploadFailure, policy: RetryPolicy, random: Double, at now: Instant
+    ) -> RetryPolicy.Decision {
+        failures += 1
+        let first = firstFailure ?? now
+        firstFailure = first
+        return policy.decide(failure, attempt: failures, sinceFirst: now - first, random: random)
+    }
+
+    mutating func succeeded() { self = RetryState() }
+}

@@ -1,0 +1,147 @@
+/// What happens to an upload, as the state machine is told it.
+///
+/// Events hold plain values; the time they happened comes beside them, and so does randomness where a decision wants it.
+public enum UploadEvent: Sendable {
+    // The writer.
+
+    /// These bytes of the file, already in the spool, are new.
+    case wrote(Range<Int64>)
+    /// The file was cut or extended to this size, in bytes.
+    case truncated(to: Int64)
+    /// What is believed of the final size; nil takes an earlier belief back.
+    case hinted(SizeHint?)
+    /// The last writer let go: the content is final and is to become an asset, or to be held ready to become one.
+    case committed(CommitScope)
+    /// The writer did not finish: nothing becomes of these bytes.
+    case interrupted(UploadFailure)
+    /// The file was removed or replaced before it was confirmed.
+    case cancelled(UploadFailure)
+
+    // The platform's answers, each to the call of that serial.
+
+    /// A session is open.
+    case sessionOpened(CallID, UploadSession)
+    /// More presigned URLs, by chunk index; perhaps fewer than asked for.
+    case urlsReceived(CallID, [Int: PresignedURL])
+    /// The report of these chunks was accepted.
+    case reported(CallID, [ChunkReport], ReportAnswer)
+    /// The session's status, with the indices of chunks that it does not call completed.
+    case sessionChecked(CallID, SessionVerdict)
+    /// The asset's status.
+    case assetChecked(CallID, Asset)
+    /// A call failed; `random` in 0..<1 spreads the retries.
+    case callFailed(CallID, UploadFailure, random: Double)
+
+    // The store's answers.
+
+    /// Bytes moved; only the fact that something moved and the rate depend on it.
+    case bytesSent(Int64)
+    /// The chunk is stored.
+    case chunkStored(PutOrder, StoredChunk)
+    /// The PUT failed; `random` in 0..<1 spreads the retries.
+    case chunkFailed(PutOrder, UploadFailure, random: Double)
+
+    /// Time passed: ``UploadStateMachine/nextDeadline`` was reached.
+    case tick
+}
+
+/// How far a committed version may go.
+public enum CommitScope: Sendable, Equatable {
+    /// All the way to a finished asset.
+    case whole
+    /// The name is temporary: everything is sent, and all but the last chunk reported; a later `whole` finishes it.
+    case allButLast
+}
+
+/// Identifies one call, so that an answer that comes after its session was given up is recognised.
+public struct CallID: Sendable, Hashable {
+    /// Rises with each call of an upload.
+    public var serial: Int
+}
+
+/// What the platform says of a session whose chunks were all reported.
+public struct SessionVerdict: Sendable, Equatable {
+    /// The session's status.
+    public var status: SessionState
+    /// Chunks that the platform calls failed: they have to be sent and reported again.
+    public var failedChunks: [Int]
+    /// Chunks that the platform still waits for: they have to be reported again.
+    public var pendingChunks: [Int]
+
+    /// A verdict.
+    public init(status: SessionState, failedChunks: [Int] = [], pendingChunks: [Int] = []) {
+        self.status = status
+        self.failedChunks = failedChunks
+        self.pendingChunks = pendingChunks
+    }
+}
+
+/// A call to the platform that an upload wants made. At most one is under way for each upload.
+public enum PlatformCall: Sendable, Equatable {
+    /// Open a session for this many bytes.
+    case openSession(totalSize: Int64)
+    /// Ask for `count` presigned URLs, from chunk `start` on.
+    case requestURLs(uploadID: String, start: Int, count: Int)
+    /// Report these chunks as stored.
+    case report(uploadID: String, [ChunkReport])
+    /// Ask whether the session is completed.
+    case checkSession(uploadID: String)
+    /// Ask whether the asset is ready.
+    case checkAsset(assetID: String)
+}
+
+/// A chunk that may be sent now: the scheduler takes it when it has a place for it.
+public struct PutOrder: Sendable {
+    /// Which session it belongs to.
+    public var uploadID: String
+    /// The chunk's number, from 1.
+    public var chunkIndex: Int
+    /// The generation of its content when the order was given.
+    public var generation: Int
+    /// Where the chunk's bytes are in the file.
+    public var range: Range<Int64>
+    /// Where to put them. Spent as soon as one byte of the request was sent.
+    public var url: PresignedURL
+    /// What the platform wants sent with each PUT.
+    public var headers: [(String, String)]
+}
+
+/// What the state machine wants done.
+public enum UploadAction: Sendable {
+    /// Make this call and tell its outcome with the same id.
+    case call(CallID, PlatformCall)
+    /// Stop every PUT under way: its outcome no longer matters.
+    case stopTransfers
+    /// A session was opened and given up: delete its reserved asset, best effort.
+    case abandon(assetID: String)
+    /// Answer whoever waits in close.
+    case answer(Result<Void, UploadFailure>)
+    /// The state that people see has changed.
+    case stateChanged(UploadState)
+}
+
+/// The states of an upload, as people see them.
+public enum UploadState: String, Sendable, CaseIterable {
+    /// A writer is at work.
+    case open
+    /// Everything is written and sent; the file still has a temporary name.
+    case staged
+    /// Committed: the rest is sent, reported and confirmed.
+    case finishing
+    /// The platform confirmed the whole file.
+    case completed
+    /// The writer did not finish. Nothing became of the bytes.
+    case interrupted
+    /// Given up, for a reason that waiting does not cure.
+    case failed
+    /// Removed or replaced before it was confirmed.
+    case cancelled
+
+    /// Whether nothing more will happen to the upload's content.
+    public var isFinal: Bool {
+        switch self {
+        case .open, .staged, .finishing: false
+        case .completed, .interrupted, .failed, .cancelled: true
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import Logging
+import NIOPosix
+import PlatformClient
+import UploadCore
+
+/// What all uploads of a mount share.
+struct EngineServices: Sendable {
+    let configuration: EngineConfiguration
+    let client: PlatformClient
+    let scheduler: PutScheduler
+    let housekeeping: Housekeeping
+    let activity: Activity
+    let threads: NIOThreadPool
+    let clock: EngineClock
+    let logger: Logger
+
+    /// Makes the call and puts its answer into an event.
+    func answer(
+        to call: PlatformCall, as id: CallID, identity: UploadIdentity
+    ) async throws(UploadFailure) -> UploadEvent {
+        switch call {
+        case .openSession(let totalSize):
+            let request = SessionRequest(
+                filename: identity.filename, type: identity.type, totalSize: totalSize,
+                enableHLS: configuration.enableHLS, enableThumbnail: configuration.enableThumbnail,
+                metadata: configuration.metadata)
+            return .sessionOpened(id, try await client.createSession(request))
+        case .requestURLs(let uploadID, let start, let count):
+            return .urlsReceived(id, try await client.requestURLs(for: uploadID, start: start, count: count))
+        case .report(let uploadID, let reports):
+            return .reported(id, reports, try await client.report(reports, for: uploadID))
+        case .checkSession(let uploadID):
+            return .sessionChecked(id, try await verdict(on: uploadID))
+        case .checkAsset(let assetID):
+            return .assetChecked(id, try await client.asset(assetID))
+        }
+    }
+
+    /// The session's status; while it is not completed, also which chunks it does not call so.
+    private func verdict(on uploadID: String) async throws(UploadFailure) -> SessionVerdict {
+        let session = try await client.sessionStatus(uploadID)
+        guard session.status == .active else { return SessionVerdict(status: session.status) }
+        let chunks = try await client.allChunkStatuses(uploadID)
+        return SessionVerdict(
+            status: .active, failedChunks: chunks.filter { $0.status == .failed }.map(\.index),
+            pendingChunks: chunks.filter { $0.status == .pending }.map(\.index))
+    }
+}

@@ -1,0 +1,59 @@
+import Logging
+import PlatformClient
+import Synchronization
+import UploadCore
+
+/// Deletes the reserved assets of sessions that were given up. Best effort: a session that is left alone expires by
+/// itself, and so does its asset.
+final class Housekeeping: Sendable {
+    private let client: PlatformClient
+    private let clock: EngineClock
+    private let logger: Logger
+    private let underWay = Mutex<[String: Task<Void, Never>]>([:])
+    private static let attempts = 5
+
+    init(client: PlatformClient, clock: EngineClock, logger: Logger) {
+        self.client = client
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// Deletes an asset of which nothing was confirmed.
+    func delete(assetID: String) {
+        let task = Task {
+            await self.attempt(assetID)
+            self.underWay.withLock { $0[assetID] = nil }
+        }
+        underWay.withLock { $0[assetID] = task }
+    }
+
+    /// Returns when everything that was begun is over.
+    func finish() async {
+        for task in underWay.withLock({ Array($0.values) }) { await task.value }
+    }
+
+    /// Gives up what is under way.
+    func cancel() {
+        for task in underWay.withLock({ Array($0.values) }) { task.cancel() }
+    }
+
+    private func attempt(_ assetID: String) async {
+        let policy = RetryPolicy()
+        let first = clock.now()
+        for attempt in 1...Self.attempts {
+            do throws(UploadFailure) {
+                return try await client.deleteAsset(assetID)
+            } catch {
+                logger.debug(
+                    "an abandoned asset was not deleted", metadata: ["asset_id": "\(assetID)", "reason": "\(error.message)"])
+                let decision = policy.decide(
+                    error, attempt: attempt, sinceFirst: clock.now() - first, random: .random(in: 0..<1))
+                switch decision {
+                case .again(let wait), .awaitNetwork(let wait):
+                    do { try await clock.sleep(clock.now() + wait) } catch { return }
+                case .awaitKey, .newSession, .giveUp: return
+                }
+            }
+        }
+    }
+}

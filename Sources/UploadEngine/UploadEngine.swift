@@ -1,0 +1,66 @@
+import Logging
+import NIOPosix
+import PlatformClient
+import Synchronization
+import UploadCore
+import UploadStore
+
+/// Runs the uploads of one mount: one scheduler, one client, one registry of all that was begun.
+public final class UploadEngine: Sendable {
+    private struct Registry: Sendable {
+        var uploads: [Upload] = []
+        var lastNumber = 0
+    }
+
+    /// What the engine does the same way for every upload.
+    public let configuration: EngineConfiguration
+    private let services: EngineServices
+    private let registry = Mutex(Registry())
+
+    /// An engine over `client`; `threads` read the spool.
+    public init(
+        configuration: EngineConfiguration, client: PlatformClient, threads: NIOThreadPool, clock: EngineClock,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        services = EngineServices(
+            configuration: configuration, client: client,
+            scheduler: PutScheduler(places: configuration.uploadConcurrency),
+            housekeeping: Housekeeping(client: client, clock: clock, logger: logger), activity: Activity(),
+            threads: threads, clock: clock, logger: logger)
+    }
+
+    /// Begins the upload of a version of which nothing is written yet.
+    public func begin(_ identity: UploadIdentity, spool: SpoolFile) -> Upload {
+        registry.withLock { registry in
+            registry.lastNumber += 1
+            let upload = Upload(number: registry.lastNumber, spool: spool, identity: identity, services: services)
+            registry.uploads.append(upload)
+            return upload
+        }
+    }
+
+    /// Every upload begun, oldest first.
+    public var uploads: [Upload] { registry.withLock { $0.uploads } }
+
+    /// Forgets an upload of which nothing is left to tell.
+    public func forget(_ upload: Upload) {
+        registry.withLock { $0.uploads.removeAll { $0 === upload } }
+    }
+
+    /// Returns when every committed upload is completed or given up, or the task is cancelled.
+    public func untilIdle() async {
+        await services.activity.untilIdle()
+    }
+
+    /// Ends what is under way. The client is the caller's to shut down.
+    public func stop() async {
+        services.housekeeping.cancel()
+        await services.housekeeping.finish()
+    }
+
+    /// Waits until abandoned sessions are tidied up.
+    public func finishHousekeeping() async {
+        await services.housekeeping.finish()
+    }
+}

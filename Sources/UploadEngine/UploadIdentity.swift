@@ -1,0 +1,26 @@
+import UploadCore
+
+/// What an upload is called, and whose it is: what the file system knows and the status document tells.
+public struct UploadIdentity: Sendable, Equatable {
+    /// The path within the mount, as names from the root: bytes, not text.
+    public var path: [[UInt8]]
+    /// The base name that the session bears.
+    public var filename: String
+    /// What the platform is told it is.
+    public var type: AssetKind
+    /// Who writes, for people: `cp (pid 4242)`, or `unknown`.
+    public var writer: String?
+    /// Earlier uploads of the same name.
+    public var supersededUploadIDs: [String]
+
+    /// An identity.
+    public init(
+        path: [[UInt8]], filename: String, type: AssetKind, writer: String? = nil, supersededUploadIDs: [String] = []
+    ) {
+        self.path = path
+        self.filename = filename
+        self.type = type
+        self.writer = writer
+        self.supersededUploadIDs = supersededUploadIDs
+    }
+}
