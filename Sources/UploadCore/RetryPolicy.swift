@@ -1,0 +1,133 @@
+/// Whether a failed call is repeated, and when: one table over ``UploadFailure/Kind``, the only place that decides it.
+///
+/// A value without clock or randomness: both come in with the question. How long an upload may go without any progress
+/// (the stall timeout) is decided by whoever watches all of its calls.
+public struct RetryPolicy: Sendable {
+    /// The numbers of the policy.
+    public struct Limits: Sendable, Equatable {
+        /// The longest wait after the first failure.
+        public var base: Duration
+        /// The longest wait after any failure, unless the answer asks for more.
+        public var cap: Duration
+        /// How many attempts answers get that may be wrong for good (unreadable, or a checksum that differs).
+        public var doubtfulAttempts: Int
+        /// How long after their first failure the last of those attempts may begin.
+        public var doubtfulWindow: Duration
+        /// The longest `Retry-After` that is honoured. A rate limit is counted in minutes; a clock that is wrong by a day
+        /// must not stop an upload for one.
+        public var retryAfterCap: Duration
+
+        /// The given limits, each with its default.
+        public init(
+            base: Duration = .milliseconds(500), cap: Duration = .seconds(15), doubtfulAttempts: Int = 5,
+            doubtfulWindow: Duration = .seconds(30), retryAfterCap: Duration = .seconds(3600)
+        ) {
+            self.base = base
+            self.cap = cap
+            self.doubtfulAttempts = doubtfulAttempts
+            self.doubtfulWindow = doubtfulWindow
+            self.retryAfterCap = retryAfterCap
+        }
+    }
+
+    /// What to do after a failure.
+    public enum Decision: Sendable, Equatable {
+        /// Repeat the call after a wait: the backoff, or `Retry-After` when that is longer.
+        case again(after: Duration)
+        /// Nothing can be reached: try whether it can be again after a wait. Not counted as an attempt.
+        case awaitNetwork(after: Duration)
+        /// The key was refused: wait for a good one.
+        case awaitKey
+        /// The session is gone: open another one and send the spool again.
+        case newSession
+        /// Repeating cannot help, or has not.
+        case giveUp
+    }
+
+    /// The numbers in force.
+    public let limits: Limits
+
+    /// A policy with the given numbers.
+    public init(limits: Limits = Limits()) {
+        self.limits = limits
+    }
+
+    /// What to do after a failure of one call.
+    ///
+    /// - Parameters:
+    ///   - failure: what happened.
+    ///   - attempt: how many times in a row the call has failed, this one included: 1 for the first failure. An outage
+    ///     that was waited out does not count.
+    ///   - sinceFirst: the time since the first of those failures.
+    ///   - random: a number in `0..<1`, drawn anew for each question.
+    public func decide(
+        _ failure: UploadFailure, attempt: Int, sinceFirst: Duration, random: Double
+    ) -> Decision {
+        switch failure.kind {
+        case .platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost:
+            return .again(after: wait(failure, backoff(attempt: attempt, random: random)))
+        case .unreadableAnswer, .checksumMismatch:
+            let wait = wait(failure, backoff(attempt: attempt, random: random))
+            let isWorthIt = attempt < limits.doubtfulAttempts && sinceFirst + wait <= limits.doubtfulWindow
+            return isWorthIt ? .again(after: wait) : .giveUp
+        case .urlExpired:
+            // A fresh URL is all that is needed. When those keep coming back expired, a clock is wrong somewhere: slow down.
+            let backoff = attempt < 3 ? .zero : backoff(attempt: attempt - 2, random: random)
+            return .again(after: wait(failure, backoff))
+        case .unreachable:
+            return .awaitNetwork(after: wait(failure, backoff(attempt: attempt, random: random)))
+        case .keyRefused:
+            return .awaitKey
+        case .sessionGone:
+            return .newSession
+        case .sessionRefused, .sizeRefused, .requestRefused, .conflict, .storeRefused:
+            return .giveUp
+        case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
+            return .giveUp
+        }
+    }
+
+    /// Whether the next PUT of a chunk needs another URL: one is spent as soon as a byte of its request was sent.
+    ///
+    /// True whenever a byte may have been sent. A URL too many costs one call; one too few, an attempt.
+    public func needsFreshURL(after failure: UploadFailure) -> Bool {
+        switch failure.kind {
+        case .unreachable:
+            return false
+        case .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch:
+            return true
+        case .keyRefused, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict, .rateLimited,
+            .platformUnavailable:
+            return true
+        case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
+            return true
+        }
+    }
+
+    /// Whether a failure tells all calls of its kind to wait, not only the one that got it: a 429, of the API or the store.
+    public func holdsBackAllOfItsKind(_ failure: UploadFailure) -> Bool {
+        failure.kind == .rateLimited || failure.kind == .storeUnavailable && failure.httpStatus == 429
+    }
+
+    /// Exponential backoff with full jitter: `random` × min(`cap`, `base` × 2^(`attempt` − 1)).
+    ///
+    /// With 0.5 s and 15 s the wait is drawn from zero up to
+    ///
+    ///     attempt   1     2    3    4    5    6 and later
+    ///     seconds   0.5   1    2    4    8    15
+    ///
+    /// so that clients which failed together do not come back together.
+    private func backoff(attempt: Int, random: Double) -> Duration {
+        var longest = limits.base
+        // 62 doublings pass any cap; more would only count.
+        for _ in 0..<min(max(attempt - 1, 0), 62) where longest < limits.cap {
+            longest = longest * 2
+        }
+        return min(longest, limits.cap) * min(max(random, 0), 1)
+    }
+
+    private func wait(_ failure: UploadFailure, _ backoff: Duration) -> Duration {
+        guard let asked = failure.retryAfter else { return backoff }
+        return max(backoff, min(asked, limits.retryAfterCap))
+    }
+}
