@@ -1,0 +1,150 @@
+import AsyncHTTPClient
+public import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+public import UploadCore
+
+/// The platform's calls and the presigned PUT, over async-http-client.
+///
+/// Each method is one attempt: nothing is retried here, whether to try again is ``UploadCore/RetryPolicy``'s to decide. (The one exception
+/// sends nothing twice: a pooled connection that turns out to be closed before a byte of the request was written is
+/// replaced by another.) Redirects are never followed. The key goes to the API's origin alone.
+public final class PlatformClient: Sendable {
+    let configuration: PlatformConfiguration
+    let base: WebAddress
+    let logger: Logger
+    let group: MultiThreadedEventLoopGroup
+    /// For the API: few, short exchanges.
+    let api: HTTPClient
+    /// For the object store: one connection for each PUT that may be under way.
+    let store: HTTPClient
+
+    /// A client that has not connected yet.
+    ///
+    /// - Throws: ``UploadCore/UploadFailure/Kind/invalidConfiguration`` for a base URL or a `caFile` that cannot be used.
+    public init(configuration: PlatformConfiguration, logger: Logger) throws(UploadFailure) {
+        self.base = try WebAddress.apiBase(configuration.baseURL)
+        self.configuration = configuration
+        self.logger = logger
+        let trust = try TLSTrust.configuration(caFile: configuration.caFile)
+        self.group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.threads))
+        self.api = HTTPClient(
+            eventLoopGroup: group,
+            configuration: Self.http(configuration, tls: trust, connections: 16, idle: .seconds(20)))
+        // Stores close idle connections after 5 to 20 s. Ours close first: a PUT that meets a connection which the
+        // store is just closing would spend a URL for nothing.
+        self.store = HTTPClient(
+            eventLoopGroup: group,
+            configuration: Self.http(
+                configuration, tls: trust, connections: max(1, configuration.uploadConcurrency), idle: .seconds(4)))
+    }
+
+    /// Ends what is under way (its callers get `cancelled`), closes every connection and stops the threads.
+    public func shutdown() async {
+        // Neither can fail in a way that anything could be done about.
+        try? await api.shutdown()
+        try? await store.shutdown()
+        try? await group.shutdownGracefully()
+    }
+
+    private static func http(
+        _ configuration: PlatformConfiguration, tls: TLSConfiguration, connections: Int, idle: TimeAmount
+    ) -> HTTPClient.Configuration {
+        var pool = HTTPClient.Configuration.ConnectionPool(idleTimeout: idle)
+        pool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
+        // A refused connection is reported at once: waiting and trying again is decided elsewhere, on its own clock.
+        pool.retryConnectionEstablishment = false
+        var http = HTTPClient.Configuration(
+            tlsConfiguration: tls, redirectConfiguration: .disallow,
+            timeout: .init(connect: TimeAmount(configuration.connectTimeout)), connectionPool: pool,
+            decompression: .disabled)
+        http.httpVersion = .http1Only
+        return http
+    }
+}
+
+// MARK: - The API's calls
+
+extension PlatformClient {
+    /// `POST /assets/multipart-uploads`: opens a session.
+    ///
+    /// - Throws: ``UploadCore/UploadFailure``; `unreadableAnswer` also for a plan that does not fit the size, for URLs that no PUT may go to, for chunk
+    ///   indices that are out of range or occur twice (URLs that are numbered in another way would put chunks into the
+    ///   wrong places), and for headers that no PUT may carry.
+    public func createSession(_ request: SessionRequest) async throws(UploadFailure) -> UploadSession {
+        let answer = try await call(.createSession, body: RequestBodies.session(request))
+        return try AnswerDecoder(answer, of: .createSession, base: base).session(totalSize: request.totalSize)
+    }
+
+    /// `GET /assets/multipart-uploads`: one page of the sessions that are not completed; pages count from 1, at most 50 a page.
+    public func incompleteUploads(page: Int, limit: Int) async throws(UploadFailure) -> Page<IncompleteUpload> {
+        let answer = try await call(.listIncomplete, query: Self.paging(page, limit))
+        return try AnswerDecoder(answer, of: .listIncomplete, base: base).incompleteUploads()
+    }
+
+    /// Every session that is not completed, from as many pages as there are.
+    public func allIncompleteUploads() async throws(UploadFailure) -> [IncompleteUpload] {
+        var all: [IncompleteUpload] = []
+        for page in 1...Self.maximumPages {
+            let next = try await incompleteUploads(page: page, limit: Self.pageLimit)
+            all += next.items
+            if next.items.isEmpty || next.isLast(limit: Self.pageLimit) { break }
+        }
+        return all
+    }
+
+    /// `GET /assets/multipart-uploads/{upload_id}`: the session, and one page of its chunks.
+    public func sessionStatus(
+        _ uploadID: String, page: Int = 1, limit: Int = 50
+    ) async throws(UploadFailure) -> SessionStatus {
+        let answer = try await call(.sessionStatus, id: uploadID, query: Self.paging(page, limit))
+        return try AnswerDecoder(answer, of: .sessionStatus, base: base).sessionStatus()
+    }
+
+    /// The state of every chunk of a session, from as many pages as there are.
+    public func allChunkStatuses(_ uploadID: String) async throws(UploadFailure) -> [ChunkStatus] {
+        var all: [ChunkStatus] = []
+        for page in 1...Self.maximumPages {
+            let next = try await sessionStatus(uploadID, page: page, limit: Self.pageLimit)
+            all += next.uploadedChunks
+            if next.uploadedChunks.isEmpty || next.isLastPage(limit: Self.pageLimit) { break }
+        }
+        return all
+    }
+
+    /// `POST /assets/multipart-uploads/{upload_id}`: reports stored chunks; repeating it does no harm.
+    public func report(
+        _ chunks: [ChunkReport], for uploadID: String
+    ) async throws(UploadFailure) -> ReportAnswer {
+        let answer = try await call(.report, id: uploadID, body: RequestBodies.report(chunks))
+        return try AnswerDecoder(answer, of: .report, base: base).report()
+    }
+
+    /// `POST /assets/multipart-uploads/{upload_id}/presigned-urls`: URLs for `count` chunks (at most 50) from `start` on; the answer
+    /// may hold fewer, and never any that were not asked for.
+    public func requestURLs(
+        for uploadID: String, start: Int, count: Int
+    ) async throws(UploadFailure) -> [Int: PresignedURL] {
+        let answer = try await call(.moreURLs, id: uploadID, body: RequestBodies.urls(start: start, count: count))
+        return try AnswerDecoder(answer, of: .moreURLs, base: base).urls(from: start, count: count)
+    }
+
+    /// `GET /assets/{asset_id}`.
+    public func asset(_ assetID: String) async throws(UploadFailure) -> Asset {
+        let answer = try await call(.asset, id: assetID)
+        return try AnswerDecoder(answer, of: .asset, base: base).asset()
+    }
+
+    /// `DELETE /assets/{asset_id}`, never with `force`: `conflict` when something refers to the asset.
+    public func deleteAsset(_ assetID: String) async throws(UploadFailure) {
+        _ = try await call(.deleteAsset, id: assetID)
+    }
+
+    /// The most that the API gives on a page.
+    static let pageLimit = 50
+    /// A listing that never ends is cut here: 50 000 entries.
+    static let maximumPages = 1000
+
+    private static func paging(_ page: Int, _ limit: Int) -> String { "page=\(page)&page_limit=\(limit)" }
+}
