@@ -1,0 +1,128 @@
+/// The number the kernel and the file system call a file by.
+///
+/// A number must not be used again for another file while the mount lives: requests that name the old file may still
+/// be on their way. ``FuseEntry`` with number 0 is a negative entry.
+public struct InodeNumber: RawRepresentable, Sendable, Hashable, Comparable, CustomStringConvertible {
+    public let rawValue: UInt64
+
+    public init(rawValue: UInt64) {
+        self.rawValue = rawValue
+    }
+
+    /// The mount's root directory. It is known to the kernel from the start and never forgotten.
+    public static let root = InodeNumber(rawValue: 1)
+
+    public static func < (left: InodeNumber, right: InodeNumber) -> Bool {
+        left.rawValue < right.rawValue
+    }
+
+    public var description: String { String(rawValue) }
+}
+
+/// A point in time as files bear it: seconds since 1970-01-01T00:00:00Z, and nanoseconds (0..<1_000_000_000) upon them.
+public struct FileTime: Sendable, Hashable, Comparable {
+    public var seconds: Int64
+    public var nanoseconds: Int64
+
+    public init(seconds: Int64, nanoseconds: Int64 = 0) {
+        self.seconds = seconds
+        self.nanoseconds = nanoseconds
+    }
+
+    public static func < (left: FileTime, right: FileTime) -> Bool {
+        (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
+    }
+}
+
+/// What a directory entry is: the file type bits of `st_mode`, see inode(7).
+public enum FileKind: UInt32, Sendable, CaseIterable {
+    case regular = 0o100000
+    case directory = 0o040000
+    case symbolicLink = 0o120000
+    case namedPipe = 0o010000
+    case socket = 0o140000
+    case characterDevice = 0o020000
+    case blockDevice = 0o060000
+
+    /// All the bits of `st_mode` that tell the kind.
+    static let mask: UInt32 = 0o170000
+}
+
+/// What `stat` tells about a file.
+public struct FileAttributes: Sendable, Hashable {
+    public var inode: InodeNumber
+    public var kind: FileKind
+    /// The low 12 bits of `st_mode`: rwx for user, group, others, and set-user-id, set-group-id, sticky.
+    public var permissions: UInt16
+    public var linkCount: UInt32
+    public var uid: UInt32
+    public var gid: UInt32
+    /// In bytes.
+    public var size: Int64
+    /// Room taken, in units of 512 bytes whatever the file system's own block is.
+    public var blocks: Int64
+    /// `st_blksize` in bytes: how much tools read and write at a time.
+    public var preferredBlockSize: UInt32
+    public var accessTime: FileTime
+    public var modificationTime: FileTime
+    public var changeTime: FileTime
+
+    /// - Parameters:
+    ///   - blocks: in units of 512 bytes; those of `size` when nil.
+    ///   - preferredBlockSize: in bytes.
+    public init(
+        inode: InodeNumber, kind: FileKind, permissions: UInt16, linkCount: UInt32 = 1, uid: UInt32, gid: UInt32,
+        size: Int64 = 0, blocks: Int64? = nil, preferredBlockSize: UInt32 = 1 << 20, accessTime: FileTime,
+        modificationTime: FileTime, changeTime: FileTime
+    ) {
+        self.inode = inode
+        self.kind = kind
+        self.permissions = permissions
+        self.linkCount = linkCount
+        self.uid = uid
+        self.gid = gid
+        self.size = size
+        self.blocks = blocks ?? (size / 512 + (size % 512 == 0 ? 0 : 1))
+        self.preferredBlockSize = preferredBlockSize
+        self.accessTime = accessTime
+        self.modificationTime = modificationTime
+        self.changeTime = changeTime
+    }
+}
+
+/// What SETATTR asks to change; nil is left as it is.
+///
+/// `chmod`, `chown`, `truncate` and `utimensat` arrive as this. When nothing at all is set, only the attributes are
+/// wanted back.
+public struct FileAttributeChanges: Sendable, Hashable {
+    /// A time to be set.
+    public enum Time: Sendable, Hashable {
+        /// The file system's own clock at this moment (`UTIME_NOW`).
+        case now
+        case at(FileTime)
+    }
+
+    /// The low 12 bits of `st_mode`.
+    public var permissions: UInt16?
+    public var uid: UInt32?
+    public var gid: UInt32?
+    /// In bytes. `ftruncate` comes with a handle, `truncate` without.
+    public var size: Int64?
+    public var accessTime: Time?
+    public var modificationTime: Time?
+    /// Only sent with the writeback cache, which this module keeps off.
+    public var changeTime: FileTime?
+
+    public init(
+        permissions: UInt16? = nil, uid: UInt32? = nil, gid: UInt32? = nil, size: Int64? = nil,
+        accessTime: Time? = nil, modificationTime: Time? = nil, changeTime: FileTime? = nil
+    ) {
+        self.permissions = permissions
+        self.uid = uid
+        self.gid = gid
+        self.size = size
+        self.accessTime = accessTime
+        self.modificationTime = modificationTime
+        self.changeTime = changeTime
+    }
+}
