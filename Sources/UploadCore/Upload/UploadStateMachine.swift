@@ -343,8 +343,10 @@ public struct UploadStateMachine: Sendable {
         }
         let isUnspent = !policy.needsFreshURL(after: reason)
         switch decision {
-        case .again(let wait), .awaitNetwork(let wait), .awaitKey(let wait):
+        case .again(let wait), .awaitNetwork(let wait):
             session?.failed(order, retryAt: now + wait, urlIsUnspent: isUnspent, at: now)
+        case .awaitKey:
+            session?.failed(order, retryAt: now + Self.keyInterval, urlIsUnspent: isUnspent, at: now)
         case .newSession:
             replaceSession(reason, deletingAsset: true, &actions)
         case .giveUp, nil:
@@ -372,8 +374,10 @@ public struct UploadStateMachine: Sendable {
         failure = reason
         retries += 1
         switch callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now) {
-        case .again(let wait), .awaitNetwork(let wait), .awaitKey(let wait):
+        case .again(let wait), .awaitNetwork(let wait):
             callRetry.notBefore = now + wait
+        case .awaitKey:
+            callRetry.notBefore = now + Self.keyInterval
         case .newSession:
             replaceSession(reason, deletingAsset: true, &actions)
         case .giveUp:
@@ -401,6 +405,8 @@ public struct UploadStateMachine: Sendable {
     private var stopsAskingForAsset = false
     private static let longestAssetPollInterval: Duration = .seconds(10)
     private static let pollInterval: Duration = .milliseconds(200)
+    /// How often a refused key is tried again.
+    private static let keyInterval: Duration = .seconds(5)
 
     /// Something worked: what was wrong is cured.
     private mutating func succeeded(at now: Instant) {
@@ -517,6 +523,12 @@ public struct UploadStateMachine: Sendable {
     }
 
     // MARK: The scheduler
+
+    /// Whether a chunk that was taken is still wanted.
+    public func isUnderWay(_ order: PutOrder) -> Bool {
+        guard let session, session.uploadID == order.uploadID, !state.isFinal else { return false }
+        return session[order.chunkIndex].state == .uploading(generation: order.generation)
+    }
 
     /// The next chunk to send, now under way; nil when none can be sent at this moment.
     public mutating func takeChunk(at now: Instant) -> PutOrder? {

@@ -1,0 +1,41 @@
+import FuseLowLevel
+import UploadCore
+import UploadStore
+
+// What a program sees when something fails: errno is chosen here and nowhere else. The reason in words is in the status
+// document and in the log.
+
+extension FuseErrno {
+    /// The errno for a failure that a close, a write or a rename reports.
+    init(_ failure: UploadFailure) {
+        switch failure.kind {
+        // The file is larger than it may be: what a program sees at a limit of its own file size.
+        case .tooLarge, .sizeRefused: self = .fileTooLarge
+        case .noSpace: self = .noSpace
+        // The user may not do this with this key; a good key cures it.
+        case .keyRefused: self = .permissionDenied
+        // The platform does not take a file like this one.
+        case .sessionRefused, .invalidConfiguration: self = .invalidArgument
+        // Everything else did not work out, and the bytes are not on the platform: that is an I/O error.
+        case .requestRefused, .sessionGone, .conflict, .rateLimited, .platformUnavailable, .unreachable,
+            .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch,
+            .spoolFailed, .stalled, .interrupted, .cancelled, .replaced:
+            self = .ioError
+        }
+    }
+
+    /// The errno for a name or a directory that is not as the caller thinks.
+    init(_ error: TreeError) {
+        switch error {
+        case .notFound: self = .noSuchFileOrDirectory
+        case .exists: self = .fileExists
+        case .notDirectory: self = .notDirectory
+        case .isDirectory: self = .isDirectory
+        case .notEmpty: self = .directoryNotEmpty
+        case .invalidName: self = .invalidArgument
+        case .nameTooLong: self = .fileNameTooLong
+        case .loop: self = .invalidArgument
+        case .notPermitted: self = .notPermitted
+        }
+    }
+}

@@ -1,0 +1,33 @@
+import Synchronization
+import UploadCore
+import UploadEngine
+import UploadStore
+
+/// A regular file of the mount: its versions and who has it open. Names and attributes are the tree's.
+public final class MountedFile: Sendable {
+    struct State: Sendable {
+        /// What readers see; nil for a file into which nothing was ever written.
+        var version: FileVersion?
+        /// When the content last changed, since the tree's times were last set.
+        var modified: NodeTime?
+        /// Handles that can write.
+        var writeHandles = 0
+        /// All handles.
+        var handles = 0
+        /// Thread groups that opened it for writing.
+        var openers: Set<Int32> = []
+        /// When it was first opened for writing, since it was last closed by all.
+        var firstOpened: ProcessMoment?
+        /// Earlier uploads of this name, oldest first.
+        var superseded: [Upload] = []
+        /// It has no name any more.
+        var isRemoved = false
+    }
+
+    let state: Mutex<State>
+
+    init() { state = Mutex(State()) }
+
+    /// In bytes.
+    var size: Int64 { state.withLock { $0.version?.size ?? 0 } }
+}

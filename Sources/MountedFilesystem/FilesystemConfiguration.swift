@@ -1,0 +1,42 @@
+import UploadCore
+
+/// How the mounted file system behaves, where it has a choice.
+public struct FilesystemConfiguration: Sendable {
+    /// The `type` of new sessions.
+    public enum AssetTypes: Sendable, Equatable {
+        /// Always this one.
+        case always(AssetKind)
+        /// What the name's extension says; a video where it says nothing.
+        case byName
+    }
+
+    /// The largest file that can be written, in bytes.
+    public var maxFileSize: Int64 = 4 << 30
+    /// Whether the final size is learnt from the writer.
+    public var usesSizeHints = true
+    /// Which names are uploaded.
+    public var names = NamePolicy(otherFiles: .refuse)
+    /// The `type` of new sessions.
+    public var assetTypes = AssetTypes.always(.video)
+    /// How long the bytes of an interrupted version are kept.
+    public var keepInterrupted: Duration = .seconds(24 * 3600)
+    /// Whether writing is refused.
+    public var isReadOnly = false
+    /// The owner that files show.
+    public var uid: UInt32
+    /// The group that files show.
+    public var gid: UInt32
+    /// The permissions of new files; nil for what the writer asks for.
+    public var fileMode: UInt16?
+    /// The permissions of new directories; nil for what the maker asks for.
+    public var directoryMode: UInt16?
+    /// Shown in the summary.
+    public var mountPoint: String
+
+    /// The defaults of the design.
+    public init(uid: UInt32, gid: UInt32, mountPoint: String) {
+        self.uid = uid
+        self.gid = gid
+        self.mountPoint = mountPoint
+    }
+}
