@@ -35,29 +35,22 @@ extension ByteCount {
     /// any case. A fraction of a unit is rounded down to whole bytes; a fraction of a byte is refused. Nil for what is
     /// negative, does not fit 63 bits, or is anything else.
     public init?(parsing text: String) {
-        var rest = Substring(text)
-        guard let whole = Self.takeDigits(&rest), let wholeValue = Int64(whole) else { return nil }
+        var scanner = TextScanner(text)
+        guard let whole = Int64(scanner.digits()) else { return nil }
         var fraction: Substring = ""
-        if rest.first == "." {
-            rest.removeFirst()
-            guard let digits = Self.takeDigits(&rest) else { return nil }
-            fraction = digits
+        if scanner.take(".") {
+            fraction = scanner.digits()
+            if fraction.isEmpty { return nil }
         }
-        if rest.first == " " { rest.removeFirst() }
-        guard let unit = Self.unit(named: rest) else { return nil }
+        _ = scanner.take(" ")
+        guard let unit = Self.unit(named: scanner.letters()), scanner.isAtEnd else { return nil }
         if unit == 1, !fraction.isEmpty { return nil }
 
-        let (product, overflow) = wholeValue.multipliedReportingOverflow(by: unit)
+        let (product, overflow) = whole.multipliedReportingOverflow(by: unit)
         guard !overflow else { return nil }
         let (sum, sumOverflow) = product.addingReportingOverflow(Self.share(of: unit, decimals: fraction))
         guard !sumOverflow else { return nil }
         self.init(sum)
-    }
-
-    private static func takeDigits(_ text: inout Substring) -> Substring? {
-        let digits = text.prefix { ("0"..."9").contains($0) && $0.isASCII }
-        text = text[digits.endIndex...]
-        return digits.isEmpty ? nil : digits
     }
 
     private static func unit(named name: Substring) -> Int64? {

@@ -1,0 +1,84 @@
+extension SummaryDocument {
+    /// The media type of ``openMetrics()``.
+    public static let openMetricsContentType = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+    /// The summary in the OpenMetrics 1.0 text format, as `.status/metrics` holds it: what Prometheus and others read.
+    public func openMetrics() -> String {
+        var metrics = OpenMetricsWriter()
+        metrics.family("twelvefs_mount", .info, help: "The mount that these metrics are of.") {
+            $0.sample(1, suffix: "_info", labels: [("mountpoint", mountpoint), ("close_mode", closeMode)])
+        }
+        metrics.family("twelvefs_uploads", .gauge, help: "Uploads by state.") {
+            for state in UploadState.allCases {
+                $0.sample(Int64(counts[state, default: 0]), labels: [("state", state.rawValue)])
+            }
+        }
+        metrics.family("twelvefs_written_bytes", .counter, unit: "bytes", help: "Bytes written into the mount.") {
+            $0.sample(bytesWritten, suffix: "_total")
+        }
+        metrics.family("twelvefs_uploaded_bytes", .counter, unit: "bytes", help: "Bytes that the store took.") {
+            $0.sample(bytesUploaded, suffix: "_total")
+        }
+        metrics.family("twelvefs_retries", .counter, help: "Calls that were repeated.") {
+            $0.sample(Int64(retries), suffix: "_total")
+        }
+        metrics.family("twelvefs_upload_bytes_per_second", .gauge, help: "The pace of all uploads together.") {
+            $0.sample(bytesPerSecond)
+        }
+        metrics.family("twelvefs_spool_used_bytes", .gauge, unit: "bytes", help: "Bytes that the spool takes.") {
+            $0.sample(spoolUsed)
+        }
+        if let spoolLimit {
+            metrics.family(
+                "twelvefs_spool_limit_bytes", .gauge, unit: "bytes", help: "Bytes that the spool may take."
+            ) {
+                $0.sample(spoolLimit)
+            }
+        }
+        return metrics.exposition
+    }
+}
+
+/// Writes the OpenMetrics 1.0 text format. Metric and label names are ours, and valid; label values are anyone's.
+private struct OpenMetricsWriter {
+    enum Kind: String {
+        case info, gauge, counter
+    }
+
+    private var text = ""
+    private var name = ""
+
+    /// What was written, with the mark of its end.
+    var exposition: String { text + "# EOF\n" }
+
+    mutating func family(
+        _ name: String, _ kind: Kind, unit: String? = nil, help: String, samples: (inout OpenMetricsWriter) -> Void
+    ) {
+        self.name = name
+        text += "# TYPE \(name) \(kind.rawValue)\n"
+        if let unit { text += "# UNIT \(name) \(unit)\n" }
+        text += "# HELP \(name) \(help)\n"
+        samples(&self)
+    }
+
+    mutating func sample(_ value: Int64, suffix: String = "", labels: [(name: String, value: String)] = []) {
+        text += name + suffix
+        if !labels.isEmpty {
+            text += "{" + labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",") + "}"
+        }
+        text += " \(value)\n"
+    }
+
+    private static func escaped(_ value: String) -> String {
+        var escaped = ""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\\": escaped += "\\\\"
+            case "\"": escaped += "\\\""
+            case "\n": escaped += "\\n"
+            default: escaped.unicodeScalars.append(scalar)
+            }
+        }
+        return escaped
+    }
+}

@@ -1,0 +1,124 @@
+/// What a mount is doing, as people and scripts read it in `.status/summary.json`.
+public struct SummaryDocument: Sendable, Equatable {
+    /// One upload that is under way.
+    public struct Upload: Sendable, Equatable {
+        /// What its own document is called in `.status`, without `.json`: the session's id, or `pending-<n>` before
+        /// there is one.
+        public var id: String
+        /// Identifies the session; nil until there is one.
+        public var uploadID: String?
+        /// Where the file is, from the root of the mount.
+        public var path: String
+        /// How far it is.
+        public var state: UploadState
+        /// Size of the whole file in bytes, where it is known.
+        public var totalSize: Int64?
+        /// Bytes that the store has.
+        public var bytesUploaded: Int64
+        /// The present pace of the upload.
+        public var bytesPerSecond: Int64?
+        /// What it waits for.
+        public var waitingFor: StatusDocument.WaitingFor?
+
+        /// An upload under way.
+        public init(
+            id: String, uploadID: String? = nil, path: String, state: UploadState, totalSize: Int64? = nil,
+            bytesUploaded: Int64 = 0, bytesPerSecond: Int64? = nil, waitingFor: StatusDocument.WaitingFor? = nil
+        ) {
+            self.id = id
+            self.uploadID = uploadID
+            self.path = path
+            self.state = state
+            self.totalSize = totalSize
+            self.bytesUploaded = bytesUploaded
+            self.bytesPerSecond = bytesPerSecond
+            self.waitingFor = waitingFor
+        }
+
+        /// How much of it the store has, from 0 to 100, rounded down: 100 means all of it. Nil while the size is not known.
+        public var percent: Int? {
+            guard let totalSize, totalSize > 0 else { return nil }
+            let done = min(max(bytesUploaded, 0), totalSize)
+            return Int(totalSize.dividingFullWidth(done.multipliedFullWidth(by: 100)).quotient)
+        }
+    }
+
+    /// The version of the document's format.
+    public static let schema = 1
+
+    /// Where the file system is mounted.
+    public var mountpoint: String
+    /// What a close promises: `upload` or `spool`.
+    public var closeMode: String
+    /// How many uploads are in each state; none where a state is missing.
+    public var counts: [UploadState: Int]
+    /// Bytes written into the mount since it was mounted. Never falls.
+    public var bytesWritten: Int64
+    /// Bytes that the store took since then, those sent again counted again. Never falls.
+    public var bytesUploaded: Int64
+    /// The present pace of all uploads together.
+    public var bytesPerSecond: Int64
+    /// How many calls were repeated since it was mounted. Never falls.
+    public var retries: Int
+    /// Bytes that the spool takes on its disk.
+    public var spoolUsed: Int64
+    /// Bytes that it may take; nil when only the disk limits it.
+    public var spoolLimit: Int64?
+    /// The uploads that are under way.
+    public var uploads: [Upload]
+
+    /// A summary.
+    public init(
+        mountpoint: String, closeMode: String, counts: [UploadState: Int] = [:], bytesWritten: Int64 = 0,
+        bytesUploaded: Int64 = 0, bytesPerSecond: Int64 = 0, retries: Int = 0, spoolUsed: Int64 = 0,
+        spoolLimit: Int64? = nil, uploads: [Upload] = []
+    ) {
+        self.mountpoint = mountpoint
+        self.closeMode = closeMode
+        self.counts = counts
+        self.bytesWritten = bytesWritten
+        self.bytesUploaded = bytesUploaded
+        self.bytesPerSecond = bytesPerSecond
+        self.retries = retries
+        self.spoolUsed = spoolUsed
+        self.spoolLimit = spoolLimit
+        self.uploads = uploads
+    }
+
+    /// The document as JSON.
+    public func json() -> String {
+        var json = JSONWriter()
+        json.object { json in
+            json.field("schema", Self.schema)
+            json.field("mountpoint", mountpoint)
+            json.field("close_mode", closeMode)
+            json.object("counts") { json in
+                for state in UploadState.allCases {
+                    json.field(state.rawValue, counts[state, default: 0])
+                }
+            }
+            json.field("bytes_written", bytesWritten)
+            json.field("bytes_uploaded", bytesUploaded)
+            json.field("bytes_per_second", bytesPerSecond)
+            json.field("retries", retries)
+            json.field("spool_used", spoolUsed)
+            json.field("spool_limit", spoolLimit)
+            json.array("uploads", uploads) { json, upload in json.line { upload.write(to: &$0) } }
+        }
+        return json.document
+    }
+}
+
+extension SummaryDocument.Upload {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.field("id", id)
+        json.field("upload_id", uploadID)
+        json.field("path", path)
+        json.field("state", state.rawValue)
+        json.field("total_size", totalSize)
+        json.field("bytes_uploaded", bytesUploaded)
+        json.field("percent", percent)
+        json.field("bytes_per_second", bytesPerSecond)
+        json.field("waiting_for", waitingFor?.rawValue)
+    }
+}
