@@ -61,7 +61,8 @@ let package = Package(
         library("FuseLowLevel", ["CFuse3"]),
         library("UploadCore"),
         library("PlatformClient", ["UploadCore", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .logging]),
-        library("UploadStore", ["UploadCore", .systemPackage]),
+        .systemLibrary(name: "CSpool"),
+        library("UploadStore", ["UploadCore", "CSpool", .systemPackage]),
         library("UploadEngine", ["UploadCore", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
         library("MountedFilesystem", ["FuseLowLevel", "UploadEngine", "UploadCore", "UploadStore", .logging, .systemPackage]),
         library(

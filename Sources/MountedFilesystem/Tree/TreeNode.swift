@@ -11,6 +11,7 @@ public struct NodeID: Sendable, Hashable, Comparable, CustomStringConvertible {
         self.rawValue = rawValue
     }
 
+    /// Orders by inode number.
     public static func < (left: NodeID, right: NodeID) -> Bool { left.rawValue < right.rawValue }
 
     /// The inode number in decimal.
@@ -30,6 +31,7 @@ public struct NodeTime: Sendable, Hashable, Comparable {
         self.nanoseconds = nanoseconds
     }
 
+    /// Earlier is less.
     public static func < (left: NodeTime, right: NodeTime) -> Bool {
         (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
     }

@@ -1,0 +1,49 @@
+import Glibc
+import SystemPackage
+import UploadCore
+
+/// Why the spool could not do what it was asked.
+public enum SpoolError: Error, Sendable, Equatable {
+    /// The spool's limit is reached, or its disk is full (`ENOSPC`, `EDQUOT`).
+    case noSpace
+    /// The disk's file system cannot hold a file of that size (`EFBIG`).
+    case tooLarge
+    /// The disk failed, or the spool's directory is not what it should be; `code` is an errno.
+    case failed(code: Int32, operation: String)
+}
+
+extension SpoolError {
+    /// What an errno of a call on the spool means.
+    init(errno code: Int32, operation: String) {
+        switch code {
+        case ENOSPC, EDQUOT: self = .noSpace
+        case EFBIG: self = .tooLarge
+        default: self = .failed(code: code, operation: operation)
+        }
+    }
+}
+
+extension SpoolError: CustomStringConvertible {
+    /// For people and logs.
+    public var description: String {
+        switch self {
+        case .noSpace: "the spool is full"
+        case .tooLarge: "the file is larger than the spool's disk can hold"
+        case .failed(let code, let operation): "the spool's disk failed: \(operation): \(Errno(rawValue: code))"
+        }
+    }
+
+    /// The same as a failure of the upload that it befell.
+    public var uploadFailure: UploadFailure {
+        switch self {
+        case .noSpace:
+            UploadFailure(
+                .noSpace, message: description,
+                hint: "Free space on the spool's disk, raise --spool-limit, or wait for uploads to finish.")
+        case .tooLarge:
+            UploadFailure(.tooLarge, message: description, hint: "Move --state-dir to another file system.")
+        case .failed:
+            UploadFailure(.spoolFailed, message: description, hint: "Look at the disk that --state-dir is on.")
+        }
+    }
+}

@@ -1,0 +1,218 @@
+import CSpool
+import Glibc
+import Synchronization
+import UploadCore
+
+/// The bytes of one version, in a sparse file on disk. Closed when the last reference goes.
+///
+/// Any thread may call at any time. Bytes written by one call and read by another at the same time are the caller's to
+/// keep apart, as with any file. Calls block on the disk.
+public final class SpoolFile: Sendable {
+    /// Its name in the spool's directory.
+    public let name: String
+
+    let directory: SpoolDirectory
+    private let owned: Descriptor
+    /// Tells this object from an earlier or later one for the same file.
+    private let identity: UInt64
+    private let state: Mutex<State>
+
+    private var descriptor: Int32 { owned.number }
+
+    private struct State {
+        /// What the ledger has granted this file.
+        var granted: SegmentMap
+        /// Those parts of it that are, or are being, written.
+        var written: SegmentMap
+        var isRemoved = false
+        /// Whether the directory's entry is known to be on disk.
+        var isEntryOnDisk = false
+        /// The first failure to bring bytes to the disk: the kernel tells it once and forgets the bytes, so that a
+        /// later success would mean nothing.
+        var syncFailure: SpoolError?
+    }
+
+    /// Takes over an open descriptor; `occupied` is what the file holds and the ledger knows.
+    init(
+        name: String, directory: SpoolDirectory, descriptor: consuming Descriptor, identity: UInt64,
+        occupied: SegmentMap
+    ) {
+        self.name = name
+        self.directory = directory
+        self.owned = descriptor
+        self.identity = identity
+        self.state = Mutex(State(granted: occupied, written: occupied))
+    }
+
+    deinit {
+        let state = state.withLock { $0 }
+        directory.closed(
+            name, identity: identity, granted: state.granted.byteCount, written: state.written.byteCount,
+            isRemoved: state.isRemoved)
+    }
+
+    // MARK: Bytes
+
+    /// Writes all of `bytes` at `offset`. When it throws, part of them may have been written.
+    public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(SpoolError) {
+        guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
+        let (end, overflow) = offset.addingReportingOverflow(Int64(bytes.count))
+        guard offset >= 0, !overflow else { throw .tooLarge }
+
+        try obtainRoom(for: offset..<end, writing: true)
+        do throws(FullTransfer.CallError) {
+            try FullTransfer.write(bytes.count) { done in
+                let moved = pwrite(descriptor, base + done, bytes.count - done, off_t(offset) + done)
+                return moved < 0 ? .failure(FullTransfer.CallError(code: errno)) : .success(moved)
+            }
+        } catch {
+            throw SpoolError(errno: error.code, operation: "write")
+        }
+    }
+
+    /// Reads at `offset` until `buffer` is full or the file ends; returns how many bytes. Holes read as zeros.
+    public func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(SpoolError) -> Int {
+        guard let base = buffer.baseAddress, offset >= 0, offset <= .max - Int64(buffer.count) else { return 0 }
+        do throws(FullTransfer.CallError) {
+            return try FullTransfer.read(buffer.count) { done in
+                let moved = pread(descriptor, base + done, buffer.count - done, off_t(offset) + done)
+                return moved < 0 ? .failure(FullTransfer.CallError(code: errno)) : .success(moved)
+            }
+        } catch {
+            throw SpoolError(errno: error.code, operation: "read")
+        }
+    }
+
+    /// The file's length in bytes, holes included.
+    public func size() throws(SpoolError) -> Int64 {
+        var status = stat()
+        try SpoolError.check("fstat") { fstat(descriptor, &status) }
+        return Int64(status.st_size)
+    }
+
+    /// Sets the file's length: what is beyond is given back to the disk; what is gained reads as zeros.
+    public func truncate(to size: Int64) throws(SpoolError) {
+        guard size >= 0 else { throw .tooLarge }
+        try SpoolError.check("ftruncate") { ftruncate(descriptor, off_t(size)) }
+        giveBackRoom(of: size..<Int64.max)
+    }
+
+    /// Gives the range back to the disk; it reads as zeros afterwards and the file's length stays.
+    public func punchHole(_ range: Range<Int64>) throws(SpoolError) {
+        guard !range.isEmpty else { return }
+        try SpoolError.check("fallocate") {
+            spool_fallocate(
+                descriptor, Int32(SPOOL_PUNCH_HOLE) | Int32(SPOOL_KEEP_SIZE), range.lowerBound,
+                range.upperBound - range.lowerBound)
+        }
+        giveBackRoom(of: range)
+    }
+
+    /// The parts that hold data, as the disk tells; what was never written, or was punched out, is not among them. A
+    /// disk that cannot tell reports the whole file.
+    public func dataRanges() throws(SpoolError) -> SegmentMap {
+        try Self.dataRanges(of: descriptor)
+    }
+
+    static func dataRanges(of descriptor: Int32) throws(SpoolError) -> SegmentMap {
+        var ranges = SegmentMap()
+        var position: off_t = 0
+        while true {
+            do throws(FullTransfer.CallError) {
+                let start = try FullTransfer.retry { lseek(descriptor, position, Int32(SPOOL_SEEK_DATA)) }
+                let end = try FullTransfer.retry { lseek(descriptor, start, Int32(SPOOL_SEEK_HOLE)) }
+                ranges.insert(Int64(start)..<Int64(end))
+                position = end
+            } catch {
+                // There is no data after `position`.
+                if error.code == ENXIO { return ranges }
+                throw SpoolError(errno: error.code, operation: "lseek")
+            }
+        }
+    }
+
+    // MARK: Durability
+
+    /// Returns once every byte written so far, and the file's name, are on disk.
+    ///
+    /// Once it has failed for this file it always does: the kernel reports a lost write only once.
+    public func synchronize() throws(SpoolError) {
+        let (failure, isEntryOnDisk) = state.withLock { ($0.syncFailure, $0.isEntryOnDisk) }
+        if let failure { throw failure }
+        do throws(SpoolError) {
+            try SpoolError.check("fdatasync") { fdatasync(descriptor) }
+            if !isEntryOnDisk { try directory.synchronize() }
+        } catch {
+            state.withLock { $0.syncFailure = $0.syncFailure ?? error }
+            throw error
+        }
+        state.withLock { $0.isEntryOnDisk = true }
+    }
+
+    /// Takes the file out of the spool. It can be read and written until the last reference goes; only then has the
+    /// spool its room back. Doing it again does nothing.
+    public func remove() throws(SpoolError) {
+        try directory.unlink(name)
+        state.withLock { $0.isRemoved = true }
+    }
+
+    // MARK: Room
+
+    /// Makes sure that there is room for what will be written into the range; throws ``SpoolError/noSpace`` otherwise.
+    ///
+    /// A write does this by itself; asking ahead keeps two writers from filling the spool with halves.
+    public func reserve(_ range: Range<Int64>) throws(SpoolError) {
+        guard range.lowerBound >= 0 else { throw .tooLarge }
+        try obtainRoom(for: range, writing: false)
+    }
+
+    private func obtainRoom(for range: Range<Int64>, writing: Bool) throws(SpoolError) {
+        guard !range.isEmpty else { return }
+        let hasRoom = state.withLock { writing ? $0.written.covers(range) : $0.granted.covers(range) }
+        if hasRoom { return }
+        // Close to the limit there may still be room for the bytes themselves.
+        if try take(RoomBlocks.covering(range), writing: writing) { return }
+        if try take(RoomBlocks.pagesCovering(range), writing: writing) { return }
+        throw .noSpace
+    }
+
+    private func take(_ blocks: Range<Int64>, writing: Bool) throws(SpoolError) -> Bool {
+        switch ask(for: blocks, writing: writing, diskFree: nil) {
+        case .granted: return true
+        case .refused: return false
+        case .measureFirst: break
+        }
+        let diskFree = try directory.diskFree()
+        return ask(for: blocks, writing: writing, diskFree: diskFree) == .granted
+    }
+
+    private func ask(for blocks: Range<Int64>, writing: Bool, diskFree: Int64?) -> RoomLedger.Answer {
+        state.withLock { state in
+            let missing = state.granted.missing(in: blocks)
+            let fresh = writing ? state.written.missing(in: blocks) : 0
+            let answer = directory.withLedger { ledger in
+                let answer = missing == 0 ? .granted : ledger.reserve(missing, diskFree: diskFree)
+                if answer == .granted { ledger.wrote(fresh) }
+                return answer
+            }
+            if answer == .granted {
+                state.granted.insert(blocks)
+                if writing { state.written.insert(blocks) }
+            }
+            return answer
+        }
+    }
+
+    private func giveBackRoom(of range: Range<Int64>) {
+        let pages = RoomBlocks.pagesWithin(range)
+        state.withLock { state in
+            let granted = state.granted.byteCount
+            let unwritten = granted - state.written.byteCount
+            state.granted.remove(pages)
+            state.written.remove(pages)
+            let released = granted - state.granted.byteCount
+            let releasedUnwritten = unwritten - (state.granted.byteCount - state.written.byteCount)
+            directory.withLedger { $0.release(released, unwritten: releasedUnwritten) }
+        }
+    }
+}
