@@ -74,13 +74,13 @@ extension PlatformClient {
     ///   wrong places), and for headers that no PUT may carry.
     public func createSession(_ request: SessionRequest) async throws(UploadFailure) -> UploadSession {
         let answer = try await call(.createSession, body: RequestBodies.session(request))
-        return try AnswerDecoder(answer, of: .createSession, base: base).session(totalSize: request.totalSize)
+        return try decoder(answer, .createSession).session(totalSize: request.totalSize)
     }
 
     /// `GET /assets/multipart-uploads`: one page of the sessions that are not completed; pages count from 1, at most 50 a page.
     public func incompleteUploads(page: Int, limit: Int) async throws(UploadFailure) -> Page<IncompleteUpload> {
         let answer = try await call(.listIncomplete, query: Self.paging(page, limit))
-        return try AnswerDecoder(answer, of: .listIncomplete, base: base).incompleteUploads()
+        return try decoder(answer, .listIncomplete).incompleteUploads()
     }
 
     /// Every session that is not completed, from as many pages as there are.
@@ -89,7 +89,7 @@ extension PlatformClient {
         for page in 1...Self.maximumPages {
             let next = try await incompleteUploads(page: page, limit: Self.pageLimit)
             all += next.items
-            if next.items.isEmpty || next.isLast(limit: Self.pageLimit) { break }
+            if next.items.isEmpty || next.info.isLast(page, found: next.items.count) { break }
         }
         return all
     }
@@ -99,7 +99,7 @@ extension PlatformClient {
         _ uploadID: String, page: Int = 1, limit: Int = 50
     ) async throws(UploadFailure) -> SessionStatus {
         let answer = try await call(.sessionStatus, id: uploadID, query: Self.paging(page, limit))
-        return try AnswerDecoder(answer, of: .sessionStatus, base: base).sessionStatus()
+        return try decoder(answer, .sessionStatus).sessionStatus()
     }
 
     /// The state of every chunk of a session, from as many pages as there are.
@@ -108,7 +108,7 @@ extension PlatformClient {
         for page in 1...Self.maximumPages {
             let next = try await sessionStatus(uploadID, page: page, limit: Self.pageLimit)
             all += next.uploadedChunks
-            if next.uploadedChunks.isEmpty || next.isLastPage(limit: Self.pageLimit) { break }
+            if next.uploadedChunks.isEmpty || next.pageInfo.isLast(page, found: next.uploadedChunks.count) { break }
         }
         return all
     }
@@ -118,7 +118,7 @@ extension PlatformClient {
         _ chunks: [ChunkReport], for uploadID: String
     ) async throws(UploadFailure) -> ReportAnswer {
         let answer = try await call(.report, id: uploadID, body: RequestBodies.report(chunks))
-        return try AnswerDecoder(answer, of: .report, base: base).report()
+        return try decoder(answer, .report).report()
     }
 
     /// `POST /assets/multipart-uploads/{upload_id}/presigned-urls`: URLs for `count` chunks (at most 50) from `start` on; the answer
@@ -127,13 +127,13 @@ extension PlatformClient {
         for uploadID: String, start: Int, count: Int
     ) async throws(UploadFailure) -> [Int: PresignedURL] {
         let answer = try await call(.moreURLs, id: uploadID, body: RequestBodies.urls(start: start, count: count))
-        return try AnswerDecoder(answer, of: .moreURLs, base: base).urls(from: start, count: count)
+        return try decoder(answer, .moreURLs).urls(from: start, count: count)
     }
 
     /// `GET /assets/{asset_id}`.
     public func asset(_ assetID: String) async throws(UploadFailure) -> Asset {
         let answer = try await call(.asset, id: assetID)
-        return try AnswerDecoder(answer, of: .asset, base: base).asset()
+        return try decoder(answer, .asset).asset()
     }
 
     /// `DELETE /assets/{asset_id}`, never with `force`: `conflict` when something refers to the asset.
@@ -147,4 +147,12 @@ extension PlatformClient {
     static let maximumPages = 1000
 
     private static func paging(_ page: Int, _ limit: Int) -> String { "page=\(page)&page_limit=\(limit)" }
+}
+
+extension PageInfo {
+    /// Whether nothing follows a page that held `found` entries. Without a total, a page that is not full is the last.
+    fileprivate func isLast(_ page: Int, found: Int) -> Bool {
+        if let totalPage { return page >= totalPage }
+        return found < limitPerPage ?? PlatformClient.pageLimit
+    }
 }

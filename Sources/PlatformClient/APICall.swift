@@ -1,0 +1,55 @@
+import NIOHTTP1
+
+/// The calls of the API: what each is to the server, and what people call it.
+enum APICall: String, Sendable, CaseIterable {
+    case createSession, listIncomplete, sessionStatus, report, moreURLs, asset, deleteAsset
+
+    var method: HTTPMethod {
+        switch self {
+        case .createSession, .report, .moreURLs: .POST
+        case .listIncomplete, .sessionStatus, .asset: .GET
+        case .deleteAsset: .DELETE
+        }
+    }
+
+    /// The path below the base URL; `id` is the upload's or the asset's, and has been checked with ``isPlainID(_:)``.
+    func path(id: String) -> String {
+        switch self {
+        case .createSession, .listIncomplete: "/assets/multipart-uploads"
+        case .sessionStatus, .report: "/assets/multipart-uploads/\(id)"
+        case .moreURLs: "/assets/multipart-uploads/\(id)/presigned-urls"
+        case .asset, .deleteAsset: "/assets/\(id)"
+        }
+    }
+
+    /// What was tried: "the platform refused to …".
+    var words: String {
+        switch self {
+        case .createSession: "open an upload session"
+        case .listIncomplete: "list incomplete uploads"
+        case .sessionStatus: "tell the upload session's status"
+        case .report: "take the report of stored chunks"
+        case .moreURLs: "hand out more upload URLs"
+        case .asset: "tell the asset's status"
+        case .deleteAsset: "delete the asset"
+        }
+    }
+
+    /// Whether the call names an upload, so that 404 means that its session is gone.
+    var isAboutUpload: Bool {
+        switch self {
+        case .sessionStatus, .report, .moreURLs: true
+        case .createSession, .listIncomplete, .asset, .deleteAsset: false
+        }
+    }
+
+    /// Whether an identifier may become part of a path and of a file's name as it is: 1 to 200 letters, digits and `-._~:=+@`,
+    /// not starting with a dot. The platform's are 24 hex digits.
+    static func isPlainID(_ id: String) -> Bool {
+        (1...200).contains(id.utf8.count) && id.utf8.first != UInt8(ascii: ".")
+            && id.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                    || "-._~:=+@".utf8.contains(byte)
+            }
+    }
+}
