@@ -22,10 +22,14 @@ public struct FilesystemConfiguration: Sendable {
     public var keepInterrupted: Duration = .seconds(24 * 3600)
     /// Whether writing is refused.
     public var isReadOnly = false
-    /// The owner that files show.
+    /// Who owns the root and the status documents: whoever mounted.
     public var uid: UInt32
-    /// The group that files show.
+    /// The group of the root and the status documents.
     public var gid: UInt32
+    /// The owner of new files and directories; nil for whoever makes them.
+    public var fixedUID: UInt32?
+    /// The group of new files and directories; nil for that of whoever makes them.
+    public var fixedGID: UInt32?
     /// The permissions of new files; nil for what the writer asks for.
     public var fileMode: UInt16?
     /// The permissions of new directories; nil for what the maker asks for.

@@ -27,6 +27,7 @@ public final class Upload: Sendable {
         var isDurable = false
         var waiters: [Int: @Sendable (Result<Void, UploadFailure>) -> Void] = [:]
         var lastWaiter = 0
+        var endHandlers: [@Sendable (UploadState) -> Void] = []
         var transfers: [Int: Task<Void, Never>] = [:]
         /// When the timer that is set goes off.
         var timer: Instant?
@@ -47,6 +48,8 @@ public final class Upload: Sendable {
         state = Mutex(
             State(machine: machine, identity: identity, moments: Moments(created: services.clock.wallTime())))
     }
+
+    private static let endedWithoutReason = UploadFailure(.interrupted, message: "the upload ended before this")
 
     // MARK: The file system's side
 
@@ -70,8 +73,7 @@ public final class Upload: Sendable {
             case .completed:
                 return (nil, .success(()))
             case .failed, .interrupted, .cancelled:
-                let unknown = UploadFailure(.interrupted, message: "the upload ended")
-                return (nil, .failure(state.machine.failure ?? unknown))
+                return (nil, .failure(state.machine.failure ?? Self.endedWithoutReason))
             case .open, .staged, .finishing:
                 state.lastWaiter += 1
                 state.waiters[state.lastWaiter] = answer
@@ -85,6 +87,16 @@ public final class Upload: Sendable {
     /// Stops waiting; the upload goes on.
     public func stopWaiting(_ waiter: Waiter) {
         state.withLock { $0.waiters[waiter.number] = nil }
+    }
+
+    /// Calls `handler` once, when nothing more happens to the upload's content; at once where that is so already.
+    public func whenEnded(_ handler: @escaping @Sendable (UploadState) -> Void) {
+        let ended: UploadState? = state.withLock { state in
+            guard state.machine.state.isUnderWay else { return state.machine.state }
+            state.endHandlers.append(handler)
+            return nil
+        }
+        if let ended { handler(ended) }
     }
 
     /// What the upload is called, and whose it is.
@@ -196,6 +208,12 @@ public final class Upload: Sendable {
         case .open, .staged, .finishing: log(.debug, "upload changed state", nil, ["state": "\(new.rawValue)"])
         }
         services.activity.changed(self, to: new)
+        guard !new.isUnderWay else { return }
+        let handlers = state.withLock { state in
+            defer { state.endHandlers = [] }
+            return state.endHandlers
+        }
+        for handler in handlers { handler(new) }
     }
 
     private func make(_ call: PlatformCall, _ id: CallID) async {

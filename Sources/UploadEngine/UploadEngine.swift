@@ -43,6 +43,14 @@ public final class UploadEngine: Sendable {
     /// Every upload begun, oldest first.
     public var uploads: [Upload] { registry.withLock { $0.uploads } }
 
+    /// The upload of that number, while it is remembered.
+    public func upload(numbered number: Int) -> Upload? {
+        registry.withLock { registry in
+            // Numbers rise, and few are ever forgotten: it stands at its place or a little before it.
+            registry.uploads.prefix(number).last { $0.number == number }
+        }
+    }
+
     /// Forgets an upload of which nothing is left to tell.
     public func forget(_ upload: Upload) {
         registry.withLock { $0.uploads.removeAll { $0 === upload } }

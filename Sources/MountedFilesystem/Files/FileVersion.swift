@@ -26,6 +26,10 @@ struct FileVersion: Sendable {
     var hasContent = false
     /// Committed, or ended otherwise: the next write begins another version.
     var isFrozen = false
+    /// Frozen under a temporary name: a write opens it again, instead of beginning another version.
+    var isStaged = false
+    /// Never to be uploaded, though its name is that of a video: a partial file of rsync's.
+    var isPlain = false
     /// Thread groups that wrote into it.
     var writers: Set<Int32> = []
     /// Why it can't become an asset any more.
@@ -38,7 +42,9 @@ struct FileVersion: Sendable {
     var hintSearch = HintSearch.notTried
     /// The file that the writer copies or reads.
     var source: FoundSource?
-    /// Whether an rsync wrote, and no truncation has followed its last write.
+    /// Whether an rsync writes into it under its final name.
+    var isWrittenInPlace = false
+    /// Whether such an rsync wrote, and the truncation that ends its successful run has not followed.
     var awaitsFinalTruncation = false
 
     init(spool: SpoolFile, upload: Upload?) {

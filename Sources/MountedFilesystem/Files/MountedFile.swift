@@ -17,7 +17,7 @@ public final class MountedFile: Sendable {
         /// Thread groups that opened it for writing.
         var openers: Set<Int32> = []
         /// When it was first opened for writing, since it was last closed by all.
-        var firstOpened: ProcessMoment?
+        var firstOpened: ClockTicks?
         /// Earlier uploads of this name, oldest first.
         var superseded: [Upload] = []
         /// It has no name any more.

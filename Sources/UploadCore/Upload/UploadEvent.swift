@@ -119,29 +119,3 @@ public enum UploadAction: Sendable {
     /// The state that people see has changed.
     case stateChanged(UploadState)
 }
-
-/// The states of an upload, as people see them.
-public enum UploadState: String, Sendable, CaseIterable {
-    /// A writer is at work.
-    case open
-    /// Everything is written and sent; the file still has a temporary name.
-    case staged
-    /// Committed: the rest is sent, reported and confirmed.
-    case finishing
-    /// The platform confirmed the whole file.
-    case completed
-    /// The writer did not finish. Nothing became of the bytes.
-    case interrupted
-    /// Given up, for a reason that waiting does not cure.
-    case failed
-    /// Removed or replaced before it was confirmed.
-    case cancelled
-
-    /// Whether nothing more will happen to the upload's content.
-    public var isFinal: Bool {
-        switch self {
-        case .open, .staged, .finishing: false
-        case .completed, .interrupted, .failed, .cancelled: true
-        }
-    }
-}

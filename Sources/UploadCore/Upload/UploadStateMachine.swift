@@ -74,6 +74,9 @@ public struct UploadStateMachine: Sendable {
     /// The session's books, while there is one.
     private(set) var session: OpenSession?
 
+    /// What the session's size was believed on; nil when it was known, at commit.
+    private(set) var sessionSource: SizeHint.Source?
+
     // What decides.
 
     private let configuration: Configuration
@@ -97,6 +100,9 @@ public struct UploadStateMachine: Sendable {
 
     // MARK: Questions
 
+    /// The platform's id of the session, while there is one.
+    public var uploadID: String? { session?.uploadID }
+
     /// The ranges written so far.
     public var writtenRanges: SegmentMap { written }
 
@@ -111,7 +117,7 @@ public struct UploadStateMachine: Sendable {
 
     /// When ``UploadEvent/tick`` is due, if nothing else happens before.
     public var nextDeadline: Instant? {
-        guard !state.isFinal || state == .completed else { return nil }
+        guard state.isUnderWay || state == .completed else { return nil }
         var earliest: Instant?
         func consider(_ deadline: Instant?) {
             guard let deadline else { return }
@@ -128,11 +134,15 @@ public struct UploadStateMachine: Sendable {
 
     /// What the upload waits for, if it does not simply go on.
     public var waitingFor: StatusDocument.WaitingFor? {
+        guard state.isUnderWay else { return nil }
         switch failure?.kind {
         case .keyRefused: return .key
         case .rateLimited: return .rateLimit
         case .unreachable, .connectionLost, .platformUnavailable, .storeUnavailable, .stalled: return .network
-        default: break
+        case .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict, .unreadableAnswer, .urlExpired,
+            .storeRefused, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .interrupted, .cancelled, .replaced,
+            .invalidConfiguration, nil:
+            break
         }
         guard state == .open, pendingCall == nil, !hasChunksToSend, (session?.uploadingCount ?? 0) == 0 else { return nil }
         return .writer
@@ -181,16 +191,16 @@ public struct UploadStateMachine: Sendable {
     // MARK: The writer
 
     private mutating func wrote(_ range: Range<Int64>, _ actions: inout [UploadAction]) {
-        guard !range.isEmpty, !state.isFinal else { return }
-        reopen()
+        guard !range.isEmpty, state.isUnderWay else { return }
+        reopen(&actions)
         written.insert(range)
         size = max(size, range.upperBound)
         contentChanged(in: range, &actions)
     }
 
     private mutating func truncated(to newSize: Int64, _ actions: inout [UploadAction]) {
-        guard !state.isFinal, newSize != size else { return }
-        reopen()
+        guard state.isUnderWay, newSize != size else { return }
+        reopen(&actions)
         let touched = min(size, newSize)..<max(size, newSize)
         written.remove(newSize..<Int64.max)
         size = newSize
@@ -198,8 +208,12 @@ public struct UploadStateMachine: Sendable {
     }
 
     /// A staged version that is written again is open again.
-    private mutating func reopen() {
+    private mutating func reopen(_ actions: inout [UploadAction]) {
         guard scope == .allButLast else { return }
+        if state == .finishing {
+            let reason = UploadFailure(.replaced, message: "the file was written again before it was confirmed")
+            actions.append(.answer(.failure(reason)))
+        }
         scope = nil
         state = .open
     }
@@ -219,7 +233,7 @@ public struct UploadStateMachine: Sendable {
     }
 
     private mutating func committed(_ newScope: CommitScope, at now: Instant, _ actions: inout [UploadAction]) {
-        guard !state.isFinal else { return }
+        guard state.isUnderWay else { return }
         scope = newScope
         state = .finishing
         waitsForCommit = false
@@ -234,7 +248,7 @@ public struct UploadStateMachine: Sendable {
     }
 
     private mutating func end(_ final: UploadState, _ reason: UploadFailure, _ actions: inout [UploadAction]) {
-        guard !state.isFinal else { return }
+        guard state.isUnderWay else { return }
         failure = reason
         state = final
         switch final {
@@ -334,7 +348,7 @@ public struct UploadStateMachine: Sendable {
     private mutating func chunkFailed(
         _ order: PutOrder, _ reason: UploadFailure, _ random: Double, at now: Instant, _ actions: inout [UploadAction]
     ) {
-        guard session?.uploadID == order.uploadID, !state.isFinal else { return }
+        guard session?.uploadID == order.uploadID, state.isUnderWay else { return }
         failure = reason
         retries += 1
         let policy = configuration.retryPolicy
@@ -411,7 +425,7 @@ public struct UploadStateMachine: Sendable {
     /// Something worked: what was wrong is cured.
     private mutating func succeeded(at now: Instant) {
         moved(at: now)
-        if !state.isFinal { failure = nil }
+        if state.isUnderWay { failure = nil }
     }
 
     private mutating func moved(at now: Instant) { lastMovement = max(lastMovement, now) }
@@ -420,7 +434,7 @@ public struct UploadStateMachine: Sendable {
 
     private mutating func advance(at now: Instant, _ actions: inout [UploadAction]) {
         if state == .completed { return startCall(at: now, &actions) }
-        guard !state.isFinal else { return }
+        guard state.isUnderWay else { return }
         if let due = session?.takeDue(at: now) {
             for index in due where scope != nil || isWritten(index) { session?.offer(index) }
         }
@@ -432,7 +446,7 @@ public struct UploadStateMachine: Sendable {
             let reason = UploadFailure(
                 .sessionGone, code: "session_expired", message: "the upload session's lifetime is over")
             replaceSession(reason, deletingAsset: true, &actions)
-            if state.isFinal { return }
+            if !state.isUnderWay { return }
         }
         settle(&actions)
         answerStall(at: now, &actions)
@@ -481,7 +495,10 @@ public struct UploadStateMachine: Sendable {
         guard pendingCall == nil, (callRetry.notBefore ?? now) <= now, let call = wantedCall(at: now) else { return }
         lastSerial += 1
         let id = CallID(serial: lastSerial)
-        if case .openSession = call { sessionsOpened += callRetry.failures == 0 ? 1 : 0 }
+        if case .openSession = call {
+            sessionSource = state == .open ? hint?.source : nil
+            sessionsOpened += callRetry.failures == 0 ? 1 : 0
+        }
         pendingCall = PendingCall(id: id, call: call)
         callRetry.notBefore = nil
         actions.append(.call(id, call))
@@ -526,13 +543,13 @@ public struct UploadStateMachine: Sendable {
 
     /// Whether a chunk that was taken is still wanted.
     public func isUnderWay(_ order: PutOrder) -> Bool {
-        guard let session, session.uploadID == order.uploadID, !state.isFinal else { return false }
+        guard let session, session.uploadID == order.uploadID, state.isUnderWay else { return false }
         return session[order.chunkIndex].state == .uploading(generation: order.generation)
     }
 
     /// The next chunk to send, now under way; nil when none can be sent at this moment.
     public mutating func takeChunk(at now: Instant) -> PutOrder? {
-        guard !state.isFinal else { return nil }
+        guard state.isUnderWay else { return nil }
         return session?.take(at: now)
     }
 }

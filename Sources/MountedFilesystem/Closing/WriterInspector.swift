@@ -1,0 +1,65 @@
+import Glibc
+import UploadCore
+
+/// What the commit rule and the size hints ask about other processes. Answers come from `/proc`; tests give their own.
+public protocol WriterInspector: Sendable {
+    /// The process that a thread belongs to; nil when it is not visible here.
+    func threadGroup(of pid: Int32) -> Int32?
+    /// The program's name (`comm`): bytes, and anybody's.
+    func command(of pid: Int32) -> [UInt8]?
+    /// How the process fares that closes a file.
+    func closer(_ pid: Int32) -> CommitRule.Facts.Closer
+    /// Whether any process has the file open for writing.
+    func isHeld(inode: UInt64, openers: Set<Int32>, openedAt: ClockTicks) -> Bool
+    /// The file that a writer copies into the target.
+    func source(of pid: Int32, for target: SourceTarget) -> FoundSource?
+    /// The size of a source now, in bytes; nil when nobody can tell any more.
+    func currentSize(of source: FoundSource) -> Int64?
+    /// Whether a signal is on its way to the thread that wants it to stop what it does.
+    func isAskedToEnd(_ pid: Int32) -> Bool
+}
+
+/// The answers of `/proc`.
+public struct ProcessInspector: WriterInspector {
+    private let table: ProcessTable
+    private let mount: MountIdentity
+    private let sources: SourceHintFinder
+
+    /// Asks about the files of `mount`.
+    public init(mount: MountIdentity, table: ProcessTable = ProcessTable()) {
+        self.table = table
+        self.mount = mount
+        sources = SourceHintFinder(table: table, mount: mount)
+    }
+
+    public func threadGroup(of pid: Int32) -> Int32? { table.threadGroup(of: pid) }
+
+    public func command(of pid: Int32) -> [UInt8]? { table.command(of: pid) }
+
+    public func closer(_ pid: Int32) -> CommitRule.Facts.Closer {
+        guard pid > 0 else { return .unknown }
+        switch table.exit(of: pid) {
+        case .running: return .running
+        case .exiting(status: 0), .exitingUnknown: return .exiting
+        case .exiting(let status): return .dying("its writer exited with status \(status) without closing it")
+        case .killed(let signal): return .dying("its writer was killed by signal \(signal)")
+        case .unknown: return .unknown
+        }
+    }
+
+    public func isHeld(inode: UInt64, openers: Set<Int32>, openedAt: ClockTicks) -> Bool {
+        let file = HeldFile(inode: inode, mount: mount)
+        return table.writer(holding: file, openers: openers, openedAt: openedAt) != nil
+    }
+
+    public func source(of pid: Int32, for target: SourceTarget) -> FoundSource? {
+        sources.source(of: pid, for: target)
+    }
+
+    public func currentSize(of source: FoundSource) -> Int64? { sources.currentSize(of: source) }
+
+    public func isAskedToEnd(_ pid: Int32) -> Bool {
+        guard let signals = table.pendingSignals(of: pid) else { return true }
+        return !signals.endingTheWait.isEmpty
+    }
+}

@@ -1,0 +1,278 @@
+import Dispatch
+import FuseLowLevel
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// Closing: what a FLUSH decides, who waits for what, and what the last RELEASE sees to.
+
+extension MountedFilesystem {
+    // MARK: FLUSH
+
+    /// What a FLUSH is answered with.
+    enum FlushAnswer {
+        /// At once.
+        case now(FuseErrno?)
+        /// When this upload is completed, or staged. The scope is that of a commit to be made.
+        case when(Upload, CommitScope?)
+    }
+
+    /// Decides what the close of a descriptor means.
+    func flush(_ handle: UInt64, context: FuseRequestContext) throws(FuseErrno) -> FlushAnswer {
+        let open = try handles.get(handle)
+        guard open.canWrite else { return .now(nil) }
+        let facts = facts(of: open.file, node: open.node, closedBy: context.pid)
+        switch CommitRule.onFlush(facts) {
+        case .notYet:
+            return .now(nil)
+        case .taint(let reason):
+            open.file.state.withLock { $0.version?.taint = reason }
+            return .now(nil)
+        case .nothing:
+            return joinedAnswer(open.file, facts)
+        case .commit(let scope):
+            guard let upload = freeze(open.file, scope: scope) else { return joinedAnswer(open.file, facts) }
+            return .when(upload, scope)
+        case .commitInBackground(let scope):
+            commitInBackground(open.file, node: open.node, scope: scope)
+            return .now(nil)
+        case .interrupt(let reason):
+            interrupt(open.file, reason: reason)
+            return .now(.ioError)
+        }
+    }
+
+    /// A close that decides nothing shares the fate of a version that is on its way, if its caller can hear of it.
+    private func joinedAnswer(_ file: MountedFile, _ facts: CommitRule.Facts) -> FlushAnswer {
+        let upload = file.state.withLock { $0.version?.isFrozen == true ? $0.version?.upload : nil }
+        guard let upload, writersHear(facts) else { return .now(nil) }
+        return .when(upload, nil)
+    }
+
+    private func writersHear(_ facts: CommitRule.Facts) -> Bool {
+        switch facts.closer {
+        case .running: true
+        case .exiting, .dying, .unknown: false
+        }
+    }
+
+    /// Lets a close wait for an upload, until that is decided or stalls, the caller is told to end, or the mount ends.
+    func wait(for upload: Upload, committing scope: CommitScope?, pid: Int32, reply: DeferredReply<Void>) {
+        let wait = CloseWait(reply)
+        closeWaits.add(wait)
+        let waiter = upload.whenAnswered { result in
+            self.closeWaits.remove(wait)
+            let isAnswer = wait.answer(result.mapError { FuseErrno($0) })
+            if case .failure = result, isAnswer { self.makeDurable(upload) }
+        }
+        wait.onInterrupt {
+            self.interrupts.watch(isOver: { wait.isOver }, isAskedToEnd: { self.writers.isAskedToEnd(pid) }) {
+                guard wait.answer(.failure(.interrupted)) else { return }
+                self.closeWaits.remove(wait)
+                if let waiter { upload.stopWaiting(waiter) }
+                self.makeDurable(upload)
+            }
+        }
+        if let scope { upload.apply(.committed(scope)) }
+    }
+
+    /// Puts the bytes of an upload on disk, beside everything else: its close was answered before it was confirmed.
+    private func makeDurable(_ upload: Upload) {
+        guard upload.currentState.isUnderWay else { return }
+        DispatchQueue.global().async {
+            do throws(SpoolError) {
+                try upload.spool.synchronize()
+                upload.setDurable(true)
+            } catch {
+                self.logger.error("the spool could not be put on disk", metadata: ["reason": "\(error)"])
+            }
+        }
+    }
+
+    // MARK: RELEASE
+
+    /// The last descriptor of a handle is gone.
+    func release(_ handle: UInt64) {
+        guard let open = handles.remove(handle) else { return }
+        let file = open.file
+        let isLastWriter = file.state.withLock { state in
+            state.handles -= 1
+            guard open.canWrite else { return false }
+            state.writeHandles -= 1
+            return state.writeHandles == 0
+        }
+        if isLastWriter { lastWriterReleased(file, node: open.node) }
+        let (isUnused, isRemoved, upload) = file.state.withLock {
+            ($0.handles == 0, $0.isRemoved, $0.version?.upload)
+        }
+        guard isUnused else { return }
+        if isRemoved {
+            discard(file, node: open.node)
+        } else if upload?.currentState == .interrupted, !isPlain(file) {
+            unlist(file, node: open.node)
+        }
+    }
+
+    private func lastWriterReleased(_ file: MountedFile, node: NodeID) {
+        let facts = facts(of: file, node: node, closedBy: nil)
+        switch CommitRule.onLastRelease(facts) {
+        case .nothing, .notYet, .taint: break
+        case .commit(let scope), .commitInBackground(let scope): commitInBackground(file, node: node, scope: scope)
+        case .interrupt(let reason): interrupt(file, reason: reason)
+        }
+    }
+
+    /// Takes an interrupted file out of the listing. Its bytes are kept for a while.
+    private func unlist(_ file: MountedFile, node: NodeID) {
+        let upload = file.state.withLock { state in
+            defer { state.version = nil }
+            state.isRemoved = true
+            return state.version?.upload
+        }
+        tree.withLock { tree in
+            guard let location = try? tree.node(node).location else { return }
+            _ = try? tree.removeFile(location.name, in: location.parent, at: .now())
+            tree.discard(node)
+        }
+        if let upload { keeper.keep(upload) }
+    }
+
+    /// An interrupted file that stays listed: rsync's `--partial` wants to find it again.
+    private func isPlain(_ file: MountedFile) -> Bool {
+        file.state.withLock { $0.version?.isPlain ?? false }
+    }
+
+    // MARK: Committing
+
+    /// Freezes the version and gives its upload; nil when there is nothing to commit.
+    private func freeze(_ file: MountedFile, scope: CommitScope) -> Upload? {
+        file.state.withLock { state in
+            guard let version = state.version, !version.isFrozen, version.writesUnderWay == 0 else { return nil }
+            guard let upload = version.upload else { return nil }
+            state.version?.isFrozen = true
+            state.version?.isStaged = scope == .allButLast
+            return upload
+        }
+    }
+
+    /// Commits the version while nobody waits for it. A file that got a name under which it is uploaded only now gets
+    /// its upload now.
+    func commitInBackground(_ file: MountedFile, node: NodeID, scope: CommitScope) {
+        startUploadIfLacking(file, node: node)
+        freeze(file, scope: scope)?.apply(.committed(scope))
+    }
+
+    private func startUploadIfLacking(_ file: MountedFile, node: NodeID) {
+        guard let path = path(of: node), verdict(on: path).isUploaded else { return }
+        guard let version = file.state.withLock({ $0.version }), version.upload == nil, version.size > 0 else { return }
+        let upload = engine.begin(identity(for: path), spool: version.spool)
+        upload.apply(.wrote(0..<version.size))
+        let isUsed = file.state.withLock { state in
+            guard state.version?.spool === version.spool, state.version?.upload == nil else { return false }
+            state.version?.upload = upload
+            return true
+        }
+        if !isUsed { engine.forget(upload) }
+    }
+
+    private func interrupt(_ file: MountedFile, reason: String) {
+        let upload = file.state.withLock { state in
+            state.version?.isFrozen = true
+            return state.version?.upload
+        }
+        upload?.apply(
+            .interrupted(
+                UploadFailure(
+                    .interrupted, message: reason,
+                    hint: "nothing was uploaded; the bytes are kept for a while, copy the file again")))
+    }
+
+    // MARK: Facts
+
+    /// What is known when a descriptor is closed by `pid`, or the last handle is released (nil).
+    private func facts(of file: MountedFile, node: NodeID, closedBy pid: Int32?) -> CommitRule.Facts {
+        var facts = CommitRule.Facts()
+        let (version, openers, firstOpened) = file.state.withLock { ($0.version, $0.openers, $0.firstOpened) }
+        if let pid { facts.closer = writers.closer(pid) }
+        guard let version, version.hasUncommittedContent else {
+            facts.hasUncommittedContent = false
+            return facts
+        }
+        facts.size = version.size
+        if let pid {
+            facts.closerWrote = writers.threadGroup(of: pid).map { version.writers.contains($0) } ?? false
+            facts.isHeld =
+                version.writesUnderWay > 0
+                || writers.isHeld(inode: node.rawValue, openers: openers, openedAt: firstOpened ?? .now())
+        }
+        facts.taint = version.taint
+        facts.hasRefusedWrite = !version.refused.isEmpty
+        facts.isCutOffInPlace = version.awaitsFinalTruncation
+        facts.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
+        facts.shortOf = missingBytes(of: version)
+        facts.name = closingName(of: node, version)
+        return facts
+    }
+
+    /// How many bytes a whole copy has, if this one has fewer: as many as its source had at the beginning or has now,
+    /// whichever are fewer, since one that grows is read to an end that it no longer has.
+    private func missingBytes(of version: FileVersion) -> Int64? {
+        guard let hint = version.upload?.inspect({ $0.hint }), hint.source == .copiedSource else { return nil }
+        guard let source = version.source, version.size < hint.size else { return nil }
+        let whole = min(hint.size, writers.currentSize(of: source) ?? hint.size)
+        return version.size < whole ? whole : nil
+    }
+
+    private func closingName(of node: NodeID, _ version: FileVersion) -> CommitRule.Facts.Name {
+        guard version.upload != nil, !version.isPlain, let path = path(of: node) else { return .local }
+        switch verdict(on: path) {
+        case .upload: return .final
+        case .temporary(.some): return .temporary
+        case .temporary(nil): return .temporaryWithoutFinal
+        case .keepLocally, .refuse: return .local
+        }
+    }
+
+    // MARK: Size hints
+
+    /// Looks for the size that the file will have, in what its writer reads: at the first write, and once more when there
+    /// is enough for a session. Asked while the writer waits for its write, so that it cannot open or close anything.
+    func findSize(_ file: MountedFile, node: NodeID, pid: Int32, upTo end: Int64) {
+        guard configuration.usesSizeHints else { return }
+        let upload: Upload? = file.state.withLock { state in
+            guard let version = state.version, let upload = version.upload else { return nil }
+            switch version.hintSearch {
+            case .notTried: state.version?.hintSearch = .missed
+            case .missed where end >= Self.enoughForSession: state.version?.hintSearch = .done
+            case .missed, .done: return nil
+            }
+            return upload
+        }
+        guard let upload, upload.inspect({ $0.hint }) == nil else { return }
+        nameWriter(of: upload, pid: pid)
+        let target = SourceTarget(name: finalName(for: path(of: node) ?? []), inode: node.rawValue, written: end)
+        guard let source = writers.source(of: pid, for: target) else { return }
+        let size: Int64
+        switch source.location {
+        case .elsewhere(_, _, let found): size = found
+        case .ownFile(let inode):
+            guard let own = tree.withLock({ try? $0.file(NodeID(inode)) }) else { return }
+            size = own.size
+        }
+        file.state.withLock { state in
+            state.version?.hintSearch = .done
+            state.version?.source = source
+        }
+        upload.apply(.hinted(SizeHint(size: size, source: source.kind == .copied ? .copiedSource : .readSource)))
+    }
+
+    /// With fewer bytes no session is opened anyway.
+    private static let enoughForSession: Int64 = 5 << 20
+
+    private func nameWriter(of upload: Upload, pid: Int32) {
+        guard let group = writers.threadGroup(of: pid), let command = writers.command(of: group) else {
+            return upload.updateIdentity { $0.writer = "unknown" }
+        }
+        upload.updateIdentity { $0.writer = "\(String(decoding: command, as: UTF8.self)) (pid \(group))" }
+    }
+}

@@ -1,0 +1,350 @@
+import Dispatch
+import FuseLowLevel
+import UploadCore
+import UploadEngine
+
+// What FUSE asks, handed on: each method calls one of the file system's own and replies with what it says.
+//
+// Left out: getxattr and its like (every buffered write would ask), access (`default_permissions` sees to it), links
+// and devices (`EPERM` by default), lseek.
+
+extension MountedFilesystem: FuseOperations {
+    /// How long the kernel may believe names and attributes: only the kernel changes them, through us.
+    private static let entryLifetime: Duration = .seconds(1)
+
+    public func started(_ connection: FuseConnection) {
+        logger.debug("the kernel speaks to us", metadata: ["max_write": "\(connection.maximumWrite)"])
+    }
+
+    public func stopped() {
+        logger.debug("the kernel is done with us")
+    }
+
+    public func forgotten(_ inode: InodeNumber) {
+        if StatusDirectory.owns(inode) { status.forgotten(inode) }
+    }
+
+    // MARK: Names
+
+    public func lookup(
+        _ name: [UInt8], in parent: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FuseEntry>
+    ) {
+        do throws(FuseErrno) {
+            reply.succeed(try entry(name, in: parent))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    private func entry(_ name: [UInt8], in parent: InodeNumber) throws(FuseErrno) -> FuseEntry {
+        if parent == .root, name == StatusDirectory.name { return try statusEntry(.root) }
+        if StatusDirectory.owns(parent) {
+            return try statusEntry(try status.lookup(name, in: try status.node(of: parent)))
+        }
+        return entry(try lookup(name, in: NodeID(parent.rawValue)))
+    }
+
+    private func entry(_ found: Found) -> FuseEntry {
+        FuseEntry(
+            inode: found.attributes.inode, generation: 0, attributes: found.attributes,
+            attributeTimeout: Self.entryLifetime, entryTimeout: Self.entryLifetime)
+    }
+
+    /// The kernel believes nothing of the status directory: it changes by itself.
+    private func statusEntry(_ node: StatusDirectory.Node) throws(FuseErrno) -> FuseEntry {
+        let inode = status.inode(of: node)
+        return FuseEntry(
+            inode: inode, generation: 0, attributes: try status.attributes(of: inode), attributeTimeout: .zero,
+            entryTimeout: .zero)
+    }
+
+    public func mkdir(
+        _ name: [UInt8], in parent: InodeNumber, permissions: UInt16, context: FuseRequestContext,
+        reply: consuming FuseReply<FuseEntry>
+    ) {
+        do throws(FuseErrno) {
+            let parent = try ownDirectory(parent)
+            reply.succeed(entry(try makeDirectory(name, in: parent, permissions: permissions, context: context)))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func rmdir(
+        _ name: [UInt8], in parent: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        do throws(FuseErrno) {
+            try removeDirectory(name, in: try ownDirectory(parent))
+            reply.succeed()
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func unlink(
+        _ name: [UInt8], in parent: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        do throws(FuseErrno) {
+            try removeFile(name, in: try ownDirectory(parent))
+            reply.succeed()
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func rename(
+        _ name: [UInt8], in parent: InodeNumber, to newName: [UInt8], in newParent: InodeNumber,
+        flags: FileRenameFlags, context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        do throws(FuseErrno) {
+            let plan = try planRename(
+                name, in: try ownDirectory(parent), to: newName, in: try ownDirectory(newParent), flags: flags)
+            if let staged = plan.staged {
+                renameStaged(plan, staged, reply: reply.deferred())
+            } else {
+                try carryOut(plan)
+                reply.succeed()
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func readlink(
+        _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FuseLinkTarget>
+    ) {
+        do throws(FuseErrno) {
+            reply.succeed(try status.target(of: try status.node(of: inode)))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    /// A directory in which names can be made and removed: any but the status directory's.
+    private func ownDirectory(_ inode: InodeNumber) throws(FuseErrno) -> NodeID {
+        if StatusDirectory.owns(inode) { throw .permissionDenied }
+        return NodeID(inode.rawValue)
+    }
+
+    // MARK: Attributes
+
+    public func getattr(
+        _ inode: InodeNumber, handle: UInt64?, context: FuseRequestContext, reply: consuming FuseReply<FileAttributes>
+    ) {
+        do throws(FuseErrno) {
+            if StatusDirectory.owns(inode) {
+                reply.succeed(try status.attributes(of: inode), timeout: .zero)
+            } else {
+                reply.succeed(try attributes(of: NodeID(inode.rawValue)), timeout: Self.entryLifetime)
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func setattr(
+        _ inode: InodeNumber, changes: FileAttributeChanges, handle: UInt64?, context: FuseRequestContext,
+        reply: consuming FuseReply<FileAttributes>
+    ) {
+        do throws(FuseErrno) {
+            let node = try ownDirectory(inode)
+            let attributes = try setAttributes(of: node, changes, handle: handle, context: context)
+            reply.succeed(attributes, timeout: Self.entryLifetime)
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func statfs(
+        _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FileSystemStatistics>
+    ) {
+        do throws(FuseErrno) {
+            reply.succeed(try statistics())
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    // MARK: Files
+
+    public func create(
+        _ name: [UInt8], in parent: InodeNumber, permissions: UInt16, flags: FileOpenFlags,
+        context: FuseRequestContext, reply: consuming FuseReply<FuseCreated>
+    ) {
+        do throws(FuseErrno) {
+            let (node, file) = try createFile(
+                name, in: try ownDirectory(parent), permissions: permissions, context: context)
+            let entry = entry(try found(node))
+            reply.succeed(entry, openHandle(file, node: node, canWrite: flags.canWrite, context: context))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func open(
+        _ inode: InodeNumber, flags: FileOpenFlags, context: FuseRequestContext, reply: consuming FuseReply<FuseOpen>
+    ) {
+        do throws(FuseErrno) {
+            if StatusDirectory.owns(inode) {
+                reply.succeed(try status.open(inode, flags: flags))
+            } else {
+                reply.succeed(try open(NodeID(inode.rawValue), flags: flags, context: context))
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func read(
+        _ inode: InodeNumber, handle: UInt64, at offset: Int64, count: Int, context: FuseRequestContext,
+        reply: consuming FuseReply<FuseData>
+    ) {
+        do throws(FuseErrno) {
+            if StatusDirectory.owns(inode) {
+                reply.succeed(try status.read(handle, at: offset, count: count))
+            } else {
+                reply.succeed(try read(handle, at: offset, count: count))
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func write(
+        _ data: UnsafeRawBufferPointer, to inode: InodeNumber, handle: UInt64, at offset: Int64,
+        context: FuseRequestContext, reply: consuming FuseReply<FuseWritten>
+    ) {
+        do throws(FuseErrno) {
+            reply.succeed(try write(data, handle: handle, at: offset, context: context))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func flush(
+        _ inode: InodeNumber, handle: UInt64, context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        if StatusDirectory.owns(inode) { return reply.succeed() }
+        do throws(FuseErrno) {
+            switch try flush(handle, context: context) {
+            case .now(nil): reply.succeed()
+            case .now(let errno?): reply.fail(errno)
+            case .when(let upload, let scope):
+                wait(for: upload, committing: scope, pid: context.pid, reply: reply.deferred())
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func release(_ inode: InodeNumber, handle: UInt64) {
+        if StatusDirectory.owns(inode) { status.release(handle) } else { release(handle) }
+    }
+
+    /// Answered from another thread: a disk may take its time, and FUSE's own threads are few.
+    public func fsync(
+        _ inode: InodeNumber, handle: UInt64, dataOnly: Bool, context: FuseRequestContext,
+        reply: consuming FuseReply<Void>
+    ) {
+        if StatusDirectory.owns(inode) { return reply.succeed() }
+        let reply = reply.deferred()
+        DispatchQueue.global().async {
+            do throws(FuseErrno) {
+                try self.synchronize(handle)
+                reply.succeed()
+            } catch {
+                reply.fail(error)
+            }
+        }
+    }
+
+    // MARK: Directories
+
+    public func opendir(
+        _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FuseOpen>
+    ) {
+        reply.succeed(FuseOpen(handle: 0))
+    }
+
+    public func releasedir(_ inode: InodeNumber, handle: UInt64) {}
+
+    public func readdir(
+        _ inode: InodeNumber, handle: UInt64, from offset: Int64, context: FuseRequestContext,
+        reply: consuming FuseReply<FuseLowLevel.DirectoryListing>
+    ) {
+        do throws(FuseErrno) {
+            var listing = reply.emptyListing()
+            for entry in try listed(inode, from: offset) where !listing.append(entry) { break }
+            reply.succeed(listing)
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    public func readdirplus(
+        _ inode: InodeNumber, handle: UInt64, from offset: Int64, context: FuseRequestContext,
+        reply: consuming FuseReply<DirectoryPlusListing>
+    ) {
+        do throws(FuseErrno) {
+            var listing = reply.emptyListing()
+            for listed in try listed(inode, from: offset) {
+                // Gone since it was listed: left out, as if it had gone a moment earlier.
+                guard let entry = try? plusEntry(listed) else { continue }
+                guard listing.append(entry, named: listed.name, nextOffset: listed.nextOffset) else { break }
+            }
+            reply.succeed(listing)
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    private func plusEntry(_ listed: FuseLowLevel.DirectoryEntry) throws(FuseErrno) -> FuseEntry {
+        if StatusDirectory.owns(listed.inode) {
+            return try statusEntry(try status.node(of: listed.inode))
+        }
+        return entry(try found(NodeID(listed.inode.rawValue)))
+    }
+
+    /// The entries after an offset: "." and ".." first, then a directory's own in the order of their making.
+    private func listed(
+        _ inode: InodeNumber, from offset: Int64
+    ) throws(FuseErrno) -> [FuseLowLevel.DirectoryEntry] {
+        var entries: [FuseLowLevel.DirectoryEntry] = []
+        let dots: [[UInt8]] = [Array(".".utf8), Array("..".utf8)]
+        for (index, name) in dots.enumerated() where offset <= index {
+            entries.append(.init(name: name, inode: inode, kind: .directory, nextOffset: Int64(index) + 1))
+        }
+        if StatusDirectory.owns(inode) {
+            let all = try status.entries(of: try status.node(of: inode))
+            for (index, entry) in all.enumerated().dropFirst(Int(max(0, offset - 2))) {
+                let number = status.inode(of: entry.node)
+                entries.append(
+                    .init(name: entry.name, inode: number, kind: entry.node.kind, nextOffset: Int64(index) + 3))
+            }
+        } else {
+            let cookie = UInt64(max(0, offset - 2))
+            let found = try withTree { tree throws(TreeError) in
+                try tree.entries(in: NodeID(inode.rawValue), after: cookie).prefix(Self.entriesAtATime).map { $0 }
+            }
+            entries += found.map { entry in
+                .init(
+                    name: entry.name.bytes, inode: InodeNumber(rawValue: entry.node.rawValue),
+                    kind: entry.isDirectory ? .directory : .regular, nextOffset: Int64(entry.cookie) + 2)
+            }
+        }
+        return entries
+    }
+
+    /// More than fit into one answer.
+    private static let entriesAtATime = 1024
+}
+
+extension StatusDirectory.Node {
+    var kind: FileKind {
+        switch self {
+        case .root, .byName: .directory
+        case .alias, .link: .symbolicLink
+        case .summary, .metrics, .document: .regular
+        }
+    }
+}

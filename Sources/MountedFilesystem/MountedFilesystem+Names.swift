@@ -1,0 +1,265 @@
+import Dispatch
+import FuseLowLevel
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// Names: looking up, creating, renaming and removing files and directories.
+
+extension MountedFilesystem {
+    /// A node's number and attributes.
+    struct Found: Sendable {
+        var node: NodeID
+        var attributes: FileAttributes
+    }
+
+    func lookup(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) -> Found {
+        let name = try fileName(name)
+        return try found(try withTree { tree throws(TreeError) in try tree.lookup(name, in: parent) })
+    }
+
+    func found(_ node: NodeID) throws(FuseErrno) -> Found {
+        Found(node: node, attributes: try attributes(of: node))
+    }
+
+    func makeDirectory(
+        _ name: [UInt8], in parent: NodeID, permissions: UInt16, context: FuseRequestContext
+    ) throws(FuseErrno) -> Found {
+        try checkWritable()
+        let name = try ownName(name, in: parent)
+        let attributes = newAttributes(configuration.directoryMode ?? permissions, context)
+        return try found(
+            try withTree { tree throws(TreeError) in
+                try tree.makeDirectory(name, in: parent, attributes: attributes, at: .now())
+            })
+    }
+
+    func removeDirectory(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) {
+        try checkWritable()
+        let name = try ownName(name, in: parent)
+        _ = try withTree { tree throws(TreeError) in
+            let node = try tree.removeDirectory(name, in: parent, at: .now())
+            tree.discard(node)
+        }
+    }
+
+    /// Makes an empty file. A name that is not to be uploaded is refused here, where the caller can still see why.
+    func createFile(
+        _ name: [UInt8], in parent: NodeID, permissions: UInt16, context: FuseRequestContext
+    ) throws(FuseErrno) -> (NodeID, MountedFile) {
+        try checkWritable()
+        let name = try ownName(name, in: parent)
+        try checkUploadable(name, in: parent)
+        let file = MountedFile()
+        let attributes = newAttributes(configuration.fileMode ?? permissions, context)
+        let node = try withTree { tree throws(TreeError) in
+            try tree.createFile(name, in: parent, attributes: attributes, file: file, at: .now())
+        }
+        return (node, file)
+    }
+
+    /// Removes a file's name. What was not confirmed is cancelled; what was keeps its asset.
+    func removeFile(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) {
+        try checkWritable()
+        let name = try ownName(name, in: parent)
+        let (node, file) = try withTree { tree throws(TreeError) in
+            let node = try tree.lookup(name, in: parent)
+            let file = try tree.file(node)
+            try tree.removeFile(name, in: parent, at: .now())
+            return (node, file)
+        }
+        let reason = UploadFailure(.cancelled, message: "the file was removed before the platform had confirmed it")
+        removed(file, node: node, reason: reason)
+    }
+
+    /// A file has lost its name: its unconfirmed upload is cancelled, and its bytes go when nobody has it open.
+    func removed(_ file: MountedFile, node: NodeID, reason: UploadFailure) {
+        let (upload, isClosed) = file.state.withLock { state in
+            state.isRemoved = true
+            return (state.version?.upload, state.handles == 0)
+        }
+        cancel(upload, reason: reason)
+        if isClosed { discard(file, node: node) }
+    }
+
+    /// Cancels an upload that is not decided yet.
+    func cancel(_ upload: Upload?, reason: UploadFailure) {
+        guard let upload else { return }
+        upload.apply(.cancelled(reason))
+    }
+
+    /// Gives back the bytes of a file that has neither a name nor a handle.
+    func discard(_ file: MountedFile, node: NodeID) {
+        let version = file.state.withLock { state in
+            defer { state.version = nil }
+            return state.version
+        }
+        tree.withLock { _ = $0.discard(node) }
+        removeSpool(version?.spool)
+    }
+
+    func removeSpool(_ spool: SpoolFile?) {
+        do throws(SpoolError) {
+            try spool?.remove()
+        } catch {
+            logger.warning("a spool file could not be removed", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    // MARK: Renaming
+
+    /// What a rename has to see to besides the names.
+    struct RenamePlan: Sendable {
+        var name: FileName
+        var parent: NodeID
+        var newName: FileName
+        var newParent: NodeID
+        var rule: RenameRule
+        /// The file that is renamed; nil for a directory.
+        var file: MountedFile?
+        /// The upload that the new name commits, and that has been sent already.
+        var staged: Upload?
+    }
+
+    func planRename(
+        _ name: [UInt8], in parent: NodeID, to newName: [UInt8], in newParent: NodeID, flags: FileRenameFlags
+    ) throws(FuseErrno) -> RenamePlan {
+        try checkWritable()
+        let (name, newName) = (try ownName(name, in: parent), try ownName(newName, in: newParent))
+        let rule: RenameRule
+        switch flags {
+        case []: rule = .replace
+        case .noReplace: rule = .noReplace
+        case .exchange: rule = .exchange
+        default: throw .invalidArgument
+        }
+        let node = try withTree { tree throws(TreeError) in try tree.lookup(name, in: parent) }
+        let file = tree.withLock { try? $0.file(node) }
+        var plan = RenamePlan(
+            name: name, parent: parent, newName: newName, newParent: newParent, rule: rule, file: file)
+        if file != nil { try checkUploadable(newName, in: newParent) }
+        if let file, isFinal(newName, in: newParent) {
+            plan.staged = file.state.withLock { state in
+                guard state.writeHandles == 0, let version = state.version, version.isFrozen else { return nil }
+                guard let upload = version.upload, upload.currentState == .staged else { return nil }
+                return upload
+            }
+        }
+        return plan
+    }
+
+    /// Completes an upload that was sent under a temporary name, and then changes the names. Both directories stand
+    /// still meanwhile, hence the bound; the upload goes on after it, and the rename can be tried again.
+    func renameStaged(_ plan: RenamePlan, _ upload: Upload, reply: DeferredReply<Void>) {
+        let wait = CloseWait(reply)
+        closeWaits.add(wait)
+        plan.file?.state.withLock { $0.version?.isStaged = false }
+        let waiter = upload.whenAnswered { result in
+            self.closeWaits.remove(wait)
+            switch result {
+            case .success:
+                guard !wait.isOver else { return }
+                do throws(FuseErrno) {
+                    try self.carryOut(plan)
+                    wait.answer(.success(()))
+                } catch {
+                    wait.answer(.failure(error))
+                }
+            case .failure(let failure):
+                wait.answer(.failure(FuseErrno(failure)))
+            }
+        }
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.renameLimit) {
+            guard wait.answer(.failure(.ioError)) else { return }
+            self.closeWaits.remove(wait)
+            if let waiter { upload.stopWaiting(waiter) }
+        }
+        upload.apply(.committed(.whole))
+    }
+
+    private static let renameLimit = DispatchTimeInterval.seconds(10)
+
+    /// Changes the names, and what follows from it for the files.
+    func carryOut(_ plan: RenamePlan) throws(FuseErrno) {
+        let result = try withTree { tree throws(TreeError) in
+            try tree.rename(
+                plan.name, in: plan.parent, to: plan.newName, in: plan.newParent, rule: plan.rule, at: .now())
+        }
+        if let replaced = result.replaced {
+            if let file = tree.withLock({ try? $0.file(replaced) }) {
+                let reason = UploadFailure(
+                    .replaced, message: "the file was replaced before the platform had confirmed it")
+                removed(file, node: replaced, reason: reason)
+                if let upload = file.state.withLock({ $0.version?.upload }) {
+                    plan.file?.state.withLock { $0.superseded.append(upload) }
+                }
+            } else {
+                tree.withLock { _ = $0.discard(replaced) }
+            }
+        }
+        tellPaths(below: result.moved)
+        if let exchanged = result.exchanged { tellPaths(below: exchanged) }
+        if let file = plan.file { renamed(file, node: result.moved) }
+    }
+
+    /// Uploads bear the path in their status documents: tells it to everything at or below a node that moved.
+    private func tellPaths(below moved: NodeID) {
+        let paths: [(MountedFile, [[UInt8]])] = tree.withLock { tree in
+            tree.files(atOrBelow: moved).compactMap { node, file in tree.path(of: node).map { (file, $0) } }
+        }
+        for (file, path) in paths {
+            let upload = file.state.withLock { $0.version?.upload }
+            upload?.updateIdentity { $0.path = path }
+        }
+    }
+
+    /// Whether files of this name are uploaded under it.
+    private func isFinal(_ name: FileName, in parent: NodeID) -> Bool {
+        guard let parents = path(of: parent) else { return false }
+        return verdict(on: parents + [name.bytes]) == .upload
+    }
+
+    /// After a file got another name: content that waited for it is committed in the background. Whoever renamed is not
+    /// kept waiting, since both directories would stand still meanwhile.
+    private func renamed(_ file: MountedFile, node: NodeID) {
+        guard let path = path(of: node), verdict(on: path) == .upload else { return }
+        let isWaiting = file.state.withLock { state in
+            guard state.writeHandles == 0, let version = state.version else { return false }
+            return version.hasUncommittedContent && version.size > 0
+        }
+        guard isWaiting else { return }
+        commitInBackground(file, node: node, scope: .whole)
+    }
+
+    // MARK: Checks
+
+    func fileName(_ bytes: [UInt8]) throws(FuseErrno) -> FileName {
+        do throws(TreeError) {
+            return try FileName(bytes)
+        } catch {
+            throw FuseErrno(error)
+        }
+    }
+
+    /// As ``fileName(_:)``, for names that are to be made or removed: those of the status directory are not the user's.
+    private func ownName(_ bytes: [UInt8], in parent: NodeID) throws(FuseErrno) -> FileName {
+        let name = try fileName(bytes)
+        if parent == .root, name.bytes == StatusDirectory.name { throw .permissionDenied }
+        return name
+    }
+
+    private func checkUploadable(_ name: FileName, in parent: NodeID) throws(FuseErrno) {
+        guard let parents = path(of: parent) else { throw .noSuchFileOrDirectory }
+        guard verdict(on: parents + [name.bytes]) == .refuse else { return }
+        logger.warning(
+            "a file was refused: its name is not that of a video or audio file (see --other-files)",
+            metadata: ["name": "\(name)"])
+        throw .notPermitted
+    }
+
+    private func newAttributes(_ permissions: UInt16, _ context: FuseRequestContext) -> NodeAttributes {
+        NodeAttributes(
+            mode: UInt32(permissions), userID: configuration.fixedUID ?? context.uid,
+            groupID: configuration.fixedGID ?? context.gid, time: .now())
+    }
+}
