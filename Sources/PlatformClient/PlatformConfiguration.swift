@@ -35,7 +35,7 @@ public struct PlatformConfiguration: Sendable {
     /// The platform at `baseURL` with the defaults.
     public init(
         baseURL: String = PlatformConfiguration.defaultBaseURL, keySource: APIKeySource,
-        keyLocation: String = "$TWELVELABS_API_KEY", wallClock: @escaping @Sendable () -> Timestamp = Timestamp.now
+        keyLocation: String = "$TWELVELABS_API_KEY", wallClock: @escaping @Sendable () -> Timestamp = WallClock.now
     ) {
         self.baseURL = baseURL
         self.keySource = keySource

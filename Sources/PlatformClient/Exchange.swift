@@ -1,0 +1,126 @@
+import AsyncHTTPClient
+import NIOCore
+import NIOHTTP1
+import Synchronization
+import UploadCore
+
+/// An answer, whole.
+struct Answer: Sendable {
+    let status: Int
+    let headers: HTTPHeaders
+    let body: ByteBuffer
+}
+
+/// One request on its way: collects the answer within bounds, and tells what has been sent.
+///
+/// On async-http-client's delegate interface rather than on its `async` one, which tells neither whether the request left (and with it
+/// whether a URL is spent) nor when bytes left, and which keeps a suspended task for good when the answer comes before
+/// the body was taken.
+final class Exchange: HTTPClientResponseDelegate {
+    /// What happens on the wire while a body is sent.
+    enum BodyEvent: Sendable {
+        /// The body may be written.
+        case ready(HTTPClient.Body.StreamWriter)
+        /// The network took so many bytes of it.
+        case sent(Int)
+    }
+
+    private struct State {
+        var mayHaveBeenSent = false
+        var head: HTTPResponseHead?
+        var body = ByteBuffer()
+    }
+
+    private let state = Mutex(State())
+    private let maximumBody: ByteCount
+    private let onBody: @Sendable (BodyEvent) -> Void
+    private let onActivity: @Sendable () -> Void
+
+    /// - Parameters:
+    ///   - maximumBody: the most that the answer's body may have.
+    ///   - onBody: told, on an event loop, what becomes of the request's body.
+    ///   - onActivity: called, on an event loop, for everything that moves up to the answer's head. A body that trickles in
+    ///     is no progress: else it could last for ever.
+    init(
+        maximumBody: ByteCount, onBody: @escaping @Sendable (BodyEvent) -> Void = { _ in },
+        onActivity: @escaping @Sendable () -> Void = {}
+    ) {
+        self.maximumBody = maximumBody
+        self.onBody = onBody
+        self.onActivity = onActivity
+    }
+
+    /// Whether the head of the request was written: from then on it may have reached the other side.
+    var mayHaveBeenSent: Bool { state.withLock { $0.mayHaveBeenSent } }
+
+    // MARK: HTTPClientResponseDelegate
+
+    func didSendRequestHead(task: HTTPClient.Task<Answer>, _ head: HTTPRequestHead) {
+        state.withLock { $0.mayHaveBeenSent = true }
+        onActivity()
+    }
+
+    func didSendRequestPart(task: HTTPClient.Task<Answer>, _ part: IOData) {
+        onBody(.sent(part.readableBytes))
+        onActivity()
+    }
+
+    func didReceiveHead(task: HTTPClient.Task<Answer>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
+        onActivity()
+        state.withLock { $0.head = head }
+        let announced = head.headers.first(name: "content-length").flatMap { Int64($0) } ?? 0
+        return proceed(announced <= maximumBody.bytes, on: task.eventLoop)
+    }
+
+    func didReceiveBodyPart(task: HTTPClient.Task<Answer>, _ buffer: ByteBuffer) -> EventLoopFuture<Void> {
+        let fits = state.withLock { state in
+            guard Int64(state.body.readableBytes) + Int64(buffer.readableBytes) <= maximumBody.bytes else { return false }
+            state.body.writeImmutableBuffer(buffer)
+            return true
+        }
+        return proceed(fits, on: task.eventLoop)
+    }
+
+    func didFinishRequest(task: HTTPClient.Task<Answer>) throws -> Answer {
+        try state.withLock { state in
+            guard let head = state.head else { throw HTTPClientError.remoteConnectionClosed }
+            return Answer(status: Int(head.status.code), headers: head.headers, body: state.body)
+        }
+    }
+
+    private func proceed(_ fits: Bool, on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        fits ? eventLoop.makeSucceededVoidFuture() : eventLoop.makeFailedFuture(ExchangeLimit.answerTooLarge(maximumBody))
+    }
+}
+
+extension HTTPClient.Task<Answer> {
+    /// Waits for the answer while `companions` run beside it: what one of them throws ends the exchange with that error, and
+    /// they are cancelled when it ends. Cancelling the calling task gives the exchange up.
+    func answer(beside companions: [@Sendable () async throws -> Void]) async -> Result<Answer, any Error> {
+        await withTaskCancellationHandler {
+            await withTaskGroup(of: Void.self) { group in
+                for companion in companions {
+                    group.addTask {
+                        do {
+                            try await companion()
+                        } catch is CancellationError {
+                            // The exchange has ended, or is being given up.
+                        } catch {
+                            self.fail(reason: error)
+                        }
+                    }
+                }
+                let result: Result<Answer, any Error>
+                do {
+                    result = .success(try await self.get())
+                } catch {
+                    result = .failure(error)
+                }
+                group.cancelAll()
+                return result
+            }
+        } onCancel: {
+            self.cancel()
+        }
+    }
+}

@@ -1,0 +1,125 @@
+import AsyncHTTPClient
+import Logging
+import NIOCore
+import NIOHTTP1
+import UploadCore
+
+extension PlatformClient {
+    /// One call of the API, and its answer when that is a success.
+    func call(
+        _ call: APICall, id: String = "", query: String? = nil, body: JSONValue? = nil
+    ) async throws(UploadFailure) -> (answer: Answer, context: AnswerContext) {
+        if call.namesSomething, !APICall.isPlainID(id) {
+            throw UploadFailure(
+                .requestRefused, code: "identifier_malformed", message: "no upload or asset has such an identifier")
+        }
+        let key = configuration.keySource.current
+        let context = AnswerContext(base: base, key: key, now: configuration.wallClock)
+        let path = base.basePath + call.path(id: id)
+        let limit = configuration.callTimeout
+        let clock = configuration.clock
+        let request = try request(
+            call.method, url: base.origin + path + (query.map { "?" + $0 } ?? ""), to: base, key: key, body: body)
+        let stopwatch = Stopwatch(clock: clock)
+
+        let result = await firstThatIsSent {
+            let exchange = Exchange(maximumBody: configuration.maximumAnswer)
+            let task = api.execute(request: request, delegate: exchange)
+            let result = await task.answer(beside: [
+                {
+                    try await clock.sleep(for: limit)
+                    throw ExchangeLimit.timedOut(limit)
+                }
+            ])
+            return result.mapError { Broken(error: $0, mayHaveBeenSent: exchange.mayHaveBeenSent) }
+        }
+        let metadata: Logger.Metadata = ["method": "\(call.method)", "path": "\(path)"]
+        switch result {
+        case .success(let answer):
+            log("api call", metadata, status: answer.status, stopwatch)
+            let failures = APIFailures(call: call, context: context, keyLocation: configuration.keyLocation)
+            if let failure = failures.failure(of: answer) { throw failure }
+            return (answer, context)
+        case .failure(let broken):
+            let failure = NetworkFailures(party: "the platform", address: base)
+                .failure(for: broken.error, mayHaveBeenSent: broken.mayHaveBeenSent)
+            log("api call failed", metadata, failure: failure, stopwatch)
+            throw failure
+        }
+    }
+
+    private func request(
+        _ method: HTTPMethod, url: String, to address: WebAddress, key: APIKey, body: JSONValue?
+    ) throws(UploadFailure) -> HTTPClient.Request {
+        var headers = HTTPHeaders([
+            ("host", address.authority), ("x-api-key", key.secret), ("accept", "application/json"),
+            ("user-agent", Self.userAgent),
+        ])
+        if body != nil { headers.add(name: "content-type", value: "application/json") }
+        do {
+            return try HTTPClient.Request(
+                url: url, method: method, headers: headers, body: body.map { .byteBuffer(ByteBuffer(string: $0.text)) })
+        } catch {
+            // The base URL and the identifiers were checked: this is for what such a check may have missed.
+            throw UploadFailure(
+                .invalidConfiguration, code: "api_url_invalid", message: "the API's URL cannot be used")
+        }
+    }
+
+    /// An exchange that ended without an answer.
+    struct Broken: Error {
+        let error: any Error
+        /// Whether the request may have reached the other side.
+        let mayHaveBeenSent: Bool
+    }
+
+    /// Sends a request once: only a connection from the pool that turns out to be closed before anything was written to it is
+    /// replaced by another.
+    ///
+    /// async-http-client itself sends nothing again: it fails a request whose connection closes and leaves the rest to its
+    /// user (as of 1.37). A connection that the other side closes while idle leaves its pool at once; what remains is one
+    /// that is being closed at the very moment at which it is picked.
+    func firstThatIsSent<Success>(
+        _ attempt: () async -> Result<Success, Broken>
+    ) async -> Result<Success, Broken> {
+        for _ in 1..<3 {
+            let result = await attempt()
+            guard case .failure(let broken) = result,
+                NetworkFailures.isStaleConnection(broken.error, mayHaveBeenSent: broken.mayHaveBeenSent)
+            else { return result }
+        }
+        return await attempt()
+    }
+
+    static let userAgent = "twelvefs"
+
+    func decoder(
+        _ call: (answer: Answer, context: AnswerContext), _ kind: APICall
+    ) throws(UploadFailure) -> AnswerDecoder {
+        try AnswerDecoder(call.answer, of: kind, context: call.context)
+    }
+
+    // MARK: Logging: never headers, bodies or queries.
+
+    func log(_ message: Logger.Message, _ metadata: Logger.Metadata, status: Int, _ stopwatch: Stopwatch) {
+        logger.debug(
+            message, metadata: metadata.merging(["status": "\(status)", "took": "\(stopwatch.elapsed())"]) { $1 })
+    }
+
+    func log(_ message: Logger.Message, _ metadata: Logger.Metadata, failure: UploadFailure, _ stopwatch: Stopwatch) {
+        let outcome: Logger.Metadata = [
+            "failure": "\(failure.kind.rawValue)", "code": "\(failure.code)", "took": "\(stopwatch.elapsed())",
+        ]
+        logger.debug(message, metadata: metadata.merging(outcome) { $1 })
+    }
+}
+
+extension APICall {
+    /// Whether the path holds an upload's or an asset's identifier.
+    fileprivate var namesSomething: Bool {
+        switch self {
+        case .createSession, .listIncomplete: false
+        case .sessionStatus, .report, .moreURLs, .asset, .deleteAsset: true
+        }
+    }
+}
