@@ -31,7 +31,7 @@ final class PutScheduler: Sendable {
 
     /// Gives away free places for as long as there are both places and chunks.
     private func fillPlaces() {
-        while let upload = state.withLock(Self.reserve) {
+        while let upload = state.withLock({ Self.reserve(&$0) }) {
             if let order = upload.takeChunk() {
                 state.withLock { $0.shares[upload.number]?.isWaiting = true }
                 Task {
@@ -46,7 +46,7 @@ final class PutScheduler: Sendable {
     }
 
     /// Takes a place for the upload whose turn it is, which is asked for a chunk outside of the lock.
-    private static func reserve(_ state: inout sending State) -> Upload? {
+    private static func reserve(_ state: inout State) -> Upload? {
         guard state.freePlaces > 0 else { return nil }
         let next = state.shares.values.filter(\.isWaiting).min { one, other in
             (one.underWay, one.lastServed) < (other.underWay, other.lastServed)
