@@ -65,7 +65,7 @@ extension ByteCount {
         }
     }
 
-    /// `unit` × 0.`decimals`, rounded down. Decimals past the 18th are worth less than a byte of any unit, or two.
+    /// `unit` × 0.`decimals`, rounded down. Decimals past the 18th, two bytes at most, do not count.
     private static func share(of unit: Int64, decimals: Substring) -> Int64 {
         let decimals = decimals.prefix(18)
         guard let numerator = Int64(decimals) else { return 0 }

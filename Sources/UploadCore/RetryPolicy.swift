@@ -120,7 +120,7 @@ public struct RetryPolicy: Sendable {
     private func backoff(attempt: Int, random: Double) -> Duration {
         var longest = limits.base
         // 62 doublings pass any cap; more would only count.
-        for _ in 0..<min(max(attempt - 1, 0), 62) where longest < limits.cap {
+        for _ in 1..<min(max(attempt, 1), 63) where longest < limits.cap {
             longest = longest * 2
         }
         return min(longest, limits.cap) * min(max(random, 0), 1)

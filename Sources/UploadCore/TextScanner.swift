@@ -39,7 +39,8 @@ struct TextScanner {
     }
 
     private mutating func take(atMost count: Int, while condition: (UInt8) -> Bool) -> Substring {
-        let taken = rest.prefix(count).prefix(while: condition)
+        let run = rest.prefix(while: condition)
+        let taken = run.prefix(min(count, run.count))
         rest = rest[taken.endIndex...]
         return Substring(taken)
     }

@@ -1,0 +1,121 @@
+import Testing
+import UploadCore
+
+@Suite struct RetryPolicyTests {
+    private let policy = RetryPolicy()
+
+    private func decide(
+        _ kind: UploadFailure.Kind, attempt: Int = 1, sinceFirst: Duration = .zero, random: Double = 0.5,
+        retryAfter: Duration? = nil
+    ) -> RetryPolicy.Decision {
+        policy.decide(
+            UploadFailure(kind, message: "a test", retryAfter: retryAfter), attempt: attempt, sinceFirst: sinceFirst,
+            random: random)
+    }
+
+    @Test(arguments: [
+        UploadFailure.Kind.platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost,
+    ])
+    func repeatsWhatPassesForAsLongAsItTakes(kind: UploadFailure.Kind) {
+        #expect(decide(kind) == .again(after: .milliseconds(250)))
+        #expect(decide(kind, attempt: 1000, sinceFirst: .seconds(86_400)) == .again(after: .milliseconds(7500)))
+    }
+
+    @Test func doublesTheLongestWaitUpToTheCap() {
+        let longest = [1, 2, 3, 4, 5, 6, 7, 64, 65, 10_000, Int.max].map {
+            decide(.platformUnavailable, attempt: $0, random: 1)
+        }
+        let seconds = [0.5, 1, 2, 4, 8, 15, 15, 15, 15, 15, 15]
+        #expect(longest == seconds.map { .again(after: .milliseconds(Int64($0 * 1000))) })
+    }
+
+    @Test func drawsTheWaitFromZeroUp() {
+        #expect(decide(.connectionLost, attempt: 5, random: 0) == .again(after: .zero))
+        #expect(decide(.connectionLost, attempt: 5, random: 0.25) == .again(after: .seconds(2)))
+    }
+
+    @Test func takesOddNumbersWithoutHarm() {
+        #expect(decide(.connectionLost, attempt: 0, random: 1) == .again(after: .milliseconds(500)))
+        #expect(decide(.connectionLost, attempt: .min, random: 7) == .again(after: .milliseconds(500)))
+        #expect(decide(.connectionLost, attempt: 3, random: -1) == .again(after: .zero))
+    }
+
+    @Test func waitsAsLongAsTheAnswerAsksWhenThatIsLonger() {
+        #expect(decide(.rateLimited, retryAfter: .seconds(42)) == .again(after: .seconds(42)))
+        #expect(
+            decide(.rateLimited, attempt: 6, random: 1, retryAfter: .seconds(2)) == .again(after: .seconds(15)))
+        #expect(decide(.storeUnavailable, random: 1, retryAfter: .seconds(-9)) == .again(after: .milliseconds(500)))
+    }
+
+    @Test func doesNotWaitForDaysWhateverTheAnswerAsks() {
+        #expect(decide(.rateLimited, retryAfter: .seconds(864_000)) == .again(after: .seconds(3600)))
+    }
+
+    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch])
+    func givesADoubtfulAnswerFiveAttempts(kind: UploadFailure.Kind) {
+        for attempt in 1...4 {
+            #expect(decide(kind, attempt: attempt, random: 0) == .again(after: .zero))
+        }
+        #expect(decide(kind, attempt: 5, random: 0) == .giveUp)
+        #expect(decide(kind, attempt: 6, random: 0) == .giveUp)
+    }
+
+    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch])
+    func beginsNoDoubtfulAttemptAfterHalfAMinute(kind: UploadFailure.Kind) {
+        #expect(decide(kind, attempt: 2, sinceFirst: .seconds(29), random: 1) == .again(after: .seconds(1)))
+        #expect(decide(kind, attempt: 2, sinceFirst: .milliseconds(29_001), random: 1) == .giveUp)
+        #expect(decide(kind, attempt: 2, sinceFirst: .seconds(31), random: 0) == .giveUp)
+        #expect(decide(kind, attempt: 1, retryAfter: .seconds(31)) == .giveUp)
+    }
+
+    @Test func asksForAFreshURLAtOnceAndSlowsDownFromTheThirdTime() {
+        #expect(decide(.urlExpired, attempt: 1, random: 1) == .again(after: .zero))
+        #expect(decide(.urlExpired, attempt: 2, random: 1) == .again(after: .zero))
+        #expect(decide(.urlExpired, attempt: 3, random: 1) == .again(after: .milliseconds(500)))
+        #expect(decide(.urlExpired, attempt: 4, random: 1) == .again(after: .seconds(1)))
+    }
+
+    @Test func waitsOutAnOutage() {
+        #expect(decide(.unreachable, attempt: 1, random: 1) == .awaitNetwork(after: .milliseconds(500)))
+        #expect(
+            decide(.unreachable, attempt: 99, sinceFirst: .seconds(86_400), random: 1)
+                == .awaitNetwork(after: .seconds(15)))
+    }
+
+    @Test func waitsForAGoodKeyAndReplacesALostSession() {
+        #expect(decide(.keyRefused) == .awaitKey)
+        #expect(decide(.sessionGone) == .newSession)
+    }
+
+    @Test(arguments: [
+        UploadFailure.Kind.sessionRefused, .sizeRefused, .requestRefused, .conflict, .storeRefused, .tooLarge,
+        .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration,
+    ])
+    func givesUpWhereRepeatingCannotHelp(kind: UploadFailure.Kind) {
+        #expect(decide(kind) == .giveUp)
+        #expect(decide(kind, retryAfter: .seconds(1)) == .giveUp)
+    }
+
+    @Test func spendsAURLUnlessNothingWasSent() {
+        for kind in UploadFailure.Kind.allCases {
+            let failure = UploadFailure(kind, message: "a test")
+            #expect(policy.needsFreshURL(after: failure) == (kind != .unreachable), "\(kind)")
+        }
+    }
+
+    @Test func holdsBackAllCallsOfAKindAfterA429Only() {
+        for kind in UploadFailure.Kind.allCases {
+            let failure = UploadFailure(kind, message: "a test", httpStatus: 503)
+            #expect(policy.holdsBackAllOfItsKind(failure) == (kind == .rateLimited), "\(kind)")
+        }
+        #expect(policy.holdsBackAllOfItsKind(UploadFailure(.storeUnavailable, message: "a test", httpStatus: 429)))
+    }
+
+    @Test func obeysOtherNumbersWhenGiven() {
+        let policy = RetryPolicy(
+            limits: .init(base: .zero, cap: .seconds(1), doubtfulAttempts: 2, retryAfterCap: .seconds(5)))
+        let failure = UploadFailure(.unreadableAnswer, message: "a test", retryAfter: .seconds(9))
+        #expect(policy.decide(failure, attempt: 1, sinceFirst: .zero, random: 1) == .again(after: .seconds(5)))
+        #expect(policy.decide(failure, attempt: 2, sinceFirst: .zero, random: 1) == .giveUp)
+    }
+}
