@@ -80,7 +80,7 @@ let package = Package(
         tests(of: "FuseLowLevel", ["TestSupport"]),
         tests(of: "UploadCore"),
         tests(of: "PlatformClient", ["TestSupport", "UploadCore", "SandboxPlatform", .nioCore, .nioPosix, .nioHTTP1]),
-        tests(of: "UploadStore"),
+        tests(of: "UploadStore", ["UploadCore"]),
         tests(of: "UploadEngine", ["TestSupport", "SandboxPlatform", "UploadCore", "UploadStore", "PlatformClient"]),
         tests(of: "MountedFilesystem", ["TestSupport", "UploadCore"]),
         tests(of: "TwelveFSCommand", ["TestSupport"]),

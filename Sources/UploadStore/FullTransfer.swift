@@ -1,19 +1,23 @@
 import Glibc
 
 /// `pread` and `pwrite` do what they can at once; these go on until everything is done.
-enum FullTransfer {
+package enum FullTransfer {
     /// How one call ended: bytes moved, or an errno.
-    typealias Step = Result<Int, CallError>
+    package typealias Step = Result<Int, CallError>
 
-    struct CallError: Error, Equatable {
-        let code: Int32
+    package struct CallError: Error, Equatable {
+        package let code: Int32
+
+        package init(code: Int32) {
+            self.code = code
+        }
     }
 
     /// Writes `count` bytes: `write` is told how many are done and is called again after a short count or `EINTR`.
     ///
     /// A call that moves nothing and names no error would go on for ever: it counts as `EIO`.
     @inline(__always)
-    static func write(_ count: Int, using write: (_ done: Int) -> Step) throws(CallError) {
+    package static func write(_ count: Int, using write: (_ done: Int) -> Step) throws(CallError) {
         var done = 0
         while done < count {
             switch write(done) {
@@ -28,7 +32,7 @@ enum FullTransfer {
 
     /// Reads up to `count` bytes, fewer only at the end of the file; returns how many.
     @inline(__always)
-    static func read(_ count: Int, using read: (_ done: Int) -> Step) throws(CallError) -> Int {
+    package static func read(_ count: Int, using read: (_ done: Int) -> Step) throws(CallError) -> Int {
         var done = 0
         while done < count {
             switch read(done) {
@@ -45,7 +49,7 @@ enum FullTransfer {
     /// The value of a C call that returns -1 and sets `errno` when it fails; called again on `EINTR`.
     @inline(__always)
     @discardableResult
-    static func retry<Value: FixedWidthInteger>(_ call: () -> Value) throws(CallError) -> Value {
+    package static func retry<Value: FixedWidthInteger>(_ call: () -> Value) throws(CallError) -> Value {
         while true {
             let value = call()
             if value != -1 { return value }

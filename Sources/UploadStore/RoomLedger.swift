@@ -5,9 +5,9 @@ import UploadCore
 /// Two things bound it: a limit on what all versions have together, and the room that is to stay free on the disk. The
 /// disk is not asked each time: what it had to give at the last measurement is given out, up to ``allowanceLimit``,
 /// before it is asked again, since others write to it too.
-struct RoomLedger: Sendable {
+package struct RoomLedger: Sendable {
     /// What a request for room came to.
-    enum Answer: Equatable {
+    package enum Answer: Equatable {
         case granted
         case refused
         /// How much the disk has free is to be measured, and the request repeated with it.
@@ -15,26 +15,26 @@ struct RoomLedger: Sendable {
     }
 
     /// Bytes given out after one measurement before the next.
-    static let allowanceLimit: Int64 = 64 << 20
+    package static let allowanceLimit: Int64 = 64 << 20
 
     /// Bytes that all versions may have together; nil when only the disk bounds them.
-    let limit: Int64?
+    package let limit: Int64?
     /// Bytes of the disk that are to stay free.
-    let diskReserve: Int64
+    package let diskReserve: Int64
     /// Bytes that have been granted and not been released.
-    private(set) var granted: Int64 = 0
+    package private(set) var granted: Int64 = 0
     /// Those of them that have not been written yet, so that the disk still counts them as free.
-    private(set) var unwritten: Int64 = 0
+    package private(set) var unwritten: Int64 = 0
     /// Bytes that may be granted before the disk is measured again.
     private var allowance: Int64 = 0
 
-    init(limit: Int64?, diskReserve: Int64) {
+    package init(limit: Int64?, diskReserve: Int64) {
         self.limit = limit
         self.diskReserve = diskReserve
     }
 
     /// Grants `bytes` more, or not; `diskFree` is what the disk has free, if it was just measured.
-    mutating func reserve(_ bytes: Int64, diskFree: Int64? = nil) -> Answer {
+    package mutating func reserve(_ bytes: Int64, diskFree: Int64? = nil) -> Answer {
         if let limit, bytes > limit - granted { return .refused }
         if let diskFree {
             let spare = spare(ofDiskFree: diskFree)
@@ -52,23 +52,23 @@ struct RoomLedger: Sendable {
     }
 
     /// Counts bytes that lie on the disk already, whether or not they are within the limit.
-    mutating func adopt(_ bytes: Int64) {
+    package mutating func adopt(_ bytes: Int64) {
         granted += bytes
     }
 
     /// Some of what was granted is being written: from now on the disk itself counts it.
-    mutating func wrote(_ bytes: Int64) {
+    package mutating func wrote(_ bytes: Int64) {
         unwritten -= bytes
     }
 
     /// Takes back what was granted; `unwritten` bytes of it were never written.
-    mutating func release(_ bytes: Int64, unwritten: Int64) {
+    package mutating func release(_ bytes: Int64, unwritten: Int64) {
         granted -= bytes
         self.unwritten -= unwritten
     }
 
     /// What could be granted now, with so much free on the disk.
-    func room(diskFree: Int64) -> SpoolRoom {
+    package func room(diskFree: Int64) -> SpoolRoom {
         let free = max(0, min(spare(ofDiskFree: diskFree), limit.map { $0 - granted } ?? .max))
         return SpoolRoom(capacity: ByteCount(granted + free), free: ByteCount(free), used: ByteCount(granted))
     }

@@ -6,7 +6,7 @@ import UploadCore
 /// The bytes of one version, in a sparse file on disk. Closed when the last reference goes.
 ///
 /// Any thread may call at any time. Bytes written by one call and read by another at the same time are the caller's to
-/// keep apart, as with any file. Calls block on the disk.
+/// keep apart, as with any file. Calls block on the disk, and so may letting go of a large file that was removed.
 public final class SpoolFile: Sendable {
     /// Its name in the spool's directory.
     public let name: String
