@@ -35,7 +35,7 @@ public struct DirectoryListing: Sendable {
     /// - Returns: false, with nothing packed, when there is no room for it: answer then, the kernel asks for the rest.
     public mutating func append(_ entry: DirectoryEntry) -> Bool {
         var attributes = stat()
-        attributes.st_ino = entry.inode.rawValue
+        attributes.st_ino = UInt(entry.inode.rawValue)
         attributes.st_mode = entry.kind.rawValue
         return bytes.packDirectoryEntry(named: entry.name, capacity: capacity) { name, room, size in
             // libfuse's packing does not look at the request.

@@ -17,10 +17,10 @@ public struct FuseErrno: RawRepresentable, Error, Sendable, Hashable, CustomStri
     /// `strerror` without its static buffer: workers ask for texts at the same time.
     static func text(of number: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
-            guard let base = buffer.baseAddress, let text = strerror_r(number, base, buffer.count) else {
+            guard let base = buffer.baseAddress, strerror_r(number, base, buffer.count) == 0 else {
                 return "errno \(number)"
             }
-            return String(cString: text)
+            return String(cString: base)
         }
     }
 }
