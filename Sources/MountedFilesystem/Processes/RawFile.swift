@@ -1,0 +1,124 @@
+import Glibc
+
+/// Bounded reads of small kernel files, by system calls alone.
+///
+/// Nothing here follows a link by accident, waits for the other end of a pipe, or reads more than it was told to:
+/// what is read describes processes of others, which can vanish or change between any two calls.
+enum RawFile {
+    /// The whole file, or nil when it cannot be opened, cannot be read, or is longer than `limit` bytes.
+    static func contents(of path: String, limit: Int) -> [UInt8]? {
+        withDescriptor(of: path) { descriptor in
+            var bytes: [UInt8] = []
+            // Most files here fit into one read; the second one is how the end is known.
+            var room = min(limit, 4096)
+            while bytes.count <= limit {
+                guard let more = readOnce(descriptor, upTo: room) else { return nil }
+                if more.isEmpty { return bytes }
+                bytes += more
+                // One byte past the limit tells a file that is too long from one that just fits.
+                room = min(65536, limit + 1 - bytes.count)
+            }
+            return nil
+        }
+    }
+
+    /// The file's first bytes, as one read gives them, or nil when it cannot be opened or read.
+    static func start(of path: String, count: Int) -> [UInt8]? {
+        withDescriptor(of: path) { readOnce($0, upTo: count) }
+    }
+
+    /// The text of a symbolic link, or nil when there is none or it does not fit into 4096 bytes.
+    static func link(at path: String) -> [UInt8]? {
+        try? linkText(at: path, limit: 4096).get()
+    }
+
+    /// The first bytes of a symbolic link's text, or the errno.
+    static func linkText(at path: String, limit: Int) -> Result<[UInt8], Errno> {
+        var code: Int32 = 0
+        let text = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+            let length = buffer.withMemoryRebound(to: CChar.self) { text in
+                text.baseAddress.map { readlink(path, $0, text.count) } ?? 0
+            }
+            code = length < 0 ? errno : 0
+            count = max(0, length)
+        }
+        return code == 0 ? .success(text) : .failure(Errno(code: code))
+    }
+
+    /// Calls `body` with each entry of a directory but `.` and `..`, until it returns false.
+    ///
+    /// - Returns: whether the directory could be opened.
+    @discardableResult
+    static func eachEntry(of path: String, _ body: (_ name: borrowing DirectoryEntry) -> Bool) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return false }
+        guard let directory = fdopendir(descriptor) else {
+            close(descriptor)
+            return false
+        }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let entry = DirectoryEntry(entry)
+            if entry.isSelfOrParent { continue }
+            if !body(entry) { break }
+        }
+        return true
+    }
+
+    private static func withDescriptor<Value>(of path: String, _ body: (Int32) -> Value?) -> Value? {
+        // O_NONBLOCK: should a pipe stand where a kernel file is expected, opening it does not wait for its other end.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        return body(descriptor)
+    }
+
+    private static func readOnce(_ descriptor: Int32, upTo count: Int) -> [UInt8]? {
+        var failed = false
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            var length = read(descriptor, buffer.baseAddress, buffer.count)
+            while length < 0, errno == EINTR { length = read(descriptor, buffer.baseAddress, buffer.count) }
+            failed = length < 0
+            initialized = max(0, length)
+        }
+        return failed ? nil : bytes
+    }
+
+    /// Why a system call failed.
+    struct Errno: Error {
+        let code: Int32
+    }
+}
+
+/// One entry of a directory, valid while the listing is at it.
+struct DirectoryEntry: ~Copyable {
+    private let entry: UnsafeMutablePointer<dirent>
+
+    init(_ entry: UnsafeMutablePointer<dirent>) {
+        self.entry = entry
+    }
+
+    /// The inode number that the listing gives.
+    var inode: UInt64 { UInt64(entry.pointee.d_ino) }
+
+    /// The name as a number in canonical decimal form, the only one that `/proc` uses; nil for other names.
+    var number: Int32? {
+        withName { name in
+            guard name.count <= 10, name.first != UInt8(ascii: "0") || name.count == 1 else { return nil }
+            return Int32(decimal: name)
+        }
+    }
+
+    var isSelfOrParent: Bool {
+        withName { $0.elementsEqual([UInt8(ascii: ".")]) || $0.elementsEqual([UInt8(ascii: "."), UInt8(ascii: ".")]) }
+    }
+
+    private func withName<Value>(_ body: (UnsafeRawBufferPointer) -> Value) -> Value {
+        // By address: an entry is as long as its name, and a copy of the whole structure would read past its end.
+        let name = UnsafeRawPointer(entry) + Self.nameOffset
+        return body(UnsafeRawBufferPointer(start: name, count: strlen(name.assumingMemoryBound(to: CChar.self))))
+    }
+
+    /// `d_name` follows two 8-byte fields, a 2-byte and a 1-byte one.
+    private static let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 19
+}
