@@ -1,0 +1,76 @@
+import Synchronization
+
+/// The faults that are still to come, and the requests that hang.
+final class FaultTable: Sendable {
+    private struct Armed {
+        var fault: Fault
+        /// Matching requests so far.
+        var seen = 0
+        var played = 0
+    }
+
+    private struct State {
+        var armed: [Armed] = []
+        var hanging: [Int: AsyncStream<Never>.Continuation] = [:]
+        var nextHang = 0
+    }
+
+    private let state = Mutex(State())
+
+    init(_ faults: [Fault]) {
+        add(faults)
+    }
+
+    func add(_ faults: [Fault]) {
+        state.withLock { $0.armed += faults.map { Armed(fault: $0) } }
+    }
+
+    /// Forgets all faults; requests that hang go on.
+    func clear() {
+        let hanging = state.withLock { state in
+            let hanging = Array(state.hanging.values)
+            state.armed = []
+            state.hanging = [:]
+            return hanging
+        }
+        for continuation in hanging { continuation.finish() }
+    }
+
+    /// The faults that have not been played to the end.
+    var remaining: [Fault] { state.withLock { $0.armed.map(\.fault) } }
+
+    /// The fault for a request, if one is due. The first that is due is taken; the others do not count the request.
+    func take(_ kind: RequestKind, uploadID: String?, chunkIndex: Int?) -> Fault? {
+        state.withLock { state in
+            for index in state.armed.indices {
+                let fault = state.armed[index].fault
+                guard fault.on.isEmpty || fault.on.contains(kind),
+                    fault.uploadID == nil || fault.uploadID == uploadID,
+                    fault.chunkIndex == nil || fault.chunkIndex == chunkIndex
+                else { continue }
+                state.armed[index].seen += 1
+                let turn = state.armed[index].seen - fault.skip
+                guard turn > 0, turn % fault.every == 0,
+                    fault.probability >= 1 || Double.random(in: 0..<1) < fault.probability
+                else { continue }
+                state.armed[index].played += 1
+                if let count = fault.count, state.armed[index].played >= count { state.armed.remove(at: index) }
+                return fault
+            }
+            return nil
+        }
+    }
+
+    /// Returns when the faults are cleared. Throws `CancellationError` when the task is cancelled first.
+    func hang() async throws {
+        let (stream, continuation) = AsyncStream<Never>.makeStream()
+        let number = state.withLock { state in
+            state.nextHang += 1
+            state.hanging[state.nextHang] = continuation
+            return state.nextHang
+        }
+        defer { state.withLock { $0.hanging[number] = nil } }
+        for await _ in stream {}
+        try Task.checkCancellation()
+    }
+}

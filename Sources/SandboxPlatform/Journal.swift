@@ -1,0 +1,174 @@
+import Synchronization
+
+/// What a request asked for. The names are those of the journal and of the faults.
+public enum RequestKind: String, Sendable, CaseIterable {
+    /// `POST /assets/multipart-uploads`
+    case create
+    /// `GET /assets/multipart-uploads`
+    case list
+    /// `GET /assets/multipart-uploads/{upload_id}`
+    case status
+    /// `POST /assets/multipart-uploads/{upload_id}`
+    case report
+    /// `POST /assets/multipart-uploads/{upload_id}/presigned-urls`
+    case urls
+    /// A chunk to the store.
+    case put
+    /// `GET /assets/{asset_id}`
+    case asset
+    /// `DELETE /assets/{asset_id}`
+    case delete
+    /// An asset's bytes from its `url`.
+    case content
+    /// Anything else, which is answered with 404 or 405.
+    case unknown
+}
+
+/// One request, from its head's arrival to its answer.
+public struct JournalEntry: Sendable, Equatable {
+    /// Counts from 1.
+    public var sequence: Int
+    /// What was asked for.
+    public var kind: RequestKind
+    /// The HTTP method.
+    public var method: String
+    /// The path, without the query, which may hold a signature.
+    public var path: String
+    /// When the head arrived.
+    public var started: WallTime
+    /// Just before the answer was sent, or when the connection was lost; nil while under way.
+    public var finished: WallTime?
+    /// The answer's status; nil while under way, and when the connection ended without an answer.
+    public var status: Int?
+    /// The session.
+    public var uploadID: String?
+    /// The asset.
+    public var assetID: String?
+    /// The chunk of a PUT.
+    public var chunkIndex: Int?
+    /// The chunks that a report named.
+    public var chunkIndices: [Int]?
+    /// Bytes of a PUT's body that arrived, or of an asset's content that were sent.
+    public var bytes: Int64?
+    /// Chunks that a report named again.
+    public var duplicateChunks: Int?
+    /// Whether `x-api-key` was sent.
+    public var carriedAPIKey: Bool
+    /// The name that *create* gave.
+    public var filename: String?
+    /// The size that *create* gave.
+    public var totalSize: Int64?
+    /// The fault that was played, as it was named.
+    public var fault: String?
+    /// Why there was no answer, or what was refused.
+    public var error: String?
+
+    var json: JSONValue {
+        .object([
+            "sequence": .integer(Int64(sequence)), "kind": .string(kind.rawValue), "method": .string(method),
+            "path": .string(path), "started": .number(started.seconds),
+            "finished": finished.map { .number($0.seconds) } ?? .null, "status": .optional(status),
+            "upload_id": .optional(uploadID), "asset_id": .optional(assetID), "chunk_index": .optional(chunkIndex),
+            "chunk_indices": chunkIndices.map { .array($0.map { .integer(Int64($0)) }) } ?? .null,
+            "bytes": .optional(bytes), "duplicate_chunks": .optional(duplicateChunks),
+            "carried_api_key": .bool(carriedAPIKey), "filename": .optional(filename),
+            "total_size": .optional(totalSize), "fault": .optional(fault), "error": .optional(error),
+        ])
+    }
+}
+
+/// Every request, in memory, so that tests can prove what was sent and when.
+final class Journal: Sendable {
+    /// Beyond this the oldest entries are forgotten: half a million requests, some 150 MB.
+    static let capacity = 500_000
+
+    private struct State {
+        var entries: [JournalEntry] = []
+        /// The sequence number of the first entry that is kept.
+        var first = 1
+        var next = 1
+        var concurrentPuts = 0
+        var peakConcurrentPuts = 0
+        var watchers: [Int: AsyncStream<Void>.Continuation] = [:]
+        var nextWatcher = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Notes a request and answers its sequence number.
+    func begin(_ kind: RequestKind, method: String, path: String, at time: WallTime, carriedAPIKey: Bool) -> Int {
+        let (sequence, watchers) = state.withLock { state in
+            if state.entries.count >= Self.capacity {
+                state.entries.removeFirst(Self.capacity / 2)
+                state.first += Self.capacity / 2
+            }
+            let sequence = state.next
+            state.next += 1
+            state.entries.append(
+                JournalEntry(
+                    sequence: sequence, kind: kind, method: method, path: path, started: time,
+                    carriedAPIKey: carriedAPIKey))
+            if kind == .put {
+                state.concurrentPuts += 1
+                state.peakConcurrentPuts = max(state.peakConcurrentPuts, state.concurrentPuts)
+            }
+            return (sequence, Array(state.watchers.values))
+        }
+        for watcher in watchers { watcher.yield() }
+        return sequence
+    }
+
+    /// Adds to what is known of a request.
+    func note(_ sequence: Int, _ change: (inout JournalEntry) -> Void) {
+        state.withLock { state in
+            let index = sequence - state.first
+            guard state.entries.indices.contains(index) else { return }
+            change(&state.entries[index])
+        }
+    }
+
+    /// Notes that a request is over; later calls for the same request change nothing.
+    func finish(_ sequence: Int, at time: WallTime, status: Int?, error: String? = nil) {
+        let watchers = state.withLock { state -> [AsyncStream<Void>.Continuation] in
+            let index = sequence - state.first
+            guard state.entries.indices.contains(index), state.entries[index].finished == nil else { return [] }
+            state.entries[index].finished = time
+            state.entries[index].status = status
+            if let error { state.entries[index].error = error }
+            return Array(state.watchers.values)
+        }
+        for watcher in watchers { watcher.yield() }
+    }
+
+    /// Has to be called once for every PUT that was begun.
+    func putEnded() {
+        state.withLock { $0.concurrentPuts -= 1 }
+    }
+
+    var entries: [JournalEntry] { state.withLock { $0.entries } }
+
+    var peakConcurrentPuts: Int { state.withLock { $0.peakConcurrentPuts } }
+
+    /// Forgets everything; requests that are under way are not noted again.
+    func clear() {
+        state.withLock { state in
+            state.entries.removeAll()
+            state.first = state.next
+            state.peakConcurrentPuts = state.concurrentPuts
+        }
+    }
+
+    /// Returns once the condition holds; it is looked at after every change.
+    func wait(until condition: @Sendable ([JournalEntry]) -> Bool) async throws {
+        let (changes, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let watcher = state.withLock { state in
+            state.nextWatcher += 1
+            state.watchers[state.nextWatcher] = continuation
+            return state.nextWatcher
+        }
+        defer { state.withLock { $0.watchers[watcher] = nil } }
+        if condition(entries) { return }
+        for await _ in changes where condition(entries) { return }
+        throw CancellationError()
+    }
+}

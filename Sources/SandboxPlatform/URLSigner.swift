@@ -1,0 +1,41 @@
+import Crypto
+import FoundationEssentials
+
+/// Makes and checks the store's presigned URLs. The signature covers session, chunk, serial number and expiry.
+struct URLSigner: Sendable {
+    private let key: SymmetricKey
+
+    init(secret: [UInt8]) {
+        key = SymmetricKey(data: secret)
+    }
+
+    /// What a URL allows: one PUT of one chunk, until it expires.
+    struct Grant: Sendable, Equatable {
+        var uploadID: String
+        var chunkIndex: Int
+        /// Random, so that a URL can be told from the next one for the same chunk.
+        var serial: String
+        /// Milliseconds since 1970.
+        var expires: Int64
+    }
+
+    /// Path and query.
+    func target(for grant: Grant) -> String {
+        "/_store/\(grant.uploadID)/\(grant.chunkIndex)?serial=\(grant.serial)&expires=\(grant.expires)"
+            + "&X-Amz-Signature=\(hex(signature(of: grant)))"
+    }
+
+    /// The grant, when the signature is right; nil when anything was changed or is missing.
+    func grant(uploadID: String, chunkIndex: Int, query: [String: String]) -> Grant? {
+        guard let serial = query["serial"], let expires = query["expires"].flatMap({ Int64($0) }),
+            let signature = query["X-Amz-Signature"]
+        else { return nil }
+        let grant = Grant(uploadID: uploadID, chunkIndex: chunkIndex, serial: serial, expires: expires)
+        return hex(self.signature(of: grant)) == signature ? grant : nil
+    }
+
+    private func signature(of grant: Grant) -> HMAC<SHA256>.MAC {
+        let message = "\(grant.uploadID)\n\(grant.chunkIndex)\n\(grant.serial)\n\(grant.expires)"
+        return HMAC<SHA256>.authenticationCode(for: Data(message.utf8), using: key)
+    }
+}

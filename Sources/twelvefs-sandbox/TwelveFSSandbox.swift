@@ -1,0 +1,145 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import Logging
+import SandboxPlatform
+
+@main
+struct TwelveFSSandbox: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "twelvefs-sandbox",
+        abstract: "A stand-in for the TwelveLabs multipart-upload API and its object store, on a loopback address.",
+        discussion: """
+            The first line on standard output tells the base URL. What was asked for is told by GET /_sandbox/journal, \
+            what came of it by GET /_sandbox/assets; POST /_sandbox/faults and /_sandbox/configuration change what it does.
+            """)
+
+    @Option(help: "The address to listen on.")
+    var host = "127.0.0.1"
+
+    @Option(help: "The port to listen on; 0 takes a free one.")
+    var port = 0
+
+    @Option(help: "Where sessions and parts are kept (default: a temporary directory, removed at the end).")
+    var stateDir: String?
+
+    @Option(help: "The key that calls have to carry (default: $TWELVELABS_API_KEY, or sandbox-key).")
+    var apiKey: String?
+
+    @Option(help: "Bytes of every chunk but the last.")
+    var chunkSize = Size(5 << 20, shown: "5MiB")
+
+    @Option(help: "How many URLs a new session gets.")
+    var initialUrls = 10
+
+    @Option(help: "How many URLs one call for more gets at most.")
+    var urlsPerCall = 50
+
+    @Option(help: "How long a URL lives.")
+    var urlLifetime = Time(.seconds(3600), shown: "1h")
+
+    @Option(help: "How long a session lives.")
+    var sessionLifetime = Time(.seconds(86400), shown: "24h")
+
+    @Option(help: "How long a complete asset is processed.")
+    var processingTime = Time(.seconds(1), shown: "1s")
+
+    @Option(help: "Added before each answer.")
+    var latency = Time(.zero, shown: "0ms")
+
+    @Option(help: "Of all PUT bodies together, such as 100MB/s.")
+    var bandwidth = Rate.unlimited
+
+    @Option(help: "The largest file.")
+    var maxFileSize = Size(4 << 30, shown: "4GiB")
+
+    @Option(help: "Whether the last report's answer holds the asset's URL.")
+    var assetUrls = Switch.on
+
+    @Option(name: .customLong("upload-header"), help: "NAME=VALUE that PUTs have to carry; may be repeated.")
+    var uploadHeaders: [HeaderArgument] = []
+
+    @Flag(help: "Answer ETags that are not the MD5, as a store that encrypts with KMS does.")
+    var opaqueEtags = false
+
+    @Option(help: "Threads that move bytes between sockets and the rest.")
+    var eventLoopThreads = 2
+
+    @Option(help: "A file with faults to play from the start, as for POST /_sandbox/faults.")
+    var faults: String?
+
+    @Flag(name: .shortAndLong, help: "Log what goes wrong to standard error.")
+    var verbose = false
+
+    func validate() throws {
+        guard (0...65535).contains(port) else { throw ValidationError("--port must be between 0 and 65535.") }
+        guard initialUrls >= 0, urlsPerCall >= 1 else {
+            throw ValidationError("--initial-urls must be at least 0, --urls-per-call at least 1.")
+        }
+        guard (1...64).contains(eventLoopThreads) else {
+            throw ValidationError("--event-loop-threads must be between 1 and 64.")
+        }
+    }
+
+    mutating func run() async throws {
+        let signals = TerminationSignals()
+        let sandbox = try await Sandbox.start(configuration())
+        FileHandle.standardOutput.write(Data("listening on \(sandbox.baseURL)\n".utf8))
+        await signals.wait()
+        await sandbox.stop()
+    }
+
+    private func configuration() throws -> SandboxConfiguration {
+        var configuration = SandboxConfiguration()
+        configuration.host = host
+        configuration.port = port
+        configuration.stateDirectory = stateDir
+        configuration.eventLoopThreads = eventLoopThreads
+        configuration.apiKey =
+            apiKey ?? ProcessInfo.processInfo.environment["TWELVELABS_API_KEY"] ?? configuration.apiKey
+        configuration.chunkSize = chunkSize.bytes
+        configuration.initialURLs = initialUrls
+        configuration.urlsPerCall = urlsPerCall
+        configuration.urlLifetime = urlLifetime.duration
+        configuration.sessionLifetime = sessionLifetime.duration
+        configuration.processingTime = processingTime.duration
+        configuration.latency = latency.duration
+        configuration.bandwidth = bandwidth.bytesPerSecond
+        configuration.maxFileSize = maxFileSize.bytes
+        configuration.assetURLs = assetUrls == .on
+        for header in uploadHeaders { configuration.uploadHeaders[header.name] = header.value }
+        configuration.requiresUploadHeaders = !uploadHeaders.isEmpty
+        configuration.opaqueETags = opaqueEtags
+        if let faults {
+            configuration.faults = try Fault.list(parsing: String(contentsOfFile: faults, encoding: .utf8))
+        }
+        if verbose {
+            configuration.logger = Logger(label: "twelvefs-sandbox") { StreamLogHandler.standardError(label: $0) }
+        }
+        return configuration
+    }
+}
+
+/// SIGTERM and SIGINT, received instead of dying of them.
+struct TerminationSignals {
+    private let sources: [any DispatchSourceSignal]
+    private let arrivals: AsyncStream<Void>
+
+    init() {
+        let (arrivals, continuation) = AsyncStream<Void>.makeStream()
+        self.arrivals = arrivals
+        sources = [SIGTERM, SIGINT].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { continuation.yield() }
+            source.resume()
+            return source
+        }
+    }
+
+    /// Returns at the first of them.
+    func wait() async {
+        for await _ in arrivals { break }
+        for source in sources { source.cancel() }
+    }
+}
