@@ -1,0 +1,54 @@
+import ArgumentParser
+import UploadCore
+
+/// Why a command could not do what it was asked for: one line for the terminal, and the exit status.
+public struct CommandFailure: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What is wrong.
+    public var message: String
+    /// What to do about it.
+    public var hint: String?
+    /// The status that the process exits with.
+    public var status: ExitStatus
+
+    /// A failure; it exits with ``ExitStatus/failure`` by default.
+    public init(_ message: String, hint: String? = nil, status: ExitStatus = .failure) {
+        self.message = message
+        self.hint = hint
+        self.status = status
+    }
+
+    /// The same words as an upload's failure.
+    public init(_ failure: UploadFailure, doing what: String) {
+        self.init("\(what): \(failure.message)", hint: failure.hint)
+    }
+
+    /// Message and hint on one line, whatever they were made from.
+    public var description: String {
+        let line = hint.map { "\(message). \($0)" } ?? message
+        return TerminalText.sanitised(line)
+    }
+}
+
+/// The exit statuses of every command; the table of `twelvefs --help`.
+public enum ExitStatus: Int32, Sendable, CaseIterable, Codable {
+    /// Done.
+    case success = 0
+    /// Could not be done; standard error says why.
+    case failure = 1
+    /// The mount ended, and uploads are left that the next mount goes on with.
+    case resumable = 3
+    /// The command line makes no sense (`EX_USAGE`).
+    case usage = 64
+
+    /// What it means, for the help.
+    var meaning: String {
+        switch self {
+        case .success: "done"
+        case .failure: "could not be done; one line on standard error says why and what to do"
+        case .resumable: "unmounted, but uploads are left: the next mount with this state directory goes on with them"
+        case .usage: "the command line makes no sense"
+        }
+    }
+
+    var exitCode: ExitCode { ExitCode(rawValue) }
+}

@@ -1,0 +1,110 @@
+import ArgumentParser
+import FoundationEssentials
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// `twelvefs mount`.
+struct MountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mount",
+        abstract: "Mount a directory that uploads what is copied into it.",
+        discussion: """
+            Returns once the mount is usable, and serves it in the background. A file's close returns 0 when the platform has \
+            all of it, and an error when it has not. Progress and reasons are in MOUNTPOINT/.status, and in 'twelvefs status'.
+
+            Sizes are written like 64MiB, 64M (the same) or 1.5GB; times like 90s, 5m or 1h30m.
+
+            SIGTERM and SIGINT (Ctrl-C) unmount as 'twelvefs unmount' does; a second one stops at once, and what was not \
+            uploaded is gone on with later. SIGHUP reopens the log file.
+            """)
+
+    @Argument(help: ArgumentHelp("An empty directory.", valueName: "mountpoint"), completion: .directory)
+    var mountPoint: String
+
+    @OptionGroup(title: "Platform") var platform: PlatformOptions
+    @OptionGroup(title: "Uploads") var uploads: UploadOptions
+    @OptionGroup(title: "Storage") var storage: StorageOptions
+    @OptionGroup(title: "Access") var access: AccessOptions
+    @OptionGroup(title: "Process") var process: RunOptions
+
+    @Option(
+        name: .customShort("o"),
+        help: ArgumentHelp(
+            "Options as /etc/fstab has them, separated by commas.",
+            discussion: """
+                ro, rw, noexec, noatime, dirsync, allow_other, uid=N, gid=N and every other option above as name or \
+                name=value; those for mount(8) and systemd (_netdev, nofail, noauto, user, x-…) are accepted.
+                """,
+            valueName: "options"))
+    var mountOptions: [String] = []
+
+    @Option(name: .customLong("mount-flag"), help: .private)
+    var mountFlags: [String] = []
+
+    func validate() throws {
+        guard mountOptions.isEmpty else { throw ValidationError("give -o on its own, not joined to other short options") }
+        guard mountFlags.allSatisfy(MountOptionList.mountFlags.contains) else {
+            throw ValidationError("unknown mount flag; use -o")
+        }
+        guard !mountPoint.isEmpty else { throw ValidationError("the mount point is empty") }
+    }
+
+    func run() throws {
+        let environment = ProcessInfo.processInfo.environment
+        let reading = try KeyReader.read(file: platform.apiKeyFile, environment: environment)
+        let configuration = try mountConfiguration(environment: environment)
+        if let warning = reading.warning { Terminal.complain("warning: \(warning)") }
+        if process.isForeground {
+            // From here on the key is in our memory only; the children that FUSE starts do not inherit it.
+            unsetenv(KeyReader.variable)
+            try MountSupervisor(service: PlatformMount()).serve(configuration, key: reading.key, reportingTo: nil)
+        } else {
+            try BackgroundProcess.mount(configuration, key: reading.key)
+        }
+    }
+
+    /// What was asked for, with paths made absolute and defaults filled in.
+    ///
+    /// - Throws: a ``CommandFailure`` for what cannot be known from the option's text alone.
+    func mountConfiguration(environment: [String: String]) throws -> MountConfiguration {
+        let stateDirectory = try storage.stateDirectory.map { try Self.absolute($0) } ?? StateDirectory.defaultPath(environment)
+        let defaultLog = process.isForeground ? nil : "\(stateDirectory)/\(StateDirectory.logName)"
+        return MountConfiguration(
+            mountPoint: try Self.absolute(mountPoint),
+            apiURL: try platform.baseURL(environment: environment),
+            apiKeyFile: try platform.apiKeyFile.map(Self.absolute),
+            caFile: try platform.caFile.map(Self.absolute),
+            stateDirectory: stateDirectory,
+            spoolLimit: storage.spoolLimit?.byteCount,
+            keepInterrupted: storage.keepInterrupted.duration,
+            stallTimeout: uploads.stallTimeout.duration,
+            drainTimeout: process.drainTimeout.duration,
+            uploadConcurrency: uploads.uploadConcurrency,
+            maxFileSize: uploads.maxFileSize.byteCount,
+            usesSizeHints: uploads.sizeHints == .on,
+            assetType: uploads.assetType,
+            otherFiles: uploads.otherFiles,
+            enableHLS: uploads.enableHLS ? true : nil,
+            enableThumbnail: uploads.enableThumbnail ? true : nil,
+            metadata: uploads.metadata.map(\.entry),
+            isReadOnly: access.isReadOnly,
+            allowsOther: access.allowsOther,
+            uid: access.uid ?? getuid(),
+            gid: access.gid ?? getgid(),
+            fileMode: access.fileMode?.bits,
+            directoryMode: access.directoryMode?.bits,
+            mountFlags: mountFlags,
+            logFile: try process.logFile.map(Self.absolute) ?? defaultLog,
+            isDebug: process.isDebug)
+    }
+
+    private static func absolute(_ path: String) throws -> String {
+        do {
+            return try absolutePath(path)
+        } catch {
+            throw CommandFailure("the working directory cannot be told: \(error.words)", hint: "Use absolute paths")
+        }
+    }
+}

@@ -1,0 +1,28 @@
+import ArgumentParser
+
+/// Who may do what in the mount.
+struct AccessOptions: ParsableArguments {
+    @Flag(name: .customLong("read-only"), help: "Refuse all writing.")
+    var isReadOnly = false
+
+    @Flag(
+        name: .customLong("allow-other"),
+        help: "Let other users in; needs user_allow_other in /etc/fuse.conf unless you are root.")
+    var allowsOther = false
+
+    @Option(name: .customLong("uid"), help: ArgumentHelp("Owner of all files (default: you).", valueName: "n"))
+    var uid: UInt32?
+
+    @Option(name: .customLong("gid"), help: ArgumentHelp("Group of all files (default: yours).", valueName: "n"))
+    var gid: UInt32?
+
+    @Option(
+        name: .customLong("file-mode"),
+        help: ArgumentHelp("Permissions of new files in octal (default: as their writer asks).", valueName: "mode"))
+    var fileMode: FileMode?
+
+    @Option(
+        name: .customLong("dir-mode"),
+        help: ArgumentHelp("Permissions of new directories in octal (default: as their maker asks).", valueName: "mode"))
+    var directoryMode: FileMode?
+}

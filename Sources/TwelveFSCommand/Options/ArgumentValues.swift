@@ -1,0 +1,72 @@
+import ArgumentParser
+import UploadCore
+
+// How the values of options are written on a command line. Each refuses what it does not understand by returning nil;
+// ArgumentParser then names the option and the text.
+
+/// A length of time as an option gives it: `5m`, `90s`, `1h30m`.
+struct TimeSpan: ExpressibleByArgument, Equatable {
+    var duration: Duration
+
+    init(_ duration: Duration) {
+        self.duration = duration
+    }
+
+    init?(argument: String) {
+        guard let duration = DurationText.parse(argument) else { return nil }
+        self.duration = duration
+    }
+
+    var defaultValueDescription: String { DurationText.format(duration) }
+}
+
+/// A size as an option gives it: `64MiB`, `1.5GB`.
+struct Size: ExpressibleByArgument, Equatable {
+    var byteCount: ByteCount
+
+    init(_ byteCount: ByteCount) {
+        self.byteCount = byteCount
+    }
+
+    init?(argument: String) {
+        guard let byteCount = ByteCount(parsing: argument) else { return nil }
+        self.byteCount = byteCount
+    }
+
+    var defaultValueDescription: String { byteCount.description.replacing(" ", with: "") }
+}
+
+/// Permission bits in octal, as chmod takes them: `644`, `0755`.
+struct FileMode: ExpressibleByArgument, Equatable {
+    var bits: UInt16
+
+    init?(argument: String) {
+        guard !argument.isEmpty, argument.utf8.allSatisfy({ (0x30...0x37).contains($0) }),
+            let bits = UInt16(argument, radix: 8), bits <= 0o777
+        else { return nil }
+        self.bits = bits
+    }
+
+    var defaultValueDescription: String { String(bits, radix: 8) }
+}
+
+/// One `KEY=VALUE` of the metadata.
+struct Metadata: ExpressibleByArgument, Equatable {
+    var entry: MountConfiguration.MetadataEntry
+
+    init?(argument: String) {
+        guard let equals = argument.firstIndex(of: "="), equals > argument.startIndex else { return nil }
+        entry = .init(key: String(argument[..<equals]), value: String(argument[argument.index(after: equals)...]))
+    }
+}
+
+/// `on` or `off`.
+enum Switch: String, ExpressibleByArgument, CaseIterable {
+    case on
+    case off
+}
+
+extension AssetTypeChoice: ExpressibleByArgument {}
+extension NamePolicy.OtherFiles: ExpressibleByArgument {
+    public static var allValueStrings: [String] { [Self.refuse, .keep, .upload].map(\.rawValue) }
+}

@@ -1,0 +1,59 @@
+import ArgumentParser
+import UploadCore
+
+/// How files become assets.
+struct UploadOptions: ParsableArguments {
+    @Option(name: .customLong("asset-type"), help: ArgumentHelp("What the platform is told that files are.", valueName: "type"))
+    var assetType = AssetTypeChoice.video
+
+    @Option(
+        name: .customLong("other-files"),
+        help: ArgumentHelp(
+            "What to do with names that are neither a video's nor an audio's.",
+            discussion: "refuse: they cannot be created; keep: they stay local; upload: they are uploaded like the rest.",
+            valueName: "policy"))
+    var otherFiles = NamePolicy.OtherFiles.refuse
+
+    @Flag(name: .customLong("enable-hls"), help: "Ask for HLS streaming of new assets.")
+    var enableHLS = false
+
+    @Flag(name: .customLong("enable-thumbnail"), help: "Ask for thumbnails of new assets.")
+    var enableThumbnail = false
+
+    @Option(
+        name: .customLong("metadata"),
+        help: ArgumentHelp("User metadata for new assets; may be given several times.", valueName: "key=value"))
+    var metadata: [Metadata] = []
+
+    @Option(
+        name: .customLong("upload-concurrency"),
+        help: ArgumentHelp("Chunks uploaded at a time, for the whole mount (1-64).", valueName: "n"))
+    var uploadConcurrency = 4
+
+    @Option(name: .customLong("max-file-size"), help: ArgumentHelp("Refuse to write files larger than this.", valueName: "size"))
+    var maxFileSize = Size(.gibibytes(4))
+
+    @Option(
+        name: .customLong("size-hints"),
+        help: ArgumentHelp(
+            "Learn a file's size from its writer, so that chunks are sent while it writes.", valueName: "on|off"))
+    var sizeHints = Switch.on
+
+    @Option(
+        name: .customLong("stall-timeout"),
+        help: ArgumentHelp(
+            "Let close fail after so long without any progress; the upload goes on.", valueName: "time"))
+    var stallTimeout = TimeSpan(.seconds(300))
+
+    func validate() throws {
+        guard (1...64).contains(uploadConcurrency) else {
+            throw ValidationError("--upload-concurrency must be between 1 and 64, not \(uploadConcurrency)")
+        }
+        guard maxFileSize.byteCount.bytes > 0 else { throw ValidationError("--max-file-size must be larger than 0") }
+        guard stallTimeout.duration > .zero else { throw ValidationError("--stall-timeout must be longer than 0") }
+        var keys: Set<String> = []
+        for entry in metadata.map(\.entry) where !keys.insert(entry.key).inserted {
+            throw ValidationError("--metadata gives '\(entry.key)' twice")
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// What `stat` tells of a file, as far as the commands ask.
+struct FileStatus: Equatable {
+    var mode: mode_t
+    var owner: uid_t
+    var device: dev_t
+    var inode: ino_t
+
+    var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
+    var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
+
+    private init(_ status: stat) {
+        mode = status.st_mode
+        owner = status.st_uid
+        device = status.st_dev
+        inode = status.st_ino
+    }
+
+    /// Of the file at `path`; of a symbolic link itself unless `followingLinks`.
+    init(at path: String, followingLinks: Bool = true) throws(Errno) {
+        var status = stat()
+        guard (followingLinks ? stat(path, &status) : lstat(path, &status)) == 0 else { throw Errno(rawValue: errno) }
+        self.init(status)
+    }
+
+    /// Of an open file.
+    init(of descriptor: FileDescriptor) throws(Errno) {
+        var status = stat()
+        guard fstat(descriptor.rawValue, &status) == 0 else { throw Errno(rawValue: errno) }
+        self.init(status)
+    }
+}
+
+extension FileDescriptor {
+    /// Reads until the end of the file, or until `limit` bytes are there.
+    func readAll(atMost limit: Int) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 1)
+        defer { piece.deallocate() }
+        while bytes.count < limit {
+            let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: piece[..<min(piece.count, limit - bytes.count)]))
+            guard count > 0 else { break }
+            bytes.append(contentsOf: piece[..<count])
+        }
+        return bytes
+    }
+}
+
+extension Errno {
+    /// The C library's words for it, in lower case as they stand in a sentence.
+    var words: String {
+        let text = description
+        guard let first = text.first, text.dropFirst().first?.isUppercase != true else { return text }
+        return first.lowercased() + text.dropFirst()
+    }
+}
+
+/// The real path of `path`, without symbolic links.
+func realPath(_ path: String) throws(Errno) -> String {
+    guard let resolved = realpath(path, nil) else { throw Errno(rawValue: errno) }
+    defer { free(resolved) }
+    return String(cString: resolved)
+}
+
+/// `path` made absolute against the working directory, without touching what it names.
+func absolutePath(_ path: String) throws(Errno) -> String {
+    let path = FilePath(path)
+    if path.isAbsolute { return path.lexicallyNormalized().string }
+    guard let working = getcwd(nil, 0) else { throw Errno(rawValue: errno) }
+    defer { free(working) }
+    return FilePath(String(cString: working)).pushing(path).lexicallyNormalized().string
+}

@@ -1,0 +1,89 @@
+import ArgumentParser
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// `twelvefs`: the root of all commands, and what the executable runs.
+public struct TwelveFS: ParsableCommand {
+    /// The help's words and the commands.
+    public static let configuration = CommandConfiguration(
+        commandName: "twelvefs",
+        abstract: "A directory that uploads: copy a video into it, and it is an asset on the TwelveLabs platform.",
+        usage: """
+            twelvefs mount MOUNTPOINT [options]
+            twelvefs unmount MOUNTPOINT
+            twelvefs status [MOUNTPOINT] [--watch] [--json]
+            twelvefs uploads [--json]
+            """,
+        discussion: """
+            To begin:
+
+                export TWELVELABS_API_KEY=…
+                mkdir -p ~/twelvelabs
+                twelvefs mount ~/twelvelabs
+                cp video.mp4 ~/twelvelabs/     # returns 0 when the platform has the whole video
+                twelvefs status --watch
+                twelvefs unmount ~/twelvelabs
+
+            Exit status:
+
+            \(ExitStatus.allCases.map { "    \($0.rawValue)\($0.rawValue < 10 ? " " : "")  \($0.meaning)" }.joined(separator: "\n"))
+            """,
+        version: Self.version,
+        subcommands: [
+            MountCommand.self, UnmountCommand.self, StatusCommand.self, UploadsCommand.self, ServeCommand.self,
+        ])
+
+    /// The version that `--version` and the User-Agent tell.
+    public static let version = "0.1.0"
+
+    /// For ArgumentParser.
+    public init() {}
+
+    /// Runs the command that the process was started with, and ends the process.
+    public static func main() {
+        exit(run(arguments: Array(CommandLine.arguments.dropFirst())).rawValue)
+    }
+
+    /// Runs one command line; what is wrong goes to standard error as one line.
+    static func run(arguments: [String]) -> ExitStatus {
+        do {
+            var command = try command(for: arguments)
+            try command.run()
+            return .success
+        } catch let status as ExitStatus {
+            return status
+        } catch {
+            return report(error)
+        }
+    }
+
+    /// The command that a command line means, `-o` included.
+    static func command(for arguments: [String]) throws -> any ParsableCommand {
+        guard arguments.first == MountCommand.configuration.commandName else { return try parseAsRoot(arguments) }
+        return try parseAsRoot(MountOptionList.expanding(arguments))
+    }
+
+    private static func report(_ error: any Error) -> ExitStatus {
+        if exitCode(for: error).isSuccess {
+            // Help, version or a completion script: asked for, hence on standard output.
+            print(fullMessage(for: error, columns: Terminal.helpColumns))
+            return .success
+        }
+        let failure = failure(from: error)
+        Terminal.complain(failure.description)
+        return failure.status
+    }
+
+    /// One line for any error: ours as it is, ArgumentParser's without its usage text.
+    static func failure(from error: any Error) -> CommandFailure {
+        if let failure = error as? CommandFailure { return failure }
+        if let failure = CommandFailure.thrown(whileValidating: error) { return failure }
+        let isUsage = exitCode(for: error) == .validationFailure
+        return CommandFailure(
+            message(for: error), hint: isUsage ? "See 'twelvefs --help'" : nil, status: isUsage ? .usage : .failure)
+    }
+}
+
+extension ExitStatus: Error {}
