@@ -17,9 +17,14 @@ public struct CommandFailure: Error, Sendable, Equatable, CustomStringConvertibl
         self.status = status
     }
 
-    /// The same words as an upload's failure.
-    public init(_ failure: UploadFailure, doing what: String) {
-        self.init("\(what): \(failure.message)", hint: failure.hint)
+    /// The failure that `error` is, or one in its words.
+    public init(wrapping error: any Error) {
+        switch error {
+        case let failure as CommandFailure: self = failure
+        case let failure as UploadFailure: self.init(failure.message, hint: failure.hint)
+        case is CancellationError: self.init("interrupted")
+        default: self.init("\(error)")
+        }
     }
 
     /// Message and hint on one line, whatever they were made from.

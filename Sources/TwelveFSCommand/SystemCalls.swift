@@ -10,6 +10,8 @@ struct FileStatus: Equatable {
     var owner: uid_t
     var device: dev_t
     var inode: ino_t
+    /// In bytes.
+    var size: Int64
 
     var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
     var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
@@ -19,6 +21,7 @@ struct FileStatus: Equatable {
         owner = status.st_uid
         device = status.st_dev
         inode = status.st_ino
+        size = Int64(status.st_size)
     }
 
     /// Of the file at `path`; of a symbolic link itself unless `followingLinks`.

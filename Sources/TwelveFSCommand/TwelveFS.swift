@@ -68,7 +68,7 @@ public struct TwelveFS: ParsableCommand {
     private static func report(_ error: any Error) -> ExitStatus {
         if exitCode(for: error).isSuccess {
             // Help, version or a completion script: asked for, hence on standard output.
-            print(fullMessage(for: error, columns: Terminal.helpColumns))
+            print(fullMessage(for: error))
             return .success
         }
         let failure = failure(from: error)
@@ -79,10 +79,9 @@ public struct TwelveFS: ParsableCommand {
     /// One line for any error: ours as it is, ArgumentParser's without its usage text.
     static func failure(from error: any Error) -> CommandFailure {
         if let failure = error as? CommandFailure { return failure }
-        if let failure = CommandFailure.thrown(whileValidating: error) { return failure }
-        let isUsage = exitCode(for: error) == .validationFailure
-        return CommandFailure(
-            message(for: error), hint: isUsage ? "See 'twelvefs --help'" : nil, status: isUsage ? .usage : .failure)
+        if let failure = error as? UploadFailure { return CommandFailure(wrapping: failure) }
+        guard exitCode(for: error) == .validationFailure else { return CommandFailure(message(for: error)) }
+        return CommandFailure("\(message(for: error)) (see 'twelvefs --help')", status: .usage)
     }
 }
 

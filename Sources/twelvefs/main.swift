@@ -1,1 +1,3 @@
-print("")
+import TwelveFSCommand
+
+TwelveFS.main()

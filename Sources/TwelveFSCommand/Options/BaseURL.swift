@@ -1,3 +1,4 @@
+import ArgumentParser
 import FoundationEssentials
 import PlatformClient
 
@@ -9,33 +10,32 @@ enum BaseURL {
     /// `text` without trailing slashes, if it is a URL that the key may be sent to.
     ///
     /// - Parameter source: where the text came from, for the message (`--api-url`).
-    /// - Throws: a ``CommandFailure`` when it is no URL with a host, has parts that a base URL cannot have, or is plain
+    /// - Throws: `ValidationError` when it is no URL with a host, has parts that a base URL cannot have, or is plain
     ///   http to anything but this machine. The text itself is shown only when it cannot hold a password.
     static func checked(_ text: String, from source: String) throws -> String {
         let example = "Give one like \(official)"
         guard !text.isEmpty, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), let parts = URLComponents(string: text),
             let scheme = parts.scheme?.lowercased(), let host = parts.host, !host.isEmpty
         else {
-            throw CommandFailure("\(source) is not a URL: '\(text.contains("@") ? "…" : text)'", hint: example, status: .usage)
+            throw ValidationError("\(source) is not a URL: '\(text.contains("@") ? "…" : text)'. \(example)")
         }
         guard parts.user == nil, parts.password == nil else {
-            throw CommandFailure("\(source) must not hold a user name or password", hint: example, status: .usage)
+            throw ValidationError("\(source) must not hold a user name or password. \(example)")
         }
         guard parts.query == nil, parts.fragment == nil else {
-            throw CommandFailure("\(source) must not have a query or fragment: '\(text)'", hint: example, status: .usage)
+            throw ValidationError("\(source) must not have a query or fragment: '\(text)'. \(example)")
         }
         if let port = parts.port, !(1...65535).contains(port) {
-            throw CommandFailure("\(source) has an impossible port: '\(text)'", hint: example, status: .usage)
+            throw ValidationError("\(source) has an impossible port: '\(text)'. \(example)")
         }
         switch scheme {
         case "https": break
         case "http" where isLoopback(host): break
         case "http":
-            throw CommandFailure(
-                "\(source) would send the API key unencrypted to \(host)",
-                hint: "Use https://; plain http:// is accepted for this machine only", status: .usage)
+            throw ValidationError(
+                "\(source) would send the API key unencrypted to \(host). Use https; http is for this machine only")
         default:
-            throw CommandFailure("\(source) has the scheme '\(scheme)', which is not https", hint: example, status: .usage)
+            throw ValidationError("\(source) has the scheme '\(scheme)', which is not https. \(example)")
         }
         var base = text[...]
         while base.hasSuffix("/") { base.removeLast() }

@@ -1,0 +1,118 @@
+import FoundationEssentials
+import PlatformClient
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Serving in the background: a second process of ourselves, since a process that has threads must not go on after fork.
+///
+/// `posix_spawn` rather than Foundation's `Process`: it needs no run loop and no thread, and closes exactly what it is told to.
+/// The child's standard input is a pipe that brings it configuration and key; its standard output another, on which it says
+/// that the mount is usable, or why not. Nothing else of ours is open in it: a shell that waits for our output
+/// (`$(twelvefs mount …)`) sees its end when we exit.
+enum BackgroundProcess {
+    /// Starts the serving process and returns when the mount is usable.
+    ///
+    /// - Throws: the ``CommandFailure`` that the child gave as its reason, or one that says how it ended without a word.
+    static func mount(_ configuration: MountConfiguration, key: APIKey) throws {
+        do {
+            try openStandardStreams()
+            let handover = try Pipe()
+            let readiness = try Pipe()
+            let child = try spawn(
+                [ServeCommand.configuration.commandName ?? "", configuration.mountPoint], input: handover.reading,
+                output: readiness.writing)
+            try handover.reading.close()
+            try readiness.writing.close()
+            // A child that has ended already does not read; its word, or its status, says why.
+            signal(SIGPIPE, SIG_IGN)
+            _ = try? handover.writing.writeAll(StateFile.encoded(Handover(configuration: configuration, key: key)))
+            try handover.writing.close()
+            let word = try readiness.reading.readAll(atMost: 1 << 20)
+            try Readiness.decoded(word, orEndOf: child, logFile: configuration.logFile)
+        } catch let error as Errno {
+            throw CommandFailure("the serving process cannot be started: \(error.words)", hint: "Try --foreground")
+        }
+    }
+
+    /// Makes sure that descriptors 0 to 2 are open, so that no pipe of ours takes such a number.
+    private static func openStandardStreams() throws {
+        while true {
+            let descriptor = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
+            guard descriptor.rawValue <= 2 else { return try descriptor.close() }
+        }
+    }
+
+    private static func spawn(_ arguments: [String], input: FileDescriptor, output: FileDescriptor) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, input.rawValue, STDIN_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, output.rawValue, STDOUT_FILENO)
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+        // What we inherited ourselves must not live on in the child (closing what is closed already does no harm).
+        for name in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
+            guard let descriptor = Int32(name), descriptor > 2 else { continue }
+            posix_spawn_file_actions_addclose(&actions, descriptor)
+        }
+
+        var environment = ProcessInfo.processInfo.environment
+        environment[KeyReader.variable] = nil
+        let variables = environment.map { "\($0.key)=\($0.value)" }
+
+        var child = pid_t()
+        let status = withCStrings(["twelvefs"] + arguments) { arguments in
+            withCStrings(variables) { variables in
+                posix_spawn(&child, executable(), &actions, nil, arguments, variables)
+            }
+        }
+        guard status == 0 else { throw Errno(rawValue: status) }
+        return child
+    }
+
+    /// The file that we run from. Its real name, since the kernel names a process after it; if an update took it away, the
+    /// link that still leads to it.
+    private static func executable() -> String {
+        guard let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+            access(path, X_OK) == 0
+        else { return "/proc/self/exe" }
+        return path
+    }
+
+    /// Gives `body` a null-terminated array of C strings that live as long as the call.
+    private static func withCStrings<Result>(
+        _ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+    ) -> Result {
+        let copies = strings.map { strdup($0) }
+        defer { for copy in copies { free(copy) } }
+        return body(copies + [nil])
+    }
+
+    /// A pipe whose ends no other program inherits.
+    private struct Pipe {
+        let reading: FileDescriptor
+        let writing: FileDescriptor
+
+        init() throws {
+            (reading, writing) = try FileDescriptor.pipe()
+            for end in [reading, writing] where fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) != 0 {
+                throw Errno(rawValue: errno)
+            }
+        }
+    }
+}
+
+/// What the serving process is given on its standard input.
+struct Handover: Codable {
+    let configuration: MountConfiguration
+    private let secret: String
+
+    init(configuration: MountConfiguration, key: APIKey) {
+        self.configuration = configuration
+        secret = key.secret
+    }
+
+    func key() throws -> APIKey { try APIKey(secret) }
+}

@@ -1,0 +1,87 @@
+import FuseLowLevel
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// What is at a path that is to be, or is, a mount point.
+enum MountPoint {
+    /// The path with symbolic links resolved, as the kernel's table of mounts has it. Works for a dead mount too, which
+    /// answers nothing.
+    static func resolved(_ path: String) throws(Errno) -> String {
+        do {
+            return try realPath(path)
+        } catch .notConnected {
+            // Everything above the mount still answers.
+            let path = FilePath(path).lexicallyNormalized()
+            guard let name = path.lastComponent else { throw .notConnected }
+            return FilePath(try realPath(path.removingLastComponent().string)).appending(name).string
+        }
+    }
+
+    /// Makes sure that a file system can be attached at `path`, clearing away a dead mount of ours.
+    ///
+    /// - Returns: its real path.
+    /// - Throws: a ``CommandFailure``.
+    static func checked(_ path: String) throws -> String {
+        let real: String
+        do {
+            real = try resolved(path)
+        } catch .noSuchFileOrDirectory {
+            throw CommandFailure("the mount point \(path) does not exist", hint: "Make it first: mkdir -p \(path)")
+        } catch {
+            throw CommandFailure("the mount point \(path) cannot be reached: \(error.words)")
+        }
+        try checkNotMounted(real)
+        do {
+            guard try FileStatus(at: real).isDirectory else {
+                throw CommandFailure("the mount point \(real) is not a directory", hint: "Name an empty directory")
+            }
+            guard try isEmpty(real) else {
+                throw CommandFailure("the mount point \(real) is not empty", hint: "Name an empty directory")
+            }
+        } catch let error as Errno {
+            throw CommandFailure("the mount point \(real) cannot be used: \(error.words)")
+        }
+        guard access(real, W_OK) == 0 else {
+            throw CommandFailure("you may not write to the mount point \(real)", hint: "Name an empty directory of your own")
+        }
+        return real
+    }
+
+    /// - Throws: a ``CommandFailure`` when something that lives is mounted there.
+    private static func checkNotMounted(_ path: String) throws {
+        while let mount = try table().last(where: { $0.mountPoint == path }) {
+            guard mount.isOurs else {
+                throw CommandFailure(
+                    "something else is mounted on \(path) already (type \(mount.type))", hint: "Name another directory")
+            }
+            guard isDead(path) else {
+                throw CommandFailure(
+                    "twelvefs is mounted on \(path) already", hint: "See 'twelvefs status', or 'twelvefs unmount \(path)' first")
+            }
+            try clear(path)
+        }
+    }
+
+    /// Whether the process behind a FUSE mount is gone.
+    static func isDead(_ path: String) -> Bool {
+        do {
+            _ = try FileStatus(at: path)
+            return false
+        } catch {
+            return error == .notConnected
+        }
+    }
+
+    private static func isEmpty(_ path: String) throws -> Bool {
+        guard let directory = opendir(path) else { throw Errno(rawValue: errno) }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { $0.prefix { $0 != 0 }.map { $0 } }
+            if name != Array(".".utf8), name != Array("..".utf8) { return false }
+        }
+        return true
+    }
+}

@@ -1,0 +1,103 @@
+import Logging
+import UnixSignals
+
+/// Serves from the first question to the platform to the last byte drained: what happens to a mount comes in here, one thing
+/// after another, and only here is it decided what follows.
+struct ServingLoop: Sendable {
+    let logger: Logger
+    /// Asks the platform and begins to serve; what was attached is detached when it throws.
+    let start: @Sendable () async throws -> any RunningMount
+    /// Tells whoever waits that the mount is usable, or why not; false when nobody waits any more.
+    let sayReady: @Sendable (CommandFailure?) -> Bool
+    /// How long this drain may take.
+    let drainTimeout: @Sendable () -> Duration
+    let reopenLog: @Sendable () -> Void
+
+    private enum Happening: Sendable {
+        case signal(UnixSignal)
+        case started(any RunningMount)
+        case refused(any Error)
+        case detached
+        case drained(DrainOutcome)
+    }
+
+    private enum State {
+        case starting(Task<Void, Never>, isUnwanted: Bool)
+        case serving(any RunningMount)
+        case draining(Task<Void, Never>)
+    }
+
+    /// - Parameter signals: SIGTERM and SIGINT end the mount, a second one ends the drain; SIGHUP reopens the log.
+    /// - Returns: what is left.
+    /// - Throws: a ``CommandFailure`` when the mount could not be started; it was told to `sayReady`.
+    func run<Signals: AsyncSequence & Sendable>(
+        signals: Signals
+    ) async throws -> DrainOutcome where Signals.Element == UnixSignal, Signals.Failure == Never {
+        let (happenings, happened) = AsyncStream.makeStream(of: Happening.self)
+        let listening = Task { for await signal in signals { happened.yield(.signal(signal)) } }
+        defer { listening.cancel() }
+
+        let starting = Task {
+            do {
+                happened.yield(.started(try await start()))
+            } catch {
+                happened.yield(.refused(error))
+            }
+        }
+        var state = State.starting(starting, isUnwanted: false)
+        var watching: Task<Void, Never>?
+        defer { watching?.cancel() }
+
+        for await happening in happenings {
+            switch (happening, state) {
+            case (.signal(.sighup), _):
+                reopenLog()
+                logger.info("log reopened")
+            case (.signal, .starting(let task, _)):
+                task.cancel()
+                state = .starting(task, isUnwanted: true)
+            case (.signal(let signal), .serving(let mount)):
+                logger.notice("stopping", metadata: ["signal": "\(signal)"])
+                state = .draining(drain(mount, within: drainTimeout(), happened))
+            case (.signal(let signal), .draining(let task)):
+                logger.notice("stopping at once", metadata: ["signal": "\(signal)"])
+                task.cancel()
+
+            case (.started(let mount), .starting(_, let isUnwanted)):
+                watching = Task {
+                    await mount.untilDetached()
+                    happened.yield(.detached)
+                }
+                if !isUnwanted, sayReady(nil) {
+                    logger.notice("mounted")
+                    state = .serving(mount)
+                } else {
+                    logger.notice("nobody waits for this mount any more; unmounting")
+                    state = .draining(drain(mount, within: .zero, happened))
+                }
+            case (.refused(let error), _):
+                let failure = CommandFailure(wrapping: error)
+                logger.error("not mounted", metadata: ["reason": "\(failure)"])
+                _ = sayReady(failure)
+                throw failure
+
+            case (.detached, .serving(let mount)):
+                logger.notice("unmounted by somebody else; finishing uploads")
+                state = .draining(drain(mount, within: drainTimeout(), happened))
+            case (.drained(let outcome), _):
+                return outcome
+            // The end of what is ending already, and nothing else can start twice.
+            case (.detached, .draining), (.detached, .starting), (.started, .serving), (.started, .draining):
+                break
+            }
+        }
+        // The stream is never finished: only a cancelled caller ends up here.
+        throw CancellationError()
+    }
+
+    private func drain(
+        _ mount: any RunningMount, within timeout: Duration, _ happened: AsyncStream<Happening>.Continuation
+    ) -> Task<Void, Never> {
+        Task { happened.yield(.drained(await mount.drainAndStop(within: timeout))) }
+    }
+}
