@@ -1,4 +1,4 @@
-import FuseLowLevel
+import FoundationEssentials
 import SystemPackage
 
 #if canImport(Glibc)
@@ -52,7 +52,7 @@ enum MountPoint {
 
     /// - Throws: a ``CommandFailure`` when something that lives is mounted there.
     private static func checkNotMounted(_ path: String) throws {
-        while let mount = try table().last(where: { $0.mountPoint == path }) {
+        while let mount = try mount(at: path) {
             guard mount.isOurs else {
                 throw CommandFailure(
                     "something else is mounted on \(path) already (type \(mount.type))", hint: "Name another directory")
@@ -62,6 +62,34 @@ enum MountPoint {
                     "twelvefs is mounted on \(path) already", hint: "See 'twelvefs status', or 'twelvefs unmount \(path)' first")
             }
             try clear(path)
+        }
+    }
+
+    /// The topmost mount at the real path `path`, if any.
+    static func mount(at path: String) throws -> MountTable.Entry? {
+        try table().last { $0.mountPoint == path }
+    }
+
+    /// The twelvefs mounts that this user may look into: his own, or all for root.
+    static func ours() throws -> [MountTable.Entry] {
+        try table().filter { $0.isOurs && (geteuid() == 0 || $0.userID == geteuid()) && !isDead($0.mountPoint) }
+    }
+
+    private static func table() throws -> [MountTable.Entry] {
+        do {
+            return try MountTable.entries()
+        } catch {
+            throw CommandFailure("the table of mounts cannot be read", hint: "Is /proc mounted?")
+        }
+    }
+
+    /// Takes a dead mount away.
+    static func clear(_ path: String) throws {
+        if geteuid() == 0, umount2(path, Int32(MNT_DETACH)) == 0 { return }
+        guard let program = FuseCheck.program(named: "fusermount3", ProcessInfo.processInfo.environment),
+            try BackgroundProcess.run(program, ["-u", "-z", "--", path]) == 0
+        else {
+            throw CommandFailure("the dead mount on \(path) cannot be cleared", hint: "Try 'fusermount3 -uz \(path)'")
         }
     }
 

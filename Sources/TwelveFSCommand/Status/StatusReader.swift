@@ -1,0 +1,84 @@
+import FoundationEssentials
+import SystemPackage
+
+/// One mount's status at one moment.
+struct MountStatus {
+    var mountPoint: String
+    var summary: SummaryFile
+    var uploads: [UploadDocument]
+    /// The documents as they were read, for `--json`: nothing that this version does not know is lost.
+    var summaryText: String
+    var uploadTexts: [String]
+}
+
+/// Reads `MOUNTPOINT/.status`, again and again for a watch; what is settled is read once.
+struct StatusReader {
+    let mountPoint: String
+    private var settled: [String: (document: UploadDocument, text: String)] = [:]
+
+    init(mountPoint: String) {
+        self.mountPoint = mountPoint
+    }
+
+    /// - Throws: a ``CommandFailure`` when there is no status to be read.
+    mutating func read() throws -> MountStatus {
+        let directory = FilePath(mountPoint).appending(".status")
+        guard let summaryText = try text(of: directory.appending("summary.json")) else {
+            throw CommandFailure(
+                "no twelvefs is mounted on \(mountPoint)", hint: "'twelvefs status' without a mount point lists all mounts")
+        }
+        guard let summary = try? decoded(SummaryFile.self, summaryText) else {
+            throw CommandFailure("the summary in \(directory) makes no sense", hint: "Is another version mounted there?")
+        }
+        let underWay = Set((summary.uploads ?? []).compactMap(\.id))
+        var entries: [(document: UploadDocument, text: String)] = []
+        for name in try documentNames(in: directory) {
+            if !underWay.contains(String(name.dropLast(".json".count))), let known = settled[name] {
+                entries.append(known)
+                continue
+            }
+            // One that has gone since the listing is no error.
+            guard let text = try text(of: directory.appending(name)),
+                let document = try? decoded(UploadDocument.self, text)
+            else { continue }
+            entries.append((document, text))
+            settled[name] = document.isSettled ? (document, text) : nil
+        }
+        entries.sort { ($0.document.createdAt ?? "", $0.document.path ?? "") < ($1.document.createdAt ?? "", $1.document.path ?? "") }
+        return MountStatus(
+            mountPoint: mountPoint, summary: summary, uploads: entries.map(\.document), summaryText: summaryText,
+            uploadTexts: entries.map(\.text))
+    }
+
+    /// The uploads' documents. Links are other names of them (`pending-<n>.json` of one that has a session by now).
+    private func documentNames(in directory: FilePath) throws -> [String] {
+        let names: [String]
+        do {
+            names = try FileManager.default.contentsOfDirectory(atPath: directory.string)
+        } catch {
+            throw CommandFailure("\(directory) cannot be read", hint: "It belongs to whoever mounted it")
+        }
+        return names.filter { name in
+            name.hasSuffix(".json") && name != "summary.json"
+                && (try? FileStatus(at: directory.appending(name).string, followingLinks: false))?.isSymbolicLink == false
+        }
+    }
+
+    /// The whole file, or nil when there is none.
+    private func text(of path: FilePath) throws -> String? {
+        do {
+            let descriptor = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+            return try descriptor.closeAfter { String(decoding: try descriptor.readAll(atMost: 64 << 20), as: UTF8.self) }
+        } catch Errno.noSuchFileOrDirectory {
+            return nil
+        } catch Errno.notDirectory {
+            return nil
+        } catch let error as Errno {
+            throw CommandFailure("\(path) cannot be read: \(error.words)")
+        }
+    }
+
+    private func decoded<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
+        try JSONDecoder().decode(type, from: Data(text.utf8))
+    }
+}

@@ -1,0 +1,110 @@
+import UploadCore
+
+/// A mount's status as lines for people.
+struct StatusTable {
+    /// The terminal's width, or nil when the lines go elsewhere.
+    var width: Int?
+    var bar: ProgressBar
+    /// How many lines there is room for, or nil for all.
+    var height: Int?
+
+    /// A headline, and a table of the uploads: those under way, what went wrong, then the newest finished ones.
+    func lines(for status: MountStatus) -> [String] {
+        let title = TerminalText.sanitised("\(status.mountPoint): \(headline(status))")
+        let head = width.map { TerminalText.cut(title, to: $0) } ?? title
+        guard !status.uploads.isEmpty else { return [head] }
+        var table = TextTable(columns: [
+            .init(title: "NAME", givesWay: true), .init(title: "STATE"), .init(title: "PROGRESS"),
+            .init(title: "SIZE", isNumber: true), .init(title: "RATE", isNumber: true), .init(title: "LEFT", isNumber: true),
+        ])
+        let ordered = ordered(status.uploads)
+        var room = height.map { max($0 - 4, 1) } ?? Int.max
+        var shown = 0
+        for upload in ordered {
+            let row = TextTable.Row(cells: cells(upload), notes: notes(upload))
+            room -= 1 + row.notes.count
+            guard room >= 0 || shown == 0 else { break }
+            table.rows.append(row)
+            shown += 1
+        }
+        let more = ordered.count - shown
+        return [head, ""] + table.lines(width: width) + (more > 0 ? ["… and \(more) more"] : [])
+    }
+
+    private func headline(_ status: MountStatus) -> String {
+        let counts = status.summary.counts ?? [:]
+        var parts = ["open", "staged", "finishing", "failed", "interrupted", "cancelled", "completed"].compactMap { state in
+            counts[state].flatMap { $0 > 0 ? "\($0) \(state)" : nil }
+        }
+        if parts.isEmpty { parts = ["no uploads"] }
+        if let rate = status.summary.bytesPerSecond, rate > 0 { parts.append("\(ByteCount(rate))/s") }
+        if let used = status.summary.spoolUsed, used > 0 {
+            let limit = status.summary.spoolLimit.map { " of \(ByteCount($0))" } ?? ""
+            parts.append("spool \(ByteCount(used))\(limit)")
+        }
+        return parts.joined(separator: ", ")
+    }
+
+    private func ordered(_ uploads: [UploadDocument]) -> [UploadDocument] {
+        let underWay = uploads.filter(\.isUnderWay)
+        let troubled = uploads.filter { !$0.isUnderWay && $0.state != "completed" }
+        let finished = uploads.filter { $0.state == "completed" }
+        return underWay + troubled.reversed() + finished.reversed()
+    }
+
+    private func cells(_ upload: UploadDocument) -> [String] {
+        let isRunning = upload.isUnderWay
+        let size = upload.totalSize ?? upload.bytesWritten
+        return [
+            name(upload), state(upload), progress(upload), size.map { ByteCount($0).description } ?? "",
+            isRunning ? upload.bytesPerSecond.map { "\(ByteCount($0))/s" } ?? "" : "",
+            isRunning ? upload.etaSeconds.map { DurationText.format(.seconds($0)) } ?? "" : "",
+        ]
+    }
+
+    private func name(_ upload: UploadDocument) -> String {
+        guard let path = upload.path, path != "/" else { return upload.filename ?? upload.uploadID ?? "?" }
+        return path.hasPrefix("/") ? String(path.dropFirst()) : path
+    }
+
+    /// A finished upload goes on as an asset, whose state is what people wait for then.
+    private func state(_ upload: UploadDocument) -> String {
+        switch (upload.state, upload.assetStatus) {
+        case ("completed", let asset?): asset
+        case (let state, _): state ?? "?"
+        }
+    }
+
+    private func progress(_ upload: UploadDocument) -> String {
+        let done = upload.bytesUploaded ?? 0
+        let columns = (width ?? 80) >= 100 ? 20 : 10
+        guard let total = upload.totalSize, total > 0 else {
+            return TerminalText.padded(done > 0 ? ByteCount(done).description : "", to: columns)
+        }
+        let percent = Int(Double(min(max(done, 0), total)) / Double(total) * 100)
+        return "\(bar.text(done: done, total: total, columns: columns)) \(TerminalText.padded("\(percent)%", to: 4, toTheRight: true))"
+    }
+
+    private func notes(_ upload: UploadDocument) -> [String] {
+        var notes: [String] = []
+        if let error = upload.error {
+            let words = [error.message, error.code.map { "(\($0))" }].compactMap(\.self).joined(separator: " ")
+            notes.append(words.isEmpty ? "failed" : words)
+            if let hint = error.hint, !hint.isEmpty { notes.append("hint: \(hint)") }
+        }
+        if let assetError = upload.assetError { notes.append("the platform could not use it: \(assetError)") }
+        if upload.isUnderWay, let waiting = upload.waitingFor { notes.append(Self.waiting(for: waiting)) }
+        return notes
+    }
+
+    private static func waiting(for what: String) -> String {
+        switch StatusDocument.WaitingFor(rawValue: what) {
+        case .writer: "waiting for its writer"
+        case .room: "waiting for room in the spool"
+        case .network: "waiting for the network; it goes on by itself"
+        case .key: "waiting for a key that the platform accepts"
+        case .rateLimit: "waiting, as the platform asked (rate limit)"
+        case nil: "waiting for \(what)"
+        }
+    }
+}

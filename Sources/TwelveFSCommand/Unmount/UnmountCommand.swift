@@ -1,0 +1,54 @@
+import ArgumentParser
+import UploadCore
+
+/// `twelvefs unmount`.
+struct UnmountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "unmount",
+        abstract: "Let uploads under way finish, then unmount.",
+        discussion: """
+            Returns when the serving process has ended. New files are refused meanwhile. What cannot be finished in time is kept \
+            in the state directory, and the next mount with it goes on; the exit status is \(ExitStatus.resumable.rawValue) then. \
+            A mount whose process died is cleared away.
+            """,
+        aliases: ["umount"])
+
+    @Argument(help: ArgumentHelp("Where twelvefs is mounted.", valueName: "mountpoint"), completion: .directory)
+    var mountPoint: String
+
+    @Option(
+        name: .customLong("drain-timeout"),
+        help: ArgumentHelp(
+            "How long to wait for uploads under way (default: what mount was given; 0 for not at all).", valueName: "time"))
+    var drainTimeout: TimeSpan?
+
+    func run() throws {
+        let path = try located()
+        guard let server = try Server(of: path) else {
+            try MountPoint.clear(path)
+            Terminal.complain("the process that served \(path) was gone; the dead mount is cleared")
+            return
+        }
+        try server.stop(drainTimeout: drainTimeout?.duration)
+        try DrainProgress(server: server).waitForEnd()
+        let status = try server.end()
+        if status != .success { throw status }
+    }
+
+    /// The real path of the mount point, once it is sure that twelvefs is mounted there.
+    private func located() throws -> String {
+        let path: String
+        do {
+            path = try MountPoint.resolved(mountPoint)
+        } catch {
+            throw CommandFailure("\(mountPoint) cannot be reached: \(error.words)")
+        }
+        guard let mount = try MountPoint.mount(at: path) else {
+            throw CommandFailure("nothing is mounted on \(path)", hint: "'twelvefs status' lists what is")
+        }
+        guard mount.isOurs else {
+            throw CommandFailure("what is mounted on \(path) is not twelvefs (type \(mount.type))", hint: "Use umount")
+        }
+        return path
+    }
+}
