@@ -1,4 +1,5 @@
 import ArgumentParser
+import FuseLowLevel
 import UploadCore
 
 /// Why a command could not do what it was asked for: one line for the terminal, and the exit status.
@@ -22,6 +23,7 @@ public struct CommandFailure: Error, Sendable, Equatable, CustomStringConvertibl
         switch error {
         case let failure as CommandFailure: self = failure
         case let failure as UploadFailure: self.init(failure.message, hint: failure.hint)
+        case let failure as FuseError: self.init(failure.message)
         case is CancellationError: self.init("interrupted")
         default: self.init("\(error)")
         }

@@ -4,27 +4,21 @@ import PlatformClient
 /// The file system and its engine, as ``MountSupervisor`` sees them: everything around them (checks, background, key, lock, log,
 /// signals) is the supervisor's, everything inside theirs.
 ///
-/// The order of calls is `attach` → `start` → `drainAndStop`, each once; or `attach` → `detach` when the platform refuses.
+/// The calls, in their order: `hasUploadsToResume`, then the platform is asked, then `start`, then
+/// ``RunningMount/drainAndStop(within:)``; each once.
 public protocol MountService: Sendable {
-    /// Attaches the file system at the mount point; requests wait in the kernel until ``AttachedMount/start(key:)``.
+    /// Whether the state directory holds uploads to go on with: then a platform that cannot be reached refuses no mount.
     ///
-    /// Called on the main thread while the process has no other one, since libfuse forks `fusermount3` here: nothing that
-    /// starts a thread (an event loop, a task) may be made before it. The state directory exists, is ours and is locked.
-    /// - Throws: a ``CommandFailure``, or an `UploadFailure` whose message and hint make a line for the user.
-    func attach(_ configuration: MountConfiguration, logger: Logger) throws -> any AttachedMount
-}
+    /// The state directory exists, is ours and is locked.
+    /// - Throws: as ``start(_:key:logger:)``.
+    func hasUploadsToResume(_ configuration: MountConfiguration, logger: Logger) async throws -> Bool
 
-/// A mount that is attached and does not serve yet.
-public protocol AttachedMount: Sendable {
-    /// Whether the state directory holds uploads to go on with: then a platform that cannot be reached is no reason to give up.
-    var hasUploadsToResume: Bool { get }
-
-    /// Begins to serve; returns once the mount is usable.
-    /// - Throws: as ``MountService/attach(_:logger:)``; the mount is detached then.
-    func start(key: APIKey) async throws -> any RunningMount
-
-    /// Gives the mount up before it served; called instead of `start`.
-    func detach()
+    /// Attaches the file system at the mount point and begins to serve; returns once the mount is usable.
+    ///
+    /// The mount point is an empty directory that nothing is mounted on. A cancelled task may give up.
+    /// - Throws: a ``CommandFailure``, an `UploadFailure` or a `FuseError`, whose words become the user's one line; nothing is
+    ///   left mounted or running then.
+    func start(_ configuration: MountConfiguration, key: APIKey, logger: Logger) async throws -> any RunningMount
 }
 
 /// A mount that serves.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import UploadCore
 
 #if canImport(Glibc)
 import Glibc
@@ -43,7 +44,7 @@ public struct TwelveFS: ParsableCommand {
 
     /// Runs the command that the process was started with, and ends the process.
     public static func main() {
-        exit(run(arguments: Array(CommandLine.arguments.dropFirst())).rawValue)
+        Glibc.exit(run(arguments: Array(CommandLine.arguments.dropFirst())).rawValue)
     }
 
     /// Runs one command line; what is wrong goes to standard error as one line.

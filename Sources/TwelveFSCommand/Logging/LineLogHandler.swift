@@ -23,7 +23,7 @@ struct LineLogHandler: LogHandler {
     private let sink: any LogSink
     private let now: @Sendable () -> Timestamp
 
-    init(sink: any LogSink, level: Logger.Level, now: @escaping @Sendable () -> Timestamp = Timestamp.now) {
+    init(sink: any LogSink, level: Logger.Level, now: @escaping @Sendable () -> Timestamp = WallClock.now) {
         self.sink = sink
         self.logLevel = level
         self.now = now

@@ -1,4 +1,4 @@
-import FoundationEssentials
+import FuseLowLevel
 import SystemPackage
 
 #if canImport(Glibc)
@@ -12,10 +12,10 @@ enum MountPoint {
     static func resolved(_ path: String) throws(Errno) -> String {
         do {
             return try realPath(path)
-        } catch .notConnected {
+        } catch .socketNotConnected {
             // Everything above the mount still answers.
             let path = FilePath(path).lexicallyNormalized()
-            guard let name = path.lastComponent else { throw .notConnected }
+            guard let name = path.lastComponent else { throw .socketNotConnected }
             return FilePath(try realPath(path.removingLastComponent().string)).appending(name).string
         }
     }
@@ -55,9 +55,9 @@ enum MountPoint {
         while let mount = try mount(at: path) {
             guard mount.isOurs else {
                 throw CommandFailure(
-                    "something else is mounted on \(path) already (type \(mount.type))", hint: "Name another directory")
+                    "something else is mounted on \(path) already (type \(mount.fileSystemType))", hint: "Name another directory")
             }
-            guard isDead(path) else {
+            guard try isDead(mount) else {
                 throw CommandFailure(
                     "twelvefs is mounted on \(path) already", hint: "See 'twelvefs status', or 'twelvefs unmount \(path)' first")
             }
@@ -67,39 +67,41 @@ enum MountPoint {
 
     /// The topmost mount at the real path `path`, if any.
     static func mount(at path: String) throws -> MountTable.Entry? {
-        try table().last { $0.mountPoint == path }
+        let path = Array(path.utf8)
+        return try table().last { $0.mountPoint == path }
     }
 
-    /// The twelvefs mounts that this user may look into: his own, or all for root.
+    /// The twelvefs mounts that this user may look into: his own, or all for root. Dead ones are left out.
     static func ours() throws -> [MountTable.Entry] {
-        try table().filter { $0.isOurs && (geteuid() == 0 || $0.userID == geteuid()) && !isDead($0.mountPoint) }
+        let user = geteuid()
+        return try table().filter { entry in
+            try entry.isOurs && (user == 0 || entry.userID == user) && !isDead(entry)
+        }
     }
 
     private static func table() throws -> [MountTable.Entry] {
         do {
-            return try MountTable.entries()
+            return try MountTable().entries
         } catch {
-            throw CommandFailure("the table of mounts cannot be read", hint: "Is /proc mounted?")
+            throw CommandFailure(error.message, hint: "Is /proc mounted?")
+        }
+    }
+
+    /// Whether the process behind a mount is gone.
+    static func isDead(_ mount: MountTable.Entry) throws -> Bool {
+        do {
+            return try MountTable.condition(of: mount) == .dead
+        } catch {
+            throw CommandFailure(error.message)
         }
     }
 
     /// Takes a dead mount away.
     static func clear(_ path: String) throws {
-        if geteuid() == 0, umount2(path, Int32(MNT_DETACH)) == 0 { return }
-        guard let program = FuseCheck.program(named: "fusermount3", ProcessInfo.processInfo.environment),
-            try BackgroundProcess.run(program, ["-u", "-z", "--", path]) == 0
-        else {
-            throw CommandFailure("the dead mount on \(path) cannot be cleared", hint: "Try 'fusermount3 -uz \(path)'")
-        }
-    }
-
-    /// Whether the process behind a FUSE mount is gone.
-    static func isDead(_ path: String) -> Bool {
         do {
-            _ = try FileStatus(at: path)
-            return false
+            try MountTable.unmount(path, lazily: true)
         } catch {
-            return error == .notConnected
+            throw CommandFailure("the dead mount cannot be cleared: \(error.message)", hint: "Try 'fusermount3 -uz \(path)'")
         }
     }
 
@@ -111,5 +113,18 @@ enum MountPoint {
             if name != Array(".".utf8), name != Array("..".utf8) { return false }
         }
         return true
+    }
+}
+
+extension MountTable.Entry {
+    /// Whether it is a twelvefs, whoever mounted it.
+    var isOurs: Bool { fileSystemType == "fuse.\(MountConfiguration.subtype)" }
+
+    /// Where it is mounted, as text.
+    var path: String { String(decoding: mountPoint, as: UTF8.self) }
+
+    /// Who mounted it, as FUSE tells.
+    var userID: UInt32? {
+        superOptions.split(separator: ",").first { $0.hasPrefix("user_id=") }.flatMap { UInt32($0.dropFirst("user_id=".count)) }
     }
 }

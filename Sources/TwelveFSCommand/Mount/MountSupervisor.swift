@@ -10,10 +10,9 @@ import Glibc
 
 /// Everything around a mount that serves: checks, lock, log, signals, readiness, and what is told at the end.
 ///
-/// The first half runs alone on the main thread, since ``MountService/attach(_:logger:)`` forks; the second half is
-/// ``ServingLoop``.
-struct MountSupervisor<Service: MountService> {
-    let service: Service
+/// The first half, up to the log, runs on the main thread alone; the second half is ``ServingLoop``.
+struct MountSupervisor: Sendable {
+    let service: any MountService
 
     /// Mounts and serves until stopped.
     ///
@@ -29,17 +28,15 @@ struct MountSupervisor<Service: MountService> {
             _ = readiness?.say(failure)
             throw failure
         }
-        let outcome = try waitFor { [serving] in
+        let outcome = try waitFor {
             let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
-            return try await serving.loop(key: key, readiness: readiness).run(signals: signals)
+            return try await loop(serving, key, readiness).run(signals: signals)
         }
-        let record = serving.record(outcome)
-        try? StateFile.write(record, to: StopRecord.path(in: serving.configuration.stateDirectory))
-        serving.sayEnd(record)
+        let record = serving.tellEnd(outcome)
         if record.status != .success { throw record.status }
     }
 
-    /// Everything that must hold before the platform is asked, the attached mount included.
+    /// Everything that must hold before the platform is asked.
     private func prepare(_ configuration: MountConfiguration, inBackground: Bool) throws -> Serving {
         ProcessTable.nameThisProcess()
         Self.setUpSignals()
@@ -55,8 +52,22 @@ struct MountSupervisor<Service: MountService> {
         let level: Logger.Level = configuration.isDebug ? .debug : .info
         let sink: any LogSink = logFile ?? StandardErrorSink()
         let logger = Logger(label: "twelvefs") { _ in LineLogHandler(sink: sink, level: level) }
-        let attached = try service.attach(configuration, logger: logger)
-        return Serving(configuration: configuration, lock: lock, logFile: logFile, logger: logger, attached: attached)
+        return Serving(configuration: configuration, lock: lock, logFile: logFile, logger: logger)
+    }
+
+    private func loop(_ serving: Serving, _ key: APIKey, _ readiness: Readiness?) -> ServingLoop {
+        let configuration = serving.configuration
+        let logger = serving.logger
+        return ServingLoop(
+            logger: logger,
+            start: {
+                let resumes = try await service.hasUploadsToResume(configuration, logger: logger)
+                try await PlatformProbe.run(configuration, key: key, hasUploadsToResume: resumes, logger: logger)
+                return try await service.start(configuration, key: key, logger: logger)
+            },
+            sayReady: { readiness?.say($0) ?? true },
+            drainTimeout: { DrainRequest.take(from: configuration.stateDirectory)?.timeout ?? configuration.drainTimeout },
+            reopenLog: { serving.logFile?.reopen() })
     }
 
     /// Signals are for one reader (`UnixSignalsSequence`): every thread that is started from here on has them blocked, so that
@@ -82,45 +93,24 @@ struct MountSupervisor<Service: MountService> {
     }
 }
 
-/// A mount between its preparation and its end.
-struct Serving: Sendable {
+/// What a mount holds from its preparation to its end.
+private struct Serving: Sendable {
     let configuration: MountConfiguration
     /// Held for as long as this lives.
     let lock: StateLock
     let logFile: LogFile?
     let logger: Logger
-    let attached: any AttachedMount
 
-    func loop(key: APIKey, readiness: Readiness?) -> ServingLoop {
-        let stateDirectory = configuration.stateDirectory
-        return ServingLoop(
-            logger: logger,
-            start: { [configuration, attached, logger] in
-                do {
-                    try await PlatformProbe.run(
-                        configuration, key: key, hasUploadsToResume: attached.hasUploadsToResume, logger: logger)
-                } catch {
-                    attached.detach()
-                    throw error
-                }
-                return try await attached.start(key: key)
-            },
-            sayReady: { readiness?.say($0) ?? true },
-            drainTimeout: { [configuration] in
-                let request = StateFile.read(DrainRequest.self, from: DrainRequest.path(in: stateDirectory))
-                unlink(DrainRequest.path(in: stateDirectory))
-                return request?.pid == getpid() ? request?.timeout ?? configuration.drainTimeout : configuration.drainTimeout
-            },
-            reopenLog: { [logFile] in logFile?.reopen() })
-    }
-
-    func record(_ outcome: DrainOutcome) -> StopRecord {
-        StopRecord(pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, outcome: outcome)
-    }
-
-    func sayEnd(_ record: StopRecord) {
+    /// Tells `twelvefs unmount`, and the log, how it ended.
+    func tellEnd(_ outcome: DrainOutcome) -> StopRecord {
+        let record = StopRecord(pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, outcome: outcome)
+        do {
+            try StateFile.write(record, to: StopRecord.path(in: configuration.stateDirectory))
+        } catch {
+            logger.error("the end cannot be recorded", metadata: ["reason": "\(CommandFailure(wrapping: error))"])
+        }
         logger.notice(
-            "ended",
-            metadata: ["resumable": "\(record.outcome.resumable)", "unfinished": "\(record.outcome.unfinished)"])
+            "ended", metadata: ["resumable": "\(outcome.resumable)", "unfinished": "\(outcome.unfinished)"])
+        return record
     }
 }

@@ -5,7 +5,7 @@ import UnixSignals
 /// after another, and only here is it decided what follows.
 struct ServingLoop: Sendable {
     let logger: Logger
-    /// Asks the platform and begins to serve; what was attached is detached when it throws.
+    /// Asks the platform and begins to serve; nothing is mounted when it throws.
     let start: @Sendable () async throws -> any RunningMount
     /// Tells whoever waits that the mount is usable, or why not; false when nobody waits any more.
     let sayReady: @Sendable (CommandFailure?) -> Bool

@@ -1,4 +1,6 @@
-import UploadCore
+#if canImport(Glibc)
+import Glibc
+#endif
 
 /// What `twelvefs unmount` asks of the serving process, beside the SIGTERM that says "now".
 struct DrainRequest: Codable, Equatable {
@@ -8,6 +10,14 @@ struct DrainRequest: Codable, Equatable {
     var timeout: Duration
 
     static func path(in stateDirectory: String) -> String { "\(stateDirectory)/drain-request.json" }
+
+    /// The request to this process, if there is one; whatever lies there is gone afterwards.
+    static func take(from stateDirectory: String) -> DrainRequest? {
+        let path = path(in: stateDirectory)
+        let request = StateFile.read(DrainRequest.self, from: path)
+        unlink(path)
+        return request?.pid == getpid() ? request : nil
+    }
 }
 
 /// How the last serving process ended, for `twelvefs unmount` to tell: the exit status of a process that is not a child

@@ -1,4 +1,5 @@
 import ArgumentParser
+import UploadCore
 
 /// Where the bytes wait until the platform has them.
 struct StorageOptions: ParsableArguments {

@@ -49,13 +49,13 @@ struct StatusCommand: ParsableCommand {
         guard !mounts.isEmpty || isJSON else {
             throw CommandFailure("no twelvefs is mounted", hint: "'twelvefs mount MOUNTPOINT' mounts one")
         }
-        return mounts.map { StatusReader(mountPoint: $0.mountPoint) }
+        return mounts.map { StatusReader(mountPoint: $0.path) }
     }
 
     private func resolved(_ path: String) throws -> String {
         do {
             let real = try MountPoint.resolved(path)
-            guard !MountPoint.isDead(real) else {
+            if let mount = try MountPoint.mount(at: real), mount.isOurs, try MountPoint.isDead(mount) {
                 throw CommandFailure("the process that served \(real) is gone", hint: "'twelvefs unmount \(real)' clears it away")
             }
             return real

@@ -85,7 +85,7 @@ struct StatusWatch {
                     let key = "\(status.mountPoint)\u{0}\(upload.path ?? "")\u{0}\(upload.createdAt ?? "")"
                     let line = Self.line(status.mountPoint, upload)
                     guard last.updateValue(line, forKey: key) != line else { continue }
-                    Terminal.say("\(Timestamp.now().rfc3339) \(line)\n")
+                    Terminal.say("\(WallClock.now().rfc3339) \(line)\n")
                 }
             }
             pause()

@@ -1,3 +1,4 @@
+import FuseLowLevel
 import SystemPackage
 import UploadCore
 
@@ -11,14 +12,13 @@ struct Server {
     let stateDirectory: String
     let record: ServerRecord
 
-    /// The server of the mount at `path`; nil when it is gone.
+    /// The server of `mount`, which is at `path`; nil when it is gone.
     ///
     /// - Throws: a ``CommandFailure`` when it is another user's.
-    init?(of path: String) throws {
-        guard let mount = try MountPoint.mount(at: path) else { return nil }
+    init?(of mount: MountTable.Entry, at path: String) throws {
         do {
             guard let holder = try StateLock.holder(in: mount.source), holder.mountPoint == path else {
-                guard MountPoint.isDead(path) else {
+                guard try MountPoint.isDead(mount) else {
                     throw CommandFailure(
                         "the process that serves \(path) cannot be found", hint: "Use 'fusermount3 -u \(path)'")
                 }
@@ -59,7 +59,7 @@ struct Server {
 
     /// Takes the mount away if the process could not, and tells what it left.
     func end() throws -> ExitStatus {
-        if let mount = try MountPoint.mount(at: mountPoint), mount.source == stateDirectory, MountPoint.isDead(mountPoint) {
+        if let mount = try MountPoint.mount(at: mountPoint), mount.source == stateDirectory, try MountPoint.isDead(mount) {
             try MountPoint.clear(mountPoint)
         }
         let stop = StateFile.read(StopRecord.self, from: StopRecord.path(in: stateDirectory))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import FuseLowLevel
 import UploadCore
 
 /// `twelvefs unmount`.
@@ -23,8 +24,8 @@ struct UnmountCommand: ParsableCommand {
     var drainTimeout: TimeSpan?
 
     func run() throws {
-        let path = try located()
-        guard let server = try Server(of: path) else {
+        let (path, mount) = try located()
+        guard let server = try Server(of: mount, at: path) else {
             try MountPoint.clear(path)
             Terminal.complain("the process that served \(path) was gone; the dead mount is cleared")
             return
@@ -36,7 +37,7 @@ struct UnmountCommand: ParsableCommand {
     }
 
     /// The real path of the mount point, once it is sure that twelvefs is mounted there.
-    private func located() throws -> String {
+    private func located() throws -> (path: String, mount: MountTable.Entry) {
         let path: String
         do {
             path = try MountPoint.resolved(mountPoint)
@@ -47,8 +48,8 @@ struct UnmountCommand: ParsableCommand {
             throw CommandFailure("nothing is mounted on \(path)", hint: "'twelvefs status' lists what is")
         }
         guard mount.isOurs else {
-            throw CommandFailure("what is mounted on \(path) is not twelvefs (type \(mount.type))", hint: "Use umount")
+            throw CommandFailure("what is mounted on \(path) is not twelvefs (type \(mount.fileSystemType))", hint: "Use umount")
         }
-        return path
+        return (path, mount)
     }
 }
