@@ -29,10 +29,11 @@ public struct CommandFailure: Error, Sendable, Equatable, CustomStringConvertibl
         }
     }
 
-    /// Message and hint on one line, whatever they were made from.
+    /// Message and hint as two sentences on one line, whatever they were made from.
     public var description: String {
-        let line = hint.map { "\(message). \($0)" } ?? message
-        return TerminalText.sanitised(line)
+        guard let hint, let first = hint.first else { return TerminalText.sanitised(message) }
+        let sentence = message.hasSuffix(".") ? message : message + "."
+        return TerminalText.sanitised("\(sentence) \(first.uppercased())\(hint.dropFirst())")
     }
 }
 
@@ -51,8 +52,8 @@ public enum ExitStatus: Int32, Sendable, CaseIterable, Codable {
     var meaning: String {
         switch self {
         case .success: "done"
-        case .failure: "could not be done; one line on standard error says why and what to do"
-        case .resumable: "unmounted, but uploads are left: the next mount with this state directory goes on with them"
+        case .failure: "not done; standard error says why, and what to do"
+        case .resumable: "unmounted, with uploads left that the next mount goes on with"
         case .usage: "the command line makes no sense"
         }
     }

@@ -46,7 +46,8 @@ extension FileDescriptor {
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 1)
         defer { piece.deallocate() }
         while bytes.count < limit {
-            let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: piece[..<min(piece.count, limit - bytes.count)]))
+            let count = try read(
+                into: UnsafeMutableRawBufferPointer(rebasing: piece[..<min(piece.count, limit - bytes.count)]))
             guard count > 0 else { break }
             bytes.append(contentsOf: piece[..<count])
         }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import UploadCore
 
 #if canImport(Glibc)
 import Glibc
@@ -10,7 +9,7 @@ public struct TwelveFS: ParsableCommand {
     /// The help's words and the commands.
     public static let configuration = CommandConfiguration(
         commandName: "twelvefs",
-        abstract: "A directory that uploads: copy a video into it, and it is an asset on the TwelveLabs platform.",
+        abstract: "A directory that uploads: what is copied into it becomes an asset on TwelveLabs.",
         usage: """
             twelvefs mount MOUNTPOINT [options]
             twelvefs unmount MOUNTPOINT
@@ -23,13 +22,13 @@ public struct TwelveFS: ParsableCommand {
                 export TWELVELABS_API_KEY=…
                 mkdir -p ~/twelvelabs
                 twelvefs mount ~/twelvelabs
-                cp video.mp4 ~/twelvelabs/     # returns 0 when the platform has the whole video
+                cp video.mp4 ~/twelvelabs/      # 0 when the platform has all of it
                 twelvefs status --watch
                 twelvefs unmount ~/twelvelabs
 
             Exit status:
 
-            \(ExitStatus.allCases.map { "    \($0.rawValue)\($0.rawValue < 10 ? " " : "")  \($0.meaning)" }.joined(separator: "\n"))
+            \(ExitStatus.allCases.map { "    \(TerminalText.padded("\($0.rawValue)", to: 4))\($0.meaning)" }.joined(separator: "\n"))
             """,
         version: Self.version,
         subcommands: [
@@ -56,7 +55,7 @@ public struct TwelveFS: ParsableCommand {
         } catch let status as ExitStatus {
             return status
         } catch {
-            return report(error)
+            return report(error, arguments)
         }
     }
 
@@ -66,23 +65,26 @@ public struct TwelveFS: ParsableCommand {
         return try parseAsRoot(MountOptionList.expanding(arguments))
     }
 
-    private static func report(_ error: any Error) -> ExitStatus {
+    private static func report(_ error: any Error, _ arguments: [String]) -> ExitStatus {
         if exitCode(for: error).isSuccess {
             // Help, version or a completion script: asked for, hence on standard output.
             print(fullMessage(for: error))
             return .success
         }
-        let failure = failure(from: error)
+        let failure = failure(from: error, arguments)
         Terminal.complain(failure.description)
         return failure.status
     }
 
     /// One line for any error: ours as it is, ArgumentParser's without its usage text.
-    static func failure(from error: any Error) -> CommandFailure {
-        if let failure = error as? CommandFailure { return failure }
-        if let failure = error as? UploadFailure { return CommandFailure(wrapping: failure) }
-        guard exitCode(for: error) == .validationFailure else { return CommandFailure(message(for: error)) }
-        return CommandFailure("\(message(for: error)) (see 'twelvefs --help')", status: .usage)
+    static func failure(from error: any Error, _ arguments: [String]) -> CommandFailure {
+        // What a command throws is ours or another module's; what parsing throws, ArgumentParser alone can put into words.
+        guard exitCode(for: error) == .validationFailure else { return CommandFailure(wrapping: error) }
+        let name = configuration.subcommands.first { command in
+            command.configuration.shouldDisplay && command.configuration.commandName == arguments.first
+        }?.configuration.commandName
+        let command = ["twelvefs", name].compactMap(\.self).joined(separator: " ")
+        return CommandFailure("\(message(for: error)) (see '\(command) --help')", status: .usage)
     }
 }
 

@@ -43,7 +43,8 @@ struct LineLogHandler: LogHandler {
         sink.write(Self.line(event.level, event.message.description, values, at: now()))
     }
 
-    static func line(_ level: Logger.Level, _ message: String, _ values: Logger.Metadata, at time: Timestamp) -> String {
+    static func line(_ level: Logger.Level, _ message: String, _ values: Logger.Metadata, at time: Timestamp) -> String
+    {
         var line = "\(time.rfc3339) \(TerminalText.padded(level.rawValue, to: 8)) \(TerminalText.sanitised(message))"
         for (key, value) in values.sorted(by: { $0.key < $1.key }) {
             line += " \(TerminalText.sanitised(key))=\(quoted(value.description))"
@@ -54,7 +55,9 @@ struct LineLogHandler: LogHandler {
     /// As it is, or between quotes when it could not be told from what stands beside it.
     private static func quoted(_ value: String) -> String {
         let safe = TerminalText.sanitised(value)
-        guard safe.isEmpty || safe.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" || $0 == "\\" }) else { return safe }
+        guard safe.isEmpty || safe.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" || $0 == "\\" }) else {
+            return safe
+        }
         return "\"\(safe.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
     }
 }

@@ -33,7 +33,8 @@ final class LogFile: LogSink {
         do {
             open = Mutex(try Self.open(path, takesStandardError))
         } catch let error as Errno {
-            throw CommandFailure("the log file \(path) cannot be written: \(error.words)", hint: "Give another one with --log-file")
+            throw CommandFailure(
+                "the log file \(path) cannot be written: \(error.words)", hint: "Give another one with --log-file")
         }
     }
 

@@ -40,9 +40,9 @@ enum BackgroundProcess {
 
     /// Makes sure that descriptors 0 to 2 are open, so that no pipe of ours takes such a number.
     private static func openStandardStreams() throws {
-        while true {
-            let descriptor = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
-            guard descriptor.rawValue <= 2 else { return try descriptor.close() }
+        for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
+            // The lowest free number, which is this one.
+            _ = try FileDescriptor.open("/dev/null", .readWrite)
         }
     }
 

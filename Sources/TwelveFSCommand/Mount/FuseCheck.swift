@@ -16,7 +16,8 @@ enum FuseCheck {
         }
         if allowsOther, geteuid() != 0, !allowsOthers(configuration: "/etc/fuse.conf") {
             throw CommandFailure(
-                "--allow-other is not permitted to ordinary users", hint: "Add the line user_allow_other to /etc/fuse.conf")
+                "--allow-other is not permitted to ordinary users",
+                hint: "Add the line user_allow_other to /etc/fuse.conf")
         }
     }
 

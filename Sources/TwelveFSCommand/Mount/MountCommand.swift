@@ -44,7 +44,9 @@ struct MountCommand: ParsableCommand {
     var mountFlags: [String] = []
 
     func validate() throws {
-        guard mountOptions.isEmpty else { throw ValidationError("give -o on its own, not joined to other short options") }
+        guard mountOptions.isEmpty else {
+            throw ValidationError("give -o on its own, not joined to other short options")
+        }
         guard mountFlags.allSatisfy(MountOptionList.mountFlags.contains) else {
             throw ValidationError("unknown mount flag; use -o")
         }
@@ -55,6 +57,7 @@ struct MountCommand: ParsableCommand {
         let environment = ProcessInfo.processInfo.environment
         let reading = try KeyReader.read(file: platform.apiKeyFile, environment: environment)
         let configuration = try mountConfiguration(environment: environment)
+        try FuseCheck.run(allowsOther: configuration.allowsOther, environment: environment)
         if let warning = reading.warning { Terminal.complain("warning: \(warning)") }
         if process.isForeground {
             // From here on the key is in our memory only; the children that FUSE starts do not inherit it.
@@ -69,7 +72,8 @@ struct MountCommand: ParsableCommand {
     ///
     /// - Throws: a ``CommandFailure`` for what cannot be known from the option's text alone.
     func mountConfiguration(environment: [String: String]) throws -> MountConfiguration {
-        let stateDirectory = try storage.stateDirectory.map { try Self.absolute($0) } ?? StateDirectory.defaultPath(environment)
+        let stateDirectory =
+            try storage.stateDirectory.map { try Self.absolute($0) } ?? StateDirectory.defaultPath(environment)
         let defaultLog = process.isForeground ? nil : "\(stateDirectory)/\(StateDirectory.logName)"
         return MountConfiguration(
             mountPoint: try Self.absolute(mountPoint),

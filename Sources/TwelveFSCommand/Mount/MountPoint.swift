@@ -45,7 +45,8 @@ enum MountPoint {
             throw CommandFailure("the mount point \(real) cannot be used: \(error.words)")
         }
         guard access(real, W_OK) == 0 else {
-            throw CommandFailure("you may not write to the mount point \(real)", hint: "Name an empty directory of your own")
+            throw CommandFailure(
+                "you may not write to the mount point \(real)", hint: "Name an empty directory of your own")
         }
         return real
     }
@@ -55,11 +56,13 @@ enum MountPoint {
         while let mount = try mount(at: path) {
             guard mount.isOurs else {
                 throw CommandFailure(
-                    "something else is mounted on \(path) already (type \(mount.fileSystemType))", hint: "Name another directory")
+                    "something else is mounted on \(path) already (type \(mount.fileSystemType))",
+                    hint: "Name another directory")
             }
             guard try isDead(mount) else {
                 throw CommandFailure(
-                    "twelvefs is mounted on \(path) already", hint: "See 'twelvefs status', or 'twelvefs unmount \(path)' first")
+                    "twelvefs is mounted on \(path) already",
+                    hint: "See 'twelvefs status', or 'twelvefs unmount \(path)' first")
             }
             try clear(path)
         }
@@ -101,7 +104,8 @@ enum MountPoint {
         do {
             try MountTable.unmount(path, lazily: true)
         } catch {
-            throw CommandFailure("the dead mount cannot be cleared: \(error.message)", hint: "Try 'fusermount3 -uz \(path)'")
+            throw CommandFailure(
+                "the dead mount cannot be cleared: \(error.message)", hint: "Try 'fusermount3 -uz \(path)'")
         }
     }
 
@@ -125,6 +129,8 @@ extension MountTable.Entry {
 
     /// Who mounted it, as FUSE tells.
     var userID: UInt32? {
-        superOptions.split(separator: ",").first { $0.hasPrefix("user_id=") }.flatMap { UInt32($0.dropFirst("user_id=".count)) }
+        superOptions.split(separator: ",").first { $0.hasPrefix("user_id=") }.flatMap {
+            UInt32($0.dropFirst("user_id=".count))
+        }
     }
 }

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Logging
 import PlatformClient
 import SystemPackage
@@ -17,7 +16,7 @@ struct MountSupervisor: Sendable {
     /// Mounts and serves until stopped.
     ///
     /// - Parameter readiness: who waits for the mount to be usable, if anybody.
-    /// - Throws: a ``CommandFailure`` when the mount cannot be had, after it was told to `readiness`;
+    /// - Throws: a ``CommandFailure`` when the mount cannot be had, or only its ``ExitStatus`` when `readiness` was told why;
     ///   ``ExitStatus/resumable`` when it ended with uploads left.
     func serve(_ configuration: MountConfiguration, key: APIKey, reportingTo readiness: Readiness?) throws {
         let serving: Serving
@@ -25,12 +24,18 @@ struct MountSupervisor: Sendable {
             serving = try prepare(configuration, inBackground: readiness != nil)
         } catch {
             let failure = CommandFailure(wrapping: error)
-            _ = readiness?.say(failure)
-            throw failure
+            guard let readiness else { throw failure }
+            _ = readiness.say(failure)
+            throw failure.status
         }
-        let outcome = try waitFor {
-            let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
-            return try await loop(serving, key, readiness).run(signals: signals)
+        let outcome: DrainOutcome
+        do {
+            outcome = try waitFor {
+                let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+                return try await loop(serving, key, readiness).run(signals: signals)
+            }
+        } catch let failure as CommandFailure where readiness != nil {
+            throw failure.status
         }
         let record = serving.tellEnd(outcome)
         if record.status != .success { throw record.status }
@@ -43,8 +48,9 @@ struct MountSupervisor: Sendable {
         // Spool, journal and log are nobody else's. The modes of files in the mount do not depend on it.
         umask(0o077)
         var configuration = configuration
-        try FuseCheck.run(allowsOther: configuration.allowsOther, environment: ProcessInfo.processInfo.environment)
         configuration.mountPoint = try MountPoint.checked(configuration.mountPoint)
+        // Before anything is made, and again when links are resolved.
+        try Self.checkApart(configuration)
         configuration.stateDirectory = try StateDirectory.prepare(configuration.stateDirectory)
         try Self.checkApart(configuration)
         let lock = try StateLock.take(in: configuration.stateDirectory, servingAt: configuration.mountPoint)
@@ -66,7 +72,9 @@ struct MountSupervisor: Sendable {
                 return try await service.start(configuration, key: key, logger: logger)
             },
             sayReady: { readiness?.say($0) ?? true },
-            drainTimeout: { DrainRequest.take(from: configuration.stateDirectory)?.timeout ?? configuration.drainTimeout },
+            drainTimeout: {
+                DrainRequest.take(from: configuration.stateDirectory)?.timeout ?? configuration.drainTimeout
+            },
             reopenLog: { serving.logFile?.reopen() })
     }
 

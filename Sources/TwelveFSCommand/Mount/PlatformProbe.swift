@@ -41,8 +41,10 @@ enum PlatformProbe {
         case .keyRefused, .invalidConfiguration: .refuse
         // It is there and knows us, and asks for patience: so uploads will wait.
         case .rateLimited: .goOn
-        case .unreachable, .connectionLost, .platformUnavailable, .unreadableAnswer, .requestRefused, .sessionGone, .conflict,
-            .sessionRefused, .sizeRefused, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch, .tooLarge, .noSpace,
+        case .unreachable, .connectionLost, .platformUnavailable, .unreadableAnswer, .requestRefused, .sessionGone,
+            .conflict,
+            .sessionRefused, .sizeRefused, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch, .tooLarge,
+            .noSpace,
             .spoolFailed, .stalled, .interrupted, .cancelled, .replaced:
             hasUploadsToResume ? .goOn : .refuse
         }
@@ -50,7 +52,8 @@ enum PlatformProbe {
 
     /// A client for a command's own calls.
     static func client(for configuration: MountConfiguration, key: APIKey, logger: Logger) throws -> PlatformClient {
-        try client(apiURL: configuration.apiURL, caFile: configuration.caFile, keyFile: configuration.apiKeyFile, key, logger)
+        try client(
+            apiURL: configuration.apiURL, caFile: configuration.caFile, keyFile: configuration.apiKeyFile, key, logger)
     }
 
     static func client(
@@ -67,10 +70,24 @@ enum PlatformProbe {
         }
     }
 
+    /// The failure in the words of a mount: what a client says of an upload ("goes on by itself") is not true of it.
     private static func refusal(_ failure: UploadFailure, _ configuration: MountConfiguration) -> CommandFailure {
-        let what =
-            failure.kind == .keyRefused
-            ? "the platform refuses the API key" : "the platform at \(configuration.apiURL) cannot be used"
-        return CommandFailure("\(what): \(failure.message)", hint: failure.hint)
+        switch failure.kind {
+        case .keyRefused:
+            CommandFailure("the platform refuses the API key: \(failure.message)", hint: failure.hint)
+        case .unreachable, .connectionLost, .platformUnavailable:
+            CommandFailure(
+                "the platform at \(configuration.apiURL) does not answer: \(failure.message)",
+                hint: "Check the network and --api-url, and try again")
+        case .invalidConfiguration:
+            CommandFailure(failure.message, hint: failure.hint)
+        case .unreadableAnswer, .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .rateLimited,
+            .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed,
+            .stalled,
+            .interrupted, .cancelled, .replaced:
+            CommandFailure(
+                "what answers at \(configuration.apiURL) is not the platform's API: \(failure.message)",
+                hint: "Check --api-url")
+        }
     }
 }

@@ -19,7 +19,8 @@ struct ServeCommand: ParsableCommand {
             let handover = try? StateFile.decoded(Handover.self, from: bytes), let key = try? handover.key()
         else {
             throw CommandFailure(
-                "'serve' is started by 'twelvefs mount', not by hand", hint: "Use 'twelvefs mount --foreground'", status: .usage)
+                "'serve' is started by 'twelvefs mount', not by hand", hint: "Use 'twelvefs mount --foreground'",
+                status: .usage)
         }
         let readiness: Readiness
         do {

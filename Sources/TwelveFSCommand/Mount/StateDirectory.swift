@@ -18,7 +18,8 @@ enum StateDirectory {
             return FilePath(base).appending("twelvefs/default").lexicallyNormalized().string
         }
         guard let home = environment["HOME"], home.hasPrefix("/") else {
-            throw CommandFailure("no place for the state directory: $HOME is not set", hint: "Give one with --state-dir")
+            throw CommandFailure(
+                "no place for the state directory: $HOME is not set", hint: "Give one with --state-dir")
         }
         return FilePath(home).appending(".local/state/twelvefs/default").lexicallyNormalized().string
     }
@@ -62,7 +63,8 @@ enum StateDirectory {
         } else if status.isSymbolicLink {
             guard isTrusted(status.owner) else {
                 throw CommandFailure(
-                    "the state directory \(whole) is not safe: \(step) is a symbolic link of another user", hint: elsewhere)
+                    "the state directory \(whole) is not safe: \(step) is a symbolic link of another user",
+                    hint: elsewhere)
             }
         } else if !isSafeParent(status) {
             throw CommandFailure(
@@ -79,12 +81,13 @@ enum StateDirectory {
             throw CommandFailure("the state directory \(path) is not a directory", hint: elsewhere)
         }
         guard status.owner == geteuid() else {
-            throw CommandFailure("the state directory \(path) belongs to another user (uid \(status.owner))", hint: elsewhere)
+            throw CommandFailure(
+                "the state directory \(path) belongs to another user (uid \(status.owner))", hint: elsewhere)
         }
         guard status.mode & 0o077 == 0 else {
             throw CommandFailure(
                 "the state directory \(path) is open to other users (mode \(String(status.mode & 0o777, radix: 8)))",
-                hint: "chmod 700 it, or give another one with --state-dir")
+                hint: "Run 'chmod 700 \(path)', or give another one with --state-dir")
         }
     }
 

@@ -15,7 +15,8 @@ enum StateFile {
         let temporary = "\(path).\(getpid())"
         unlink(temporary)
         let descriptor = try FileDescriptor.open(
-            temporary, .writeOnly, options: [.create, .exclusiveCreate, .noFollow, .closeOnExec], permissions: permissions)
+            temporary, .writeOnly, options: [.create, .exclusiveCreate, .noFollow, .closeOnExec],
+            permissions: permissions)
         try descriptor.closeAfter {
             // Not what the umask leaves: a request by root must be readable for the user who serves.
             guard fchmod(descriptor.rawValue, permissions.rawValue) == 0 else { throw Errno(rawValue: errno) }
@@ -26,7 +27,9 @@ enum StateFile {
 
     /// What the file at `path` says, or nil when there is none or it makes no sense.
     static func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
-        guard let descriptor = try? FileDescriptor.open(path, .readOnly, options: [.noFollow, .closeOnExec]) else { return nil }
+        guard let descriptor = try? FileDescriptor.open(path, .readOnly, options: [.noFollow, .closeOnExec]) else {
+            return nil
+        }
         return try? descriptor.closeAfter { try decoded(type, from: descriptor.readAll(atMost: maximumSize)) }
     }
 

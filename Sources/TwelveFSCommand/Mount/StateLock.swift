@@ -48,7 +48,8 @@ final class StateLock: Sendable {
                 usleep(10_000)
             }
             try lock.write(
-                ServerRecord(pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, mountPoint: mountPoint))
+                ServerRecord(
+                    pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, mountPoint: mountPoint))
             return lock
         } catch let error as Errno {
             throw CommandFailure(
@@ -63,7 +64,8 @@ final class StateLock: Sendable {
     static func holder(in stateDirectory: String) throws -> ServerRecord? {
         let descriptor: FileDescriptor
         do {
-            descriptor = try FileDescriptor.open(path(in: stateDirectory), .readOnly, options: [.noFollow, .closeOnExec])
+            descriptor = try FileDescriptor.open(
+                path(in: stateDirectory), .readOnly, options: [.noFollow, .closeOnExec])
         } catch Errno.noSuchFileOrDirectory {
             return nil
         }
@@ -89,7 +91,8 @@ final class StateLock: Sendable {
 
     private static func inUse(_ stateDirectory: String, by holder: ServerRecord?) -> CommandFailure {
         guard let holder else {
-            return CommandFailure("the state directory \(stateDirectory) is in use", hint: "Give another one with --state-dir")
+            return CommandFailure(
+                "the state directory \(stateDirectory) is in use", hint: "Give another one with --state-dir")
         }
         return CommandFailure(
             "the state directory \(stateDirectory) is in use by process \(holder.pid), which serves \(holder.mountPoint)",
@@ -114,7 +117,9 @@ enum ProcessTable {
 
     /// Makes `ps` and `/proc/<pid>/comm` call this process `twelvefs`, however its file is named.
     static func nameThisProcess() {
-        guard let descriptor = try? FileDescriptor.open("/proc/self/comm", .writeOnly, options: .closeOnExec) else { return }
+        guard let descriptor = try? FileDescriptor.open("/proc/self/comm", .writeOnly, options: .closeOnExec) else {
+            return
+        }
         _ = try? descriptor.closeAfter { try descriptor.writeAll("twelvefs".utf8) }
     }
 }

@@ -23,6 +23,7 @@ struct AccessOptions: ParsableArguments {
 
     @Option(
         name: .customLong("dir-mode"),
-        help: ArgumentHelp("Permissions of new directories in octal (default: as their maker asks).", valueName: "mode"))
+        help: ArgumentHelp("Permissions of new directories in octal (default: as their maker asks).", valueName: "mode")
+    )
     var directoryMode: FileMode?
 }

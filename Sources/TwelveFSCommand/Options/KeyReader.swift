@@ -27,7 +27,8 @@ enum KeyReader {
     static func read(file: String?, environment: [String: String]) throws -> Reading {
         if let file { return try read(file: file) }
         guard let text = environment[variable], !text.isEmpty else {
-            throw CommandFailure("no API key", hint: "Set $\(variable), or name a file that holds it with --api-key-file")
+            throw CommandFailure(
+                "no API key", hint: "Set $\(variable), or name a file that holds it with --api-key-file")
         }
         return Reading(key: try key(text, from: "$\(variable)"), warning: nil)
     }
@@ -44,17 +45,20 @@ enum KeyReader {
             }
         } catch let error as Errno {
             throw CommandFailure(
-                "cannot read the API key from \(file): \(error.words)", hint: "Check --api-key-file and who may read it")
+                "cannot read the API key from \(file): \(error.words)", hint: "Check --api-key-file and who may read it"
+            )
         }
         guard mode & (S_IWGRP | S_IWOTH) == 0 || mode & S_IFMT != S_IFREG else {
-            throw CommandFailure("the API key file \(file) can be changed by other users", hint: "chmod 600 it")
+            throw CommandFailure(
+                "the API key file \(file) can be changed by other users", hint: "Run 'chmod 600 \(file)'")
         }
         guard bytes.count <= maximumLength else {
             throw CommandFailure(
                 "the API key file \(file) is longer than any key", hint: "It should hold the key alone, on one line")
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw CommandFailure("the API key file \(file) is not text", hint: "It should hold the key alone, on one line")
+            throw CommandFailure(
+                "the API key file \(file) is not text", hint: "It should hold the key alone, on one line")
         }
         let isReadableByAll = mode & S_IROTH != 0 && mode & S_IFMT == S_IFREG
         return Reading(
@@ -66,7 +70,8 @@ enum KeyReader {
         do {
             return try APIKey(text)
         } catch {
-            throw CommandFailure("\(source): \(error.message)", hint: error.hint ?? "It should hold the key alone, on one line")
+            throw CommandFailure(
+                "\(source): \(error.message)", hint: error.hint ?? "It should hold the key alone, on one line")
         }
     }
 }

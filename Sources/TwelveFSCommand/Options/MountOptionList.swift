@@ -77,7 +77,8 @@ enum MountOptionList {
 
     /// The options of `twelvefs mount` that take a value.
     static let ownOptions: Set<String> = [
-        "api-url", "api-key-file", "ca-file", "state-dir", "spool-limit", "keep-interrupted", "asset-type", "other-files",
+        "api-url", "api-key-file", "ca-file", "state-dir", "spool-limit", "keep-interrupted", "asset-type",
+        "other-files",
         "metadata", "upload-concurrency", "max-file-size", "size-hints", "stall-timeout", "drain-timeout", "uid", "gid",
         "file-mode", "dir-mode", "log-file",
     ]

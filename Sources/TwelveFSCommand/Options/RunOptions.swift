@@ -2,7 +2,8 @@ import ArgumentParser
 
 /// How the serving process runs.
 struct RunOptions: ParsableArguments {
-    @Flag(name: [.customShort("f"), .customLong("foreground")], help: "Stay in the foreground and log to standard error.")
+    @Flag(
+        name: [.customShort("f"), .customLong("foreground")], help: "Stay in the foreground and log to standard error.")
     var isForeground = false
 
     @Option(

@@ -25,6 +25,8 @@ struct StorageOptions: ParsableArguments {
     var keepInterrupted = TimeSpan(.seconds(86400))
 
     func validate() throws {
-        if let spoolLimit, spoolLimit.byteCount.bytes <= 0 { throw ValidationError("--spool-limit must be larger than 0") }
+        if let spoolLimit, spoolLimit.byteCount.bytes <= 0 {
+            throw ValidationError("--spool-limit must be larger than 0")
+        }
     }
 }

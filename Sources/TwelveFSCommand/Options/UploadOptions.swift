@@ -3,14 +3,17 @@ import UploadCore
 
 /// How files become assets.
 struct UploadOptions: ParsableArguments {
-    @Option(name: .customLong("asset-type"), help: ArgumentHelp("What the platform is told that files are.", valueName: "type"))
+    @Option(
+        name: .customLong("asset-type"),
+        help: ArgumentHelp("What the platform is told that files are.", valueName: "type"))
     var assetType = AssetTypeChoice.video
 
     @Option(
         name: .customLong("other-files"),
         help: ArgumentHelp(
             "What to do with names that are neither a video's nor an audio's.",
-            discussion: "refuse: they cannot be created; keep: they stay local; upload: they are uploaded like the rest.",
+            discussion:
+                "refuse: they cannot be created; keep: they stay local; upload: they are uploaded like the rest.",
             valueName: "policy"))
     var otherFiles = NamePolicy.OtherFiles.refuse
 
@@ -30,7 +33,9 @@ struct UploadOptions: ParsableArguments {
         help: ArgumentHelp("Chunks uploaded at a time, for the whole mount (1-64).", valueName: "n"))
     var uploadConcurrency = 4
 
-    @Option(name: .customLong("max-file-size"), help: ArgumentHelp("Refuse to write files larger than this.", valueName: "size"))
+    @Option(
+        name: .customLong("max-file-size"),
+        help: ArgumentHelp("Refuse to write files larger than this.", valueName: "size"))
     var maxFileSize = Size(.gibibytes(4))
 
     @Option(

@@ -37,7 +37,8 @@ struct StatusCommand: ParsableCommand {
         guard !isJSON else { return Terminal.say(try StatusJSON.text(statuses)) }
         let environment = ProcessInfo.processInfo.environment
         let table = StatusTable(
-            width: Terminal.size(STDOUT_FILENO)?.columns, bar: ProgressBar(isUnicode: Terminal.showsUnicode(environment)))
+            width: Terminal.size(STDOUT_FILENO)?.columns,
+            bar: ProgressBar(isUnicode: Terminal.showsUnicode(environment)))
         let blocks = statuses.map { table.lines(for: $0).joined(separator: "\n") + "\n" }
         Terminal.say(blocks.joined(separator: "\n"))
     }
@@ -56,7 +57,8 @@ struct StatusCommand: ParsableCommand {
         do {
             let real = try MountPoint.resolved(path)
             if let mount = try MountPoint.mount(at: real), mount.isOurs, try MountPoint.isDead(mount) {
-                throw CommandFailure("the process that served \(real) is gone", hint: "'twelvefs unmount \(real)' clears it away")
+                throw CommandFailure(
+                    "the process that served \(real) is gone", hint: "'twelvefs unmount \(real)' clears it away")
             }
             return real
         } catch let error as Errno {

@@ -25,10 +25,12 @@ struct StatusReader {
         let directory = FilePath(mountPoint).appending(".status")
         guard let summaryText = try text(of: directory.appending("summary.json")) else {
             throw CommandFailure(
-                "no twelvefs is mounted on \(mountPoint)", hint: "'twelvefs status' without a mount point lists all mounts")
+                "no twelvefs is mounted on \(mountPoint)",
+                hint: "'twelvefs status' without a mount point lists all mounts")
         }
         guard let summary = try? decoded(SummaryFile.self, summaryText) else {
-            throw CommandFailure("the summary in \(directory) makes no sense", hint: "Is another version mounted there?")
+            throw CommandFailure(
+                "the summary in \(directory) makes no sense", hint: "Is another version mounted there?")
         }
         let underWay = Set((summary.uploads ?? []).compactMap(\.id))
         var entries: [(document: UploadDocument, text: String)] = []
@@ -44,7 +46,11 @@ struct StatusReader {
             entries.append((document, text))
             settled[name] = document.isSettled ? (document, text) : nil
         }
-        entries.sort { ($0.document.createdAt ?? "", $0.document.path ?? "") < ($1.document.createdAt ?? "", $1.document.path ?? "") }
+        entries.sort {
+            ($0.document.createdAt ?? "", $0.document.path ?? "") < (
+                $1.document.createdAt ?? "", $1.document.path ?? ""
+            )
+        }
         return MountStatus(
             mountPoint: mountPoint, summary: summary, uploads: entries.map(\.document), summaryText: summaryText,
             uploadTexts: entries.map(\.text))
@@ -60,7 +66,8 @@ struct StatusReader {
         }
         return names.filter { name in
             name.hasSuffix(".json") && name != "summary.json"
-                && (try? FileStatus(at: directory.appending(name).string, followingLinks: false))?.isSymbolicLink == false
+                && (try? FileStatus(at: directory.appending(name).string, followingLinks: false))?.isSymbolicLink
+                    == false
         }
     }
 
@@ -68,7 +75,9 @@ struct StatusReader {
     private func text(of path: FilePath) throws -> String? {
         do {
             let descriptor = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
-            return try descriptor.closeAfter { String(decoding: try descriptor.readAll(atMost: 64 << 20), as: UTF8.self) }
+            return try descriptor.closeAfter {
+                String(decoding: try descriptor.readAll(atMost: 64 << 20), as: UTF8.self)
+            }
         } catch Errno.noSuchFileOrDirectory {
             return nil
         } catch Errno.notDirectory {

@@ -15,7 +15,8 @@ struct StatusTable {
         guard !status.uploads.isEmpty else { return [head] }
         var table = TextTable(columns: [
             .init(title: "NAME", givesWay: true), .init(title: "STATE"), .init(title: "PROGRESS"),
-            .init(title: "SIZE", isNumber: true), .init(title: "RATE", isNumber: true), .init(title: "LEFT", isNumber: true),
+            .init(title: "SIZE", isNumber: true), .init(title: "RATE", isNumber: true),
+            .init(title: "LEFT", isNumber: true),
         ])
         let ordered = ordered(status.uploads)
         var room = height.map { max($0 - 4, 1) } ?? Int.max
@@ -33,7 +34,8 @@ struct StatusTable {
 
     private func headline(_ status: MountStatus) -> String {
         let counts = status.summary.counts ?? [:]
-        var parts = ["open", "staged", "finishing", "failed", "interrupted", "cancelled", "completed"].compactMap { state in
+        var parts = ["open", "staged", "finishing", "failed", "interrupted", "cancelled", "completed"].compactMap {
+            state in
             counts[state].flatMap { $0 > 0 ? "\($0) \(state)" : nil }
         }
         if parts.isEmpty { parts = ["no uploads"] }
@@ -82,7 +84,8 @@ struct StatusTable {
             return TerminalText.padded(done > 0 ? ByteCount(done).description : "", to: columns)
         }
         let percent = Int(Double(min(max(done, 0), total)) / Double(total) * 100)
-        return "\(bar.text(done: done, total: total, columns: columns)) \(TerminalText.padded("\(percent)%", to: 4, toTheRight: true))"
+        return
+            "\(bar.text(done: done, total: total, columns: columns)) \(TerminalText.padded("\(percent)%", to: 4, toTheRight: true))"
     }
 
     private func notes(_ upload: UploadDocument) -> [String] {

@@ -59,14 +59,18 @@ struct Server {
 
     /// Takes the mount away if the process could not, and tells what it left.
     func end() throws -> ExitStatus {
-        if let mount = try MountPoint.mount(at: mountPoint), mount.source == stateDirectory, try MountPoint.isDead(mount) {
+        if let mount = try MountPoint.mount(at: mountPoint), mount.source == stateDirectory,
+            try MountPoint.isDead(mount)
+        {
             try MountPoint.clear(mountPoint)
         }
         let stop = StateFile.read(StopRecord.self, from: StopRecord.path(in: stateDirectory))
         guard let stop, stop.pid == record.pid, stop.startTime == record.startTime else {
             throw CommandFailure(
                 "the serving process (pid \(record.pid)) ended without saying how",
-                hint: "Its log, by default \(stateDirectory)/\(StateDirectory.logName), may tell; nothing accepted is lost")
+                hint:
+                    "Its log, by default \(stateDirectory)/\(StateDirectory.logName), may tell; nothing accepted is lost"
+            )
         }
         if stop.outcome.resumable > 0 {
             let uploads = stop.outcome.resumable == 1 ? "1 upload is" : "\(stop.outcome.resumable) uploads are"

@@ -20,7 +20,8 @@ struct UnmountCommand: ParsableCommand {
     @Option(
         name: .customLong("drain-timeout"),
         help: ArgumentHelp(
-            "How long to wait for uploads under way (default: what mount was given; 0 for not at all).", valueName: "time"))
+            "How long to wait for uploads under way (default: what mount was given; 0 for not at all).",
+            valueName: "time"))
     var drainTimeout: TimeSpan?
 
     func run() throws {
@@ -48,7 +49,8 @@ struct UnmountCommand: ParsableCommand {
             throw CommandFailure("nothing is mounted on \(path)", hint: "'twelvefs status' lists what is")
         }
         guard mount.isOurs else {
-            throw CommandFailure("what is mounted on \(path) is not twelvefs (type \(mount.fileSystemType))", hint: "Use umount")
+            throw CommandFailure(
+                "what is mounted on \(path) is not twelvefs (type \(mount.fileSystemType))", hint: "Use umount")
         }
         return (path, mount)
     }

@@ -13,7 +13,9 @@ struct UploadsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "uploads",
         abstract: "List the upload sessions that the platform still holds open.",
-        discussion: "They may belong to a mount, or to anything else that uses the account. What nobody finishes expires by itself.")
+        discussion:
+            "They may belong to a mount, or to anything else that uses the account. What nobody finishes expires by itself."
+    )
 
     @OptionGroup(title: "Platform") var platform: PlatformOptions
 
@@ -39,7 +41,9 @@ struct UploadsCommand: ParsableCommand {
             }
         }
         Terminal.say(
-            isJSON ? try UploadsTable.json(uploads) : UploadsTable.text(uploads, width: Terminal.size(STDOUT_FILENO)?.columns))
+            isJSON
+                ? try UploadsTable.json(uploads)
+                : UploadsTable.text(uploads, width: Terminal.size(STDOUT_FILENO)?.columns))
     }
 }
 
@@ -53,8 +57,10 @@ enum UploadsTable {
         ])
         table.rows = uploads.map { upload in
             .init(cells: [
-                upload.uploadID, upload.status.map(\.word) ?? "", upload.totalSize.map { ByteCount($0).description } ?? "",
-                upload.totalChunks.map(String.init) ?? "", upload.createdAt?.rfc3339 ?? "", upload.expiresAt?.rfc3339 ?? "",
+                upload.uploadID, upload.status.map(\.word) ?? "",
+                upload.totalSize.map { ByteCount($0).description } ?? "",
+                upload.totalChunks.map(String.init) ?? "", upload.createdAt?.rfc3339 ?? "",
+                upload.expiresAt?.rfc3339 ?? "",
             ])
         }
         return table.lines(width: width).joined(separator: "\n") + "\n"
