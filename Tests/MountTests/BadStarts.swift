@@ -1,0 +1,155 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Mounted {
+    /// A mount that cannot be is refused in one clear line.
+    @Suite struct BadStarts {
+        @Test func aMountPointThatIsMissing() async throws {
+            try await expectRefusal(mentioning: "no-such-folder") { $0.mountPoint += "/no-such-folder" }
+        }
+
+        @Test func aMountPointThatIsNoDirectory() async throws {
+            try await expectRefusal(mentioning: "not a directory") { options in
+                options.mountPoint += "/file"
+                try Data("x".utf8).write(to: URL(fileURLWithPath: options.mountPoint))
+            }
+        }
+
+        @Test func aMountPointThatIsNotEmpty() async throws {
+            try await expectRefusal(mentioning: "not empty") { options in
+                try Data("x".utf8).write(to: URL(fileURLWithPath: "\(options.mountPoint)/file"))
+            }
+        }
+
+        @Test func noKey() async throws {
+            try await expectRefusal(mentioning: "TWELVELABS_API_KEY") { $0.apiKey = nil }
+        }
+
+        @Test func anEmptyKey() async throws {
+            try await expectRefusal(mentioning: "key") { $0.apiKey = "" }
+        }
+
+        @Test func anAPIThatCannotBeReachedWithNothingToResume() async throws {
+            try await withScratch { scratch in
+                let sandbox = try await SandboxProcess.start(folder: try scratch.folder("sandbox"))
+                let options = try mountOptions(in: scratch, sandbox: sandbox)
+                try await sandbox.stop()
+                try await expectRefusal(of: options.tool, mentioning: "127.0.0.1", mountPoint: options.mountPoint)
+            }
+        }
+
+        @Test(arguments: ["not a url", "ftp://127.0.0.1/v1.3", "http://", "https://[::1", "http://example.com/v1.3"])
+        func aURLThatIsNoneOfAPlatform(text: String) async throws {
+            try await expectRefusal(mentioning: "URL") { $0.apiURL = text }
+        }
+
+        @Test func aStateDirectoryThatCannotBeMade() async throws {
+            try await expectRefusal(mentioning: "/proc/self/state") { $0.stateDirectory = "/proc/self/state" }
+        }
+
+        @Test func aStateDirectoryThatAnOrdinaryUserMayNotWriteTo() async throws {
+            try await expectRefusal(mentioning: "state") { options in
+                let folder = "\(options.stateDirectory)-of-another"
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+                chmod(folder, 0o555)
+                options.stateDirectory = "\(folder)/state"
+                options.asOrdinaryUser = true
+                chown(options.mountPoint, uid_t(Tool.ordinaryUser), gid_t(Tool.ordinaryUser))
+            }
+        }
+
+        @Test func aStateDirectoryThatIsInUse() async throws {
+            try await withMount { stage in
+                var options = try mountOptions(in: stage.scratch, sandbox: stage.sandbox)
+                options.mountPoint = try stage.scratch.folder("second")
+                try await expectRefusal(
+                    of: options.tool, mentioning: options.stateDirectory, mountPoint: options.mountPoint)
+                #expect(try await run("ls", stage.mount.path).succeeded)
+            }
+        }
+
+        @Test func aMountPointThatIsMountedAlready() async throws {
+            try await withMount { stage in
+                var options = try mountOptions(in: stage.scratch, sandbox: stage.sandbox)
+                options.stateDirectory = stage.scratch.appending("second-state")
+                let outcome = try await run(options.tool)
+                expectOneLine(of: outcome, mentioning: "mounted")
+                // The first one is neither hidden nor taken away.
+                let copy = try await run("cp", try await stage.source(size: 6_000_000), stage.mount.path)
+                #expect(copy.succeeded, "\(copy)")
+                #expect(try await stage.assets(named: "video.mp4").count == 1)
+            }
+        }
+
+        @Test(.enabled(if: geteuid() == 0, "hiding files needs a mount namespace"))
+        func devFuseThatIsMissing() async throws {
+            try await expectRefusal(
+                mentioning: "/dev/fuse",
+                inPlaceWhere: """
+                    mkdir "$1/dev"; mount -t tmpfs none "$1/dev"
+                    for node in null zero full random urandom tty; do cp -a "/dev/$node" "$1/dev/"; done
+                    ln -s /proc/self/fd "$1/dev/fd"
+                    mount --move "$1/dev" /dev
+                    """)
+        }
+
+        @Test(.enabled(if: geteuid() == 0, "hiding files needs a mount namespace"))
+        func fusermount3ThatIsMissing() async throws {
+            try await expectRefusal(
+                mentioning: "fusermount3",
+                inPlaceWhere: """
+                    mkdir "$1/upper" "$1/work"; folder=$(dirname "$(readlink -f "$(command -v fusermount3)")")
+                    mount -t overlay none -o "lowerdir=$folder,upperdir=$1/upper,workdir=$1/work" "$folder"
+                    rm "$folder/fusermount3"
+                    """)
+        }
+
+        // MARK: -
+
+        /// Expects that a mount with these changes to its options is refused.
+        private func expectRefusal(
+            mentioning word: String, change: (inout MountOptions) throws -> Void
+        ) async throws {
+            try await withScratch { scratch in
+                try await withSandbox(scratch: scratch) { sandbox in
+                    var options = try mountOptions(in: scratch, sandbox: sandbox)
+                    try change(&options)
+                    try await expectRefusal(of: options.tool, mentioning: word, mountPoint: options.mountPoint)
+                }
+            }
+        }
+
+        /// Expects that a mount is refused in a mount namespace of its own, which a script, given a folder as `$1`, has prepared.
+        private func expectRefusal(mentioning word: String, inPlaceWhere script: String) async throws {
+            try await withScratch { scratch in
+                try await withSandbox(scratch: scratch) { sandbox in
+                    let options = try mountOptions(in: scratch, sandbox: sandbox)
+                    var tool = options.tool
+                    let folder = try scratch.folder("hidden")
+                    tool.arguments =
+                        ["-m", "bash", "-ec", "\(script)\nshift\nexec \"$@\"", "bash", folder, tool.program]
+                        + tool.arguments
+                    tool.program = "unshare"
+                    try await expectRefusal(of: tool, mentioning: word, mountPoint: options.mountPoint)
+                }
+            }
+        }
+
+        private func expectRefusal(of tool: Tool, mentioning word: String, mountPoint: String) async throws {
+            let outcome = try await run(tool)
+            expectOneLine(of: outcome, mentioning: word)
+            #expect(!MountTable.contains(mountPoint))
+            #expect(ProcessTable.server(of: mountPoint) == nil)
+        }
+
+        private func expectOneLine(of outcome: Outcome, mentioning word: String) {
+            #expect(outcome.ending != .exited(0))
+            if case .signalled = outcome.ending { Issue.record("it crashed: \(outcome)") }
+            let lines = outcome.errors.split(separator: "\n")
+            #expect(lines.count == 1, "\(outcome)")
+            #expect(outcome.errors.localizedStandardContains(word), "\(outcome)")
+            #expect(outcome.output.isEmpty, "\(outcome)")
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import TestSupport
+import Testing
+
+/// Answers to *create session* that a correct platform never gives.
+struct HostileAnswer: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let answer: Fault.Answer
+    /// A word that the reason has to contain.
+    let mentions: String
+
+    static let all = [
+        HostileAnswer(testDescription: "a proxy's HTML page", answer: .html, mentions: ""),
+        HostileAnswer(testDescription: "JSON that is cut off", answer: .cutOff, mentions: ""),
+        HostileAnswer(testDescription: "no upload_id", answer: .omit(["upload_id"]), mentions: "upload_id"),
+        HostileAnswer(testDescription: "no chunk_size", answer: .omit(["chunk_size"]), mentions: "chunk_size"),
+        HostileAnswer(testDescription: "a chunk_size of 0", answer: .replace("chunk_size", 0), mentions: "chunk_size"),
+        HostileAnswer(
+            testDescription: "a negative chunk_size", answer: .replace("chunk_size", -5), mentions: "chunk_size"),
+        HostileAnswer(
+            testDescription: "a total_chunks that does not fit", answer: .replace("total_chunks", 7),
+            mentions: "total_chunks"),
+    ]
+}
+
+extension Mounted {
+    /// Nonsense from the platform is an error with a reason, within a minute, and never a crash.
+    @Suite(.timeLimit(.minutes(1))) struct HostileAnswers {
+        @Test(arguments: HostileAnswer.all)
+        func toCreateFailTheCopyWithAReason(hostile: HostileAnswer) async throws {
+            try await withMount { stage in
+                let source = try await stage.source(size: 8_000_000)
+                try await stage.sandbox.inject(Fault(on: .create, count: 1000, hostile.answer))
+                let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
+                #expect(!copy.succeeded)
+                #expect(copy.errors.contains("Input/output error"), "\(copy)")
+                let status = try await stage.mount.status(of: "video.mp4")
+                #expect(status.state == "failed")
+                let error = try #require(status.error)
+                #expect(!error.message.isEmpty)
+                #expect(hostile.mentions.isEmpty || error.message.contains(hostile.mentions), "\(error.message)")
+                #expect(stage.mount.isServed)
+                #expect(try await stage.sandbox.completeAssets().isEmpty)
+                try await expectThatTheMountLivesOn(stage)
+            }
+        }
+
+        @Test(arguments: [Journal.Request.Kind.report, .urls, .status])
+        func toLaterCallsAreMadeGoodWhenTheyPass(kind: Journal.Request.Kind) async throws {
+            try await withMount(sandbox: ["--chunk-size", "1MiB", "--initial-urls", "2"]) { stage in
+                let source = try await stage.source(size: 12_000_000)
+                try await stage.sandbox.inject(Fault(on: kind, count: 1, .html), Fault(on: kind, count: 1, .cutOff))
+                let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
+                #expect(copy.succeeded, "\(copy)")
+                let asset = try #require(try await stage.assets(named: "video.mp4").first)
+                #expect(asset.sha256 == (try await TestFile.sha256(of: source)))
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Mounted {
+    /// What a killed writer leaves is never taken for a video.
+    @Suite struct Killed {
+        @Test func aCpThatIsKilledHalfWayLeavesNoAsset() async throws {
+            try await withMount { stage in
+                // Sparse, so that it costs no room; cp is told to copy every zero, which keeps it busy for seconds.
+                let source = stage.scratch.appending("video.mp4")
+                let made = try await run("truncate", "-s", "3G", source)
+                #expect(made.succeeded, "\(made)")
+                let target = stage.mount.appending("video.mp4")
+                let copy = try await start(Tool("cp", ["--sparse=never", source, target]))
+                try await eventually("cp has written something") {
+                    try await TestFile.size(of: target) > 20_000_000
+                }
+                copy.signal(SIGKILL)
+                let outcome = try await copy.finished()
+                #expect(outcome.ending == .signalled(SIGKILL), "\(outcome)")
+                try await expectNoAsset(of: "video.mp4", on: stage)
+            }
+        }
+
+        /// The kernel kills a writer at the byte that passes its limit: half-way, exactly.
+        @Test(arguments: [#"cp "$1" "$2""#, #"cat "$1" > "$2""#, #"dd if="$1" of="$2" bs=1M status=none"#])
+        func aWriterThatDiesAtItsFileSizeLimitLeavesNoAsset(script: String) async throws {
+            try await withMount { stage in
+                let source = try await stage.source(size: 32 << 20)
+                let outcome = try await shell(
+                    "ulimit -c 0 -f 16384; \(script)", source, stage.mount.appending("video.mp4"))
+                #expect(!outcome.succeeded)
+                try await expectNoAsset(of: "video.mp4", on: stage)
+                #expect(try await stage.mount.status(of: "video.mp4").bytesWritten == 16 << 20)
+            }
+        }
+
+        @Test func timeoutKillingCatLeavesNoAsset() async throws {
+            try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
+                let start = try await stage.source(size: 8_000_000)
+                let fifo = stage.scratch.appending("slow.mp4")
+                let made = try await run("mkfifo", fifo)
+                #expect(made.succeeded, "\(made)")
+                // The camera has sent eight megabytes, and will never send more.
+                let camera = try await TestSupport.start(
+                    .shell(#"exec 3> "$2"; cat "$1" >&3; sleep 600"#, [start, fifo]))
+                let outcome = try await shell(
+                    #"timeout -s KILL 1 cat "$1" > "$2""#, fifo, stage.mount.appending("video.mp4"))
+                #expect(!outcome.succeeded, "\(outcome)")
+                camera.killGroup()
+                try await expectNoAsset(of: "video.mp4", on: stage)
+            }
+        }
+
+        @Test func aPythonThatIsKilledWithItsSourceOpenLeavesNoAsset() async throws {
+            try await withMount { stage in
+                let source = try await stage.source(size: 60_000_000)
+                let target = stage.mount.appending("video.mp4")
+                let copy = try await start(PacedCopy.tool(source, target, rate: 20_000_000))
+                try await eventually("some chunks are stored") {
+                    try await stage.sandbox.journal().storedPuts.count >= 3
+                }
+                copy.signal(SIGKILL)
+                let outcome = try await copy.finished()
+                #expect(outcome.ending == .signalled(SIGKILL), "\(outcome)")
+                try await expectNoAsset(of: "video.mp4", on: stage)
+            }
+        }
+
+        /// cp, mv and install stop like this when their source cannot be read to its end; here a Python named `cp` plays one.
+        @Test func aWholeFileCopyThatStopsShortFailsInItsClose() async throws {
+            try await withMount { stage in
+                let source = try await stage.source(size: 30_000_000)
+                let linked = try await shell(
+                    #"ln -s "$(python3 -c 'import sys; print(sys.executable)')" "$1""#, stage.scratch.appending("cp"))
+                #expect(linked.succeeded, "\(linked)")
+                let copy = try await run(
+                    stage.scratch.appending("cp"), "-c",
+                    """
+                    import os, sys
+                    source = os.open(sys.argv[1], os.O_RDONLY)
+                    target = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+                    for _ in range(20):
+                        os.write(target, os.read(source, 1 << 20))
+                    os.close(target)
+                    """, source, stage.mount.appending("video.mp4"))
+                #expect(!copy.succeeded)
+                #expect(copy.errors.contains("Input/output error"), "\(copy)")
+                try await expectNoAsset(of: "video.mp4", on: stage)
+            }
+        }
+
+        @Test func aServerThatIsKilledFreesTheMountPointByItself() async throws {
+            try await withScratch { scratch in
+                try await withSandbox(scratch: scratch) { sandbox in
+                    let options = try mountOptions(in: scratch, sandbox: sandbox)
+                    try await withMount(options) { mount in
+                        #expect(MountTable.contains(mount.path))
+                        kill(mount.server, SIGKILL)
+                        try await eventually("the mount point is free") { !MountTable.contains(mount.path) }
+                    }
+                    try await withMount(options) { mount in
+                        let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 6_000_000)
+                        let copy = try await run("cp", source, mount.path)
+                        #expect(copy.succeeded, "\(copy)")
+                    }
+                }
+            }
+        }
+
+        private func expectNoAsset(of name: String, on stage: Stage) async throws {
+            let status = try await stage.mount.await("interrupted", of: name)
+            #expect(status.error?.message.isEmpty == false)
+            try await eventually("the entry has left the listing") { try await !stage.mount.list().contains(name) }
+            #expect(try await stage.sandbox.completeAssets().isEmpty)
+            let journal = try await stage.sandbox.journal()
+            #expect(journal.requests(.report).isEmpty, "nothing of it may be reported")
+
+            // The name is free again for the next try.
+            let source = try await stage.source("again.mp4", size: 6_000_000, seed: 5)
+            let copy = try await run("cp", source, stage.mount.appending(name))
+            #expect(copy.succeeded, "\(copy)")
+            #expect(try await stage.assets(named: name).map(\.sha256) == [try await TestFile.sha256(of: source)])
+        }
+    }
+}
