@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Checks the form of the sources: swift format's rules, and that every script parses.
+. "$(dirname "$0")/lib.sh"
+
+cd "$ROOT"
+step "Linting"
+swift format lint --strict --recursive --parallel Package.swift Sources Tests
+for script in scripts/*.sh .ci/run; do bash -n "$script"; done
+if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh .ci/run; fi
+good "nothing to complain about"

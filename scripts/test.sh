@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Runs every test: those of the modules, the mounted ones with real tools, and the official SDK against the sandbox.
+# With arguments, only `swift test` with them: scripts/test.sh --filter Interrupts
+. "$(dirname "$0")/lib.sh"
+
+"$ROOT/scripts/setup.sh"
+"$ROOT/scripts/build.sh"
+cd "$ROOT"
+
+make_workspace test
+# The tests note here what they start, and put their temporary folders here; what a killed run leaves is swept below.
+export TWELVEFS_TEST_RUN_DIR="$WORKSPACE"
+ON_EXIT+=(sweep restore_device)
+
+# shellcheck disable=SC2317 # called when the script ends
+sweep() {
+    local line
+    if [[ -f $WORKSPACE/mounts ]]; then
+        while read -r line; do release_mount_point "$line"; done <"$WORKSPACE/mounts"
+    fi
+    if [[ -f $WORKSPACE/processes ]]; then
+        while read -r line; do
+            # shellcheck disable=SC2086 # two words: the pid and its start time
+            end_process $line
+        done <"$WORKSPACE/processes"
+    fi
+}
+
+# The tests that mount as an ordinary user need /dev/fuse as Debian's udev rules have it; some containers differ.
+DEVICE_MODE=''
+# shellcheck disable=SC2317 # called when the script ends
+restore_device() { if [[ -n $DEVICE_MODE ]]; then chmod "$DEVICE_MODE" /dev/fuse; fi; }
+if ((EUID == 0)) && [[ $(stat -c %a /dev/fuse) != 666 ]]; then
+    DEVICE_MODE=$(stat -c %a /dev/fuse)
+    chmod 666 /dev/fuse
+    say "/dev/fuse is open to everyone while the tests run (its mode was $DEVICE_MODE)"
+fi
+
+passed=0 failed=0 status=0
+
+# The test runner, seen while it runs and kept for the count.
+runner() {
+    local log=$1
+    shift
+    swift test -c release --skip-build --disable-xctest "$@" 2>&1 | tee "$log"
+}
+
+# run_tests [OPTION...]: one run of the test runner, with its results added up.
+run_tests() {
+    local log="$WORKSPACE/log" all bad_ones
+    awaited runner "$log" "$@" || status=1
+    all=$(sed -n 's/.*Test run with \([0-9]*\) test.*/\1/p' "$log" | tail -n 1)
+    bad_ones=$(grep -E '^[^ ]+ +Test .* failed after' "$log" | grep -vc 'Test run with' || true)
+    if [[ -z $all ]]; then
+        bad "the test runner did not end by itself"
+        status=1 all=1 bad_ones=1
+    fi
+    passed=$((passed + all - bad_ones))
+    failed=$((failed + bad_ones))
+}
+
+if (($#)); then
+    step "swift test $*"
+    run_tests "$@"
+else
+    step "The modules' tests"
+    run_tests --skip MountTests
+    step "Real mounts and real tools"
+    run_tests --filter MountTests
+    step "The official Python SDK against the sandbox"
+    if awaited "$ROOT/Tests/sdk/run.sh" "$WORKSPACE/sdk"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        status=1
+    fi
+fi
+
+printf '\nin %d min %d s\n%d passed, %d failed\n' $((SECONDS / 60)) $((SECONDS % 60)) "$passed" "$failed"
+((failed == 0)) || status=1
+exit "$status"
