@@ -38,7 +38,7 @@ good "served by process $SERVER_PID"
 
 step "Copying"
 command_line "cp $name $mount_point/"
-cp -- "$video" "$mount_point/" </dev/null &
+cp -- "$video" "$mount_point/" &
 copy=$!
 remember_process "$copy"
 status_file="$mount_point/.status/by-name/$name.json"

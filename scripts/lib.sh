@@ -53,16 +53,16 @@ remember_process() {
     if began=$(start_time "$1"); then STARTED+=("$1 $began"); fi
 }
 
-# Ends a process, if it is still the one that was remembered: first politely, then not.
+# Ends a process (with its group, if it leads one), if it is still the one that was remembered: first politely, then not.
 end_process() {
     local pid=$1 began=$2 try
     [[ $(start_time "$pid") == "$began" ]] || return 0
-    kill -TERM "$pid" 2>/dev/null || return 0
+    kill -TERM -- "-$pid" 2>/dev/null || kill -TERM "$pid" 2>/dev/null || return 0
     for ((try = 0; try < 50; try++)); do
         [[ $(start_time "$pid") == "$began" && $(process_state "$pid") != Z ]] || return 0
         sleep 0.1
     done
-    kill -KILL "$pid" 2>/dev/null || true
+    kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
 }
 
 process_state() {
@@ -109,9 +109,12 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Runs a command so that a signal to the script is heeded at once, and not only when the command has ended.
+# Runs a command so that a signal to the script is heeded at once, and not only when the command has ended. The command is
+# a process group of its own, so that it can be ended with all its children.
 awaited() {
+    set -m
     "$@" </dev/null &
+    set +m
     remember_process "$!"
     wait "$!"
 }

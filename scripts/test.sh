@@ -38,6 +38,7 @@ fi
 
 passed=0 failed=0 status=0
 
+# shellcheck disable=SC2317 # called by `awaited`
 # The test runner, seen while it runs and kept for the count.
 runner() {
     local log=$1
