@@ -135,7 +135,8 @@ package func start(_ tool: Tool) async throws -> RunningTool {
         return Outcome(
             command: line, ending: ending, output: output.take(), errors: errors.take(), started: began, ended: ended)
     }
-    for await pid in starts {
+    // In a task of its own: a stream ends early for a task that is cancelled, and then nobody would know what to kill.
+    if let pid = await Task(operation: { await starts.first { _ in true } }).value {
         let tool = RunningTool(pid: pid, output: output.path, completion: completion)
         RunningTools.current?.add(tool)
         return tool
