@@ -1,4 +1,4 @@
-import CFuse3
+internal import CFuse3
 import Synchronization
 
 /// A reply that is answered later, from any thread: the first answer wins, and each answer tells whether it was the first.

@@ -1,4 +1,4 @@
-import CFuse3
+internal import CFuse3
 import Glibc
 
 /// libfuse's callbacks: each fetches the context, copies the arguments and calls one method.

@@ -1,4 +1,4 @@
-import CFuse3
+internal import CFuse3
 import Glibc
 
 /// A request that libfuse waits for an answer to; whoever holds one must send exactly one answer.

@@ -1,4 +1,4 @@
-import CFuse3
+internal import CFuse3
 
 /// What the file system tells the kernel unasked.
 ///

@@ -1,4 +1,4 @@
-import CFuse3
+internal import CFuse3
 import Glibc
 
 /// `fusermount3`, the set-user-id helper of FUSE: mounts and unmounts for users, and for root just as well.

@@ -1,4 +1,4 @@
-import CFuse3
+internal import CFuse3
 import Glibc
 
 /// A value behind a lock, on which threads can wait for a change.

@@ -1,4 +1,4 @@
-import CFuse3
+internal import CFuse3
 import Glibc
 
 /// What is mounted where, as `/proc/self/mountinfo` tells it (proc(5)).

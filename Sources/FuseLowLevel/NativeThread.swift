@@ -1,4 +1,4 @@
-import CFuse3
+internal import CFuse3
 import Glibc
 
 /// A thread of our own. Workers block in system calls, which neither Swift's cooperative pool nor libfuse's workers (which

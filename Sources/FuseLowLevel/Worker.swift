@@ -1,4 +1,4 @@
-import CFuse3
+internal import CFuse3
 import Glibc
 import Synchronization
 

@@ -35,7 +35,6 @@ extension FuseErrno {
         case .invalidName: self = .invalidArgument
         case .nameTooLong: self = .fileNameTooLong
         case .loop: self = .invalidArgument
-        case .notPermitted: self = .notPermitted
         }
     }
 }

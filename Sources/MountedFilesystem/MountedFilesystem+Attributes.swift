@@ -1,4 +1,5 @@
 import FuseLowLevel
+import Synchronization
 import UploadCore
 import UploadStore
 
@@ -13,10 +14,10 @@ extension MountedFilesystem {
         var attributes = FileAttributes(
             inode: InodeNumber(rawValue: node.rawValue), kind: entry.isDirectory ? .directory : .regular,
             permissions: UInt16(truncatingIfNeeded: entry.attributes.mode & 0o7777), linkCount: entry.linkCount,
-            uid: entry.attributes.userID, gid: entry.attributes.groupID, size: 0)
-        attributes.accessTime = FileTime(entry.attributes.accessTime)
-        attributes.modificationTime = FileTime(entry.attributes.modificationTime)
-        attributes.changeTime = FileTime(entry.attributes.changeTime)
+            uid: entry.attributes.userID, gid: entry.attributes.groupID, size: 0,
+            accessTime: FileTime(entry.attributes.accessTime),
+            modificationTime: FileTime(entry.attributes.modificationTime),
+            changeTime: FileTime(entry.attributes.changeTime))
         attributes.preferredBlockSize = Self.preferredBlockSize
         if let file = entry.file {
             let (size, modified) = file.state.withLock { ($0.version?.size ?? 0, $0.modified) }

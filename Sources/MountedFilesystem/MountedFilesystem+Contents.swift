@@ -1,4 +1,6 @@
 import FuseLowLevel
+import Logging
+import Synchronization
 import UploadCore
 import UploadEngine
 import UploadStore
@@ -96,7 +98,7 @@ extension MountedFilesystem {
     ) throws(FuseErrno) -> FileVersion {
         try ensureVersion(of: file, node: node, keepingContent: true)
         noteWriter(writer, of: file, node: node)
-        return try file.state.withLock { state in
+        return try file.state.withLock { state -> FileVersion? in
             guard state.version != nil else { return nil }
             state.version?.writesUnderWay += 1
             if state.version?.isWrittenInPlace == true { state.version?.awaitsFinalTruncation = true }

@@ -1,5 +1,6 @@
 import Dispatch
 import FuseLowLevel
+import Logging
 import UploadCore
 import UploadEngine
 

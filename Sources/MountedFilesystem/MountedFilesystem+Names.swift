@@ -1,5 +1,7 @@
 import Dispatch
 import FuseLowLevel
+import Logging
+import Synchronization
 import UploadCore
 import UploadEngine
 import UploadStore

@@ -1,4 +1,5 @@
 import FuseLowLevel
+import Glibc
 import Logging
 import Synchronization
 import UploadCore
@@ -109,8 +110,8 @@ public final class MountedFilesystem: Sendable {
 extension NodeTime {
     /// The time of day.
     static func now() -> NodeTime {
-        let now = Timestamp.now()
-        let milliseconds = now.millisecondsSince1970
-        return NodeTime(seconds: milliseconds / 1000, nanoseconds: milliseconds % 1000 * 1_000_000)
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return NodeTime(seconds: Int64(now.tv_sec), nanoseconds: Int64(now.tv_nsec))
     }
 }

@@ -233,7 +233,7 @@ struct TreeTests {
 
     private func batch(
         of count: Int, from tree: FileTree<String>, after cookie: UInt64
-    ) throws -> (entries: [DirectoryEntry], last: UInt64)? {
+    ) throws -> (entries: [TreeEntry], last: UInt64)? {
         let batch = Array(try tree.entries(in: .root, after: cookie).prefix(count))
         return batch.last.map { (batch, $0.cookie) }
     }

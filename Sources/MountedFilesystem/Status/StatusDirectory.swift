@@ -191,14 +191,11 @@ final class StatusDirectory: Sendable {
             let opened = inodes.withLock { $0.open[inode]?.length }
             if let opened { size = opened } else { size = try text(of: node).count }
         }
-        var attributes = FileAttributes(
-            inode: inode, kind: kind, permissions: permissions, linkCount: kind == .directory ? 2 : 1,
-            uid: configuration.uid, gid: configuration.gid, size: Int64(size))
         let now = FileTime(.now())
-        attributes.accessTime = now
-        attributes.modificationTime = now
-        attributes.changeTime = now
-        return attributes
+        return FileAttributes(
+            inode: inode, kind: kind, permissions: permissions, linkCount: kind == .directory ? 2 : 1,
+            uid: configuration.uid, gid: configuration.gid, size: Int64(size), accessTime: now,
+            modificationTime: now, changeTime: now)
     }
 
     // MARK: Contents

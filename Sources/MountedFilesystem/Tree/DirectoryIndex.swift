@@ -1,5 +1,5 @@
 /// One entry as a listing gives it.
-public struct DirectoryEntry: Sendable, Hashable {
+public struct TreeEntry: Sendable, Hashable {
     /// Its place in the listing, greater than that of every entry before it: ask for entries after this one to go on.
     public let cookie: UInt64
     /// Its name.
@@ -26,7 +26,7 @@ struct DirectoryIndex: Sendable {
     var isEmpty: Bool { cookies.isEmpty }
     var count: Int { cookies.count }
 
-    subscript(name: FileName) -> DirectoryEntry? {
+    subscript(name: FileName) -> TreeEntry? {
         guard let cookie = cookies[name] else { return nil }
         return slots[position(after: cookie - 1)].entry
     }
@@ -36,7 +36,7 @@ struct DirectoryIndex: Sendable {
         let cookie = nextCookie
         nextCookie += 1
         cookies[name] = cookie
-        let entry = DirectoryEntry(cookie: cookie, name: name, node: node, isDirectory: isDirectory)
+        let entry = TreeEntry(cookie: cookie, name: name, node: node, isDirectory: isDirectory)
         slots.append(DirectorySlot(cookie: cookie, entry: entry))
     }
 
@@ -44,7 +44,7 @@ struct DirectoryIndex: Sendable {
     mutating func replace(_ name: FileName, node: NodeID, isDirectory: Bool) {
         guard let cookie = cookies[name] else { return }
         slots[position(after: cookie - 1)].entry =
-            DirectoryEntry(cookie: cookie, name: name, node: node, isDirectory: isDirectory)
+            TreeEntry(cookie: cookie, name: name, node: node, isDirectory: isDirectory)
     }
 
     /// Gives an entry another name, one that is free, in the same place: whoever renames while listing does not
@@ -55,7 +55,7 @@ struct DirectoryIndex: Sendable {
         guard let entry = slots[position].entry else { return }
         cookies[newName] = cookie
         slots[position].entry =
-            DirectoryEntry(cookie: cookie, name: newName, node: entry.node, isDirectory: entry.isDirectory)
+            TreeEntry(cookie: cookie, name: newName, node: entry.node, isDirectory: entry.isDirectory)
     }
 
     mutating func remove(_ name: FileName) {
@@ -78,7 +78,7 @@ struct DirectoryIndex: Sendable {
     }
 
     /// The entries after `cookie`, as they are now.
-    func listing(after cookie: UInt64) -> DirectoryListing {
-        DirectoryListing(slots: slots, position: position(after: cookie))
+    func listing(after cookie: UInt64) -> TreeListing {
+        TreeListing(slots: slots, position: position(after: cookie))
     }
 }

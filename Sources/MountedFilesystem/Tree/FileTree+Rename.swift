@@ -60,7 +60,7 @@ extension FileTree {
         return RenameResult(moved: source.node, replaced: target?.node, exchanged: nil)
     }
 
-    private func check(_ target: DirectoryEntry, mayBeReplacedBy source: DirectoryEntry) throws(TreeError) {
+    private func check(_ target: TreeEntry, mayBeReplacedBy source: TreeEntry) throws(TreeError) {
         switch (source.isDirectory, target.isDirectory) {
         case (true, false): throw .notDirectory
         case (false, true): throw .isDirectory
@@ -70,7 +70,7 @@ extension FileTree {
     }
 
     private mutating func exchange(
-        _ source: DirectoryEntry, in parent: NodeID, with target: DirectoryEntry, in newParent: NodeID,
+        _ source: TreeEntry, in parent: NodeID, with target: TreeEntry, in newParent: NodeID,
         at time: NodeTime
     ) throws(TreeError) -> RenameResult {
         if source.isDirectory, lies(newParent, atOrBelow: source.node) { throw .loop }
@@ -86,7 +86,7 @@ extension FileTree {
 
     /// What follows from an entry's now being listed elsewhere.
     private mutating func settle(
-        _ moved: DirectoryEntry, from parent: NodeID, as newName: FileName, in newParent: NodeID, at time: NodeTime
+        _ moved: TreeEntry, from parent: NodeID, as newName: FileName, in newParent: NodeID, at time: NodeTime
     ) {
         nodes[moved.node]?.location = NodeLocation(parent: newParent, name: newName)
         nodes[moved.node]?.attributes.changeTime = time

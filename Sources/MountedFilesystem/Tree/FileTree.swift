@@ -67,7 +67,7 @@ public struct FileTree<File: Sendable>: Sendable {
     ///
     /// Cookies are at least 3, so that 1 and 2 are left for `.` and `..`. Throws ``TreeError/notFound`` or
     /// ``TreeError/notDirectory``.
-    public func entries(in directory: NodeID, after cookie: UInt64 = 0) throws(TreeError) -> DirectoryListing {
+    public func entries(in directory: NodeID, after cookie: UInt64 = 0) throws(TreeError) -> TreeListing {
         try index(of: directory).listing(after: cookie)
     }
 
@@ -79,7 +79,7 @@ public struct FileTree<File: Sendable>: Sendable {
         return index
     }
 
-    func entry(_ name: FileName, in directory: NodeID) throws(TreeError) -> DirectoryEntry {
+    func entry(_ name: FileName, in directory: NodeID) throws(TreeError) -> TreeEntry {
         guard let entry = try index(of: directory)[name] else { throw .notFound }
         return entry
     }
@@ -195,7 +195,7 @@ public struct FileTree<File: Sendable>: Sendable {
     }
 
     /// What follows from an entry's having left `parent` for good.
-    mutating func unlink(_ entry: DirectoryEntry, from parent: NodeID, at time: NodeTime) {
+    mutating func unlink(_ entry: TreeEntry, from parent: NodeID, at time: NodeTime) {
         nodes[entry.node]?.location = nil
         nodes[entry.node]?.linkCount = 0
         nodes[entry.node]?.attributes.changeTime = time

@@ -1,5 +1,5 @@
 /// The entries of a directory from some place on, as they were when they were asked for.
-public struct DirectoryListing: Sequence, IteratorProtocol, Sendable {
+public struct TreeListing: Sequence, IteratorProtocol, Sendable {
     private let slots: [DirectorySlot]
     private var position: Int
 
@@ -9,7 +9,7 @@ public struct DirectoryListing: Sequence, IteratorProtocol, Sendable {
     }
 
     /// The next entry, nil past the last one.
-    public mutating func next() -> DirectoryEntry? {
+    public mutating func next() -> TreeEntry? {
         while position < slots.count {
             defer { position += 1 }
             if let entry = slots[position].entry { return entry }
@@ -21,5 +21,5 @@ public struct DirectoryListing: Sequence, IteratorProtocol, Sendable {
 /// A place in a directory's order: an entry, or the gap that a removed one left.
 struct DirectorySlot: Sendable {
     let cookie: UInt64
-    var entry: DirectoryEntry?
+    var entry: TreeEntry?
 }
