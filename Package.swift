@@ -4,11 +4,7 @@ import PackageDescription
 /// CI treats a warning as an error; elsewhere a newer compiler's new warning does not stop the build.
 let warnings: [SwiftSetting] = Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
 
-let settings: [SwiftSetting] =
-    [
-        .enableUpcomingFeature("ExistentialAny"),
-        .enableUpcomingFeature("MemberImportVisibility"),
-    ] + warnings
+let settings: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")] + warnings
 
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
@@ -68,7 +64,7 @@ let package = Package(
         library(
             "TwelveFSCommand",
             ["MountedFilesystem", "UploadEngine", "PlatformClient", "UploadStore", "UploadCore", "FuseLowLevel",
-             .argumentParser, .logging, .unixSignals, .systemPackage]),
+             .argumentParser, .logging, .nioPosix, .unixSignals, .systemPackage]),
         executable("twelvefs", ["TwelveFSCommand"]),
         library("SandboxPlatform", [.hummingbird, .crypto, .logging, .nioCore, .nioPosix]),
         executable("twelvefs-sandbox", ["SandboxPlatform", .argumentParser, .logging]),

@@ -3,8 +3,10 @@
 #ifndef CSPOOL_SHIM_H
 #define CSPOOL_SHIM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+extern long copy_file_range(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t length, unsigned int flags);
 extern int fallocate64(int descriptor, int mode, int64_t offset, int64_t length);
 
 // From linux/falloc.h: the file keeps its size; the range is given back to the disk and reads as zeros.
@@ -17,6 +19,11 @@ enum { SPOOL_SEEK_DATA = 3, SPOOL_SEEK_HOLE = 4 };
 static inline int spool_fallocate(int descriptor, int mode, int64_t offset, int64_t length)
 {
     return fallocate64(descriptor, mode, offset, length);
+}
+
+static inline long spool_copy_file_range(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t length)
+{
+    return copy_file_range(from, from_offset, to, to_offset, length, 0);
 }
 
 #endif

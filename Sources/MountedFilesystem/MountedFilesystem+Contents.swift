@@ -120,7 +120,8 @@ extension MountedFilesystem {
         file.state.withLock { state in
             state.version?.writesUnderWay -= 1
             state.version?.refused.remove(written)
-            state.version?.size = max(state.version?.size ?? 0, written.upperBound)
+            let size = state.version?.size ?? 0
+            state.version?.size = max(size, written.upperBound)
             state.version?.hasContent = true
             state.modified = now
         }
@@ -232,8 +233,8 @@ extension MountedFilesystem {
             state.version?.refused.remove(size..<Int64.max)
             state.version?.awaitsFinalTruncation = false
             if size == 0 { state.version?.source = nil }
-            state.version?.hintSearch = size == 0 ? .notTried : state.version?.hintSearch ?? .notTried
-            if size > 0 || state.version?.hasContent == true { state.version?.hasContent = true }
+            if size == 0 { state.version?.hintSearch = .notTried }
+            if size > 0 { state.version?.hasContent = true }
             if let writer { state.version?.writers.insert(writer) }
             state.modified = now
         }

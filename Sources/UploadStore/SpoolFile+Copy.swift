@@ -1,3 +1,4 @@
+import CSpool
 import Glibc
 
 extension SpoolFile {
@@ -6,11 +7,11 @@ extension SpoolFile {
     /// Room is taken for all of it first; throws ``SpoolError/noSpace`` when there is none.
     public func copy(from other: SpoolFile, count: Int64) throws(SpoolError) {
         try reserve(0..<count)
-        var (from, to) = (off64_t(0), off64_t(0))
-        while Int64(to) < count {
-            let moved = copy_file_range(other.descriptor, &from, descriptor, &to, Int(count - Int64(to)), 0)
+        var (from, to) = (Int64(0), Int64(0))
+        while to < count {
+            let moved = spool_copy_file_range(other.descriptor, &from, descriptor, &to, Int(count - to))
             if moved < 0, errno == EINTR { continue }
-            if moved < 0 { throw SpoolError("copy_file_range", errno: errno) }
+            if moved < 0 { throw SpoolError(errno: errno, operation: "copy_file_range") }
             // The other file ends here: what is left reads as zeros there, and so it does here.
             if moved == 0 { break }
         }

@@ -17,7 +17,7 @@ public final class SpoolFile: Sendable {
     private let identity: UInt64
     private let state: Mutex<State>
 
-    private var descriptor: Int32 { owned.number }
+    var descriptor: Int32 { owned.number }
 
     private struct State {
         /// What the ledger has granted this file.

@@ -1,4 +1,4 @@
-import Glibc
+import Synchronization
 import UploadCore
 
 /// What the commit rule and the size hints ask about other processes. Answers come from `/proc`; tests give their own.
@@ -20,16 +20,16 @@ public protocol WriterInspector: Sendable {
 }
 
 /// The answers of `/proc`.
-public struct ProcessInspector: WriterInspector {
+public final class ProcessInspector: WriterInspector {
+    private let mountPoint: String
     private let table: ProcessTable
-    private let mount: MountIdentity
-    private let sources: SourceHintFinder
+    /// Known once the mount exists, which is before the first question comes.
+    private let mount = Mutex<MountIdentity?>(nil)
 
-    /// Asks about the files of `mount`.
-    public init(mount: MountIdentity, table: ProcessTable = ProcessTable()) {
+    /// Asks about the files of the mount at `mountPoint`: an absolute path without symbolic links.
+    public init(mountPoint: String, table: ProcessTable = ProcessTable()) {
+        self.mountPoint = mountPoint
         self.table = table
-        self.mount = mount
-        sources = SourceHintFinder(table: table, mount: mount)
     }
 
     public func threadGroup(of pid: Int32) -> Int32? { table.threadGroup(of: pid) }
@@ -47,19 +47,32 @@ public struct ProcessInspector: WriterInspector {
         }
     }
 
+    /// Where the mount can't be told from others, nobody is said to hold a file: the close that comes decides.
     public func isHeld(inode: UInt64, openers: Set<Int32>, openedAt: ClockTicks) -> Bool {
-        let file = HeldFile(inode: inode, mount: mount)
+        guard let identity else { return false }
+        let file = HeldFile(inode: inode, mount: identity)
         return table.writer(holding: file, openers: openers, openedAt: openedAt) != nil
     }
 
     public func source(of pid: Int32, for target: SourceTarget) -> FoundSource? {
-        sources.source(of: pid, for: target)
+        finder?.source(of: pid, for: target)
     }
 
-    public func currentSize(of source: FoundSource) -> Int64? { sources.currentSize(of: source) }
+    public func currentSize(of source: FoundSource) -> Int64? { finder?.currentSize(of: source) }
 
     public func isAskedToEnd(_ pid: Int32) -> Bool {
         guard let signals = table.pendingSignals(of: pid) else { return true }
         return !signals.endingTheWait.isEmpty
+    }
+
+    private var finder: SourceHintFinder? {
+        identity.map { SourceHintFinder(table: table, mount: $0) }
+    }
+
+    private var identity: MountIdentity? {
+        if let known = mount.withLock({ $0 }) { return known }
+        let found = MountIdentity(mountPoint: mountPoint)
+        mount.withLock { $0 = found }
+        return found
     }
 }

@@ -23,3 +23,17 @@ func waitFor<Success: Sendable>(_ body: @escaping @Sendable () async throws -> S
 private final class Outcome<Success: Sendable>: Sendable {
     let result = Mutex<Result<Success, any Error>?>(nil)
 }
+
+/// Runs what blocks on a thread of its own, outside of Swift's pool.
+func offPool<Success: Sendable>(_ body: @escaping @Sendable () throws -> Success) async throws -> Success {
+    try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue.global().async { continuation.resume(with: Result { try body() }) }
+    }
+}
+
+/// As ``offPool(_:)``, for what can't fail.
+func offPool<Success: Sendable>(_ body: @escaping @Sendable () -> Success) async -> Success {
+    await withCheckedContinuation { continuation in
+        DispatchQueue.global().async { continuation.resume(returning: body()) }
+    }
+}
