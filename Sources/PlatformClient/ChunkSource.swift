@@ -1,4 +1,4 @@
-public import NIOCore
+import NIOCore
 
 /// The bytes of one chunk, read piece by piece while they are sent.
 public protocol ChunkSource: Sendable {

@@ -2,13 +2,13 @@ import NIOHTTP1
 import UploadCore
 
 /// The store's ETag, and what it proves.
-enum ETag {
+package enum ETag {
     /// The ETag without quotes and weakness mark, checked against what was sent.
     ///
     /// For plain parts it is the MD5 of the bytes; with KMS encryption or a customer's key it is opaque, and taken as it is.
     ///
     /// - Throws: `checksumMismatch` when there is none, or when it is not the MD5 although it should be.
-    static func check(
+    package static func check(
         answer: HTTPHeaders, uploadHeaders: [(String, String)], md5: String, status: Int
     ) throws(UploadFailure) -> String {
         guard let etag = unquoted(answer.first(name: "etag")) else {
@@ -29,7 +29,7 @@ enum ETag {
     }
 
     /// Nil for none, an empty one, and one that is too long or holds what no proof does.
-    static func unquoted(_ value: String?) -> String? {
+    package static func unquoted(_ value: String?) -> String? {
         guard var text = value?.trimmed[...] else { return nil }
         if text.hasPrefix("W/") || text.hasPrefix("w/") { text = text.dropFirst(2) }
         if text.count >= 2, text.first == "\"", text.last == "\"" { text = text.dropFirst().dropLast() }

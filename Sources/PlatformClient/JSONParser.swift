@@ -1,7 +1,7 @@
 /// Reads one JSON text (RFC 8259), with bounds on what a hostile answer can make it do: how deep it nests, and how many
 /// values it holds (a byte of input can cost dozens of memory). Foundation's reader goes 512 deep and bounds no count.
-struct JSONParser {
-    enum Problem: Error, Equatable {
+package struct JSONParser {
+    package enum Problem: Error, Equatable {
         case malformed(offset: Int)
         case cutOff
         case tooDeep
@@ -17,14 +17,14 @@ struct JSONParser {
         }
     }
 
-    static let maximumDepth = 32
-    static let maximumValues = 100_000
+    package static let maximumDepth = 32
+    package static let maximumValues = 100_000
 
     private let bytes: UnsafeBufferPointer<UInt8>
     private var index = 0
     private var values = 0
 
-    static func parse(_ bytes: [UInt8]) throws(Problem) -> JSONValue {
+    package static func parse(_ bytes: [UInt8]) throws(Problem) -> JSONValue {
         let result: Result<JSONValue, Problem> = bytes.withUnsafeBufferPointer { bytes in
             var parser = JSONParser(bytes: bytes)
             do throws(Problem) {

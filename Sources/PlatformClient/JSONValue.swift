@@ -1,7 +1,7 @@
 /// A JSON value as read from an answer, or to be written into a request.
 ///
 /// Numbers keep their text: whether one fits is asked where it is used, and nothing is lost or trapped on before.
-enum JSONValue: Sendable, Equatable {
+package enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
     case number(String)
@@ -9,7 +9,7 @@ enum JSONValue: Sendable, Equatable {
     case array([JSONValue])
     case object([String: JSONValue])
 
-    static func number(_ value: some FixedWidthInteger) -> JSONValue { .number(String(value)) }
+    package static func number(_ value: some FixedWidthInteger) -> JSONValue { .number(String(value)) }
 
     /// For messages: "a string", "an object".
     var kind: String {
@@ -24,16 +24,16 @@ enum JSONValue: Sendable, Equatable {
     }
 
     /// The number when it is whole and fits 64 bits; `5.0` and `5e0` count as 5.
-    var integer: Int64? {
+    package var integer: Int64? {
         guard case .number(let text) = self else { return nil }
         if let exact = Int64(text) { return exact }
         guard let float = Double(text) else { return nil }
-        // Past 2^53 a double no longer tells neighbouring integers apart.
-        guard float.magnitude <= 9_007_199_254_740_992 else { return nil }
+        // From 2^53 on a double no longer tells neighbouring integers apart.
+        guard float.magnitude < 9_007_199_254_740_992 else { return nil }
         return Int64(exactly: float)
     }
 
-    var double: Double? {
+    package var double: Double? {
         guard case .number(let text) = self, let value = Double(text), value.isFinite else { return nil }
         return value
     }
@@ -43,7 +43,7 @@ enum JSONValue: Sendable, Equatable {
 
 extension JSONValue {
     /// The value as JSON text, with the fields of objects in the order of their names.
-    var text: String {
+    package var text: String {
         var output = ""
         write(to: &output)
         return output

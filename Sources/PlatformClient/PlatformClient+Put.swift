@@ -2,7 +2,7 @@ import AsyncHTTPClient
 import Logging
 import NIOCore
 import NIOHTTP1
-public import UploadCore
+import UploadCore
 
 extension PlatformClient {
     /// PUTs one chunk to a presigned URL, reading, hashing and sending it piece by piece.

@@ -1,9 +1,9 @@
 import AsyncHTTPClient
-public import Logging
+import Logging
 import NIOCore
 import NIOPosix
 import NIOSSL
-public import UploadCore
+import UploadCore
 
 /// The platform's calls and the presigned PUT, over async-http-client.
 ///

@@ -1,4 +1,4 @@
-public import UploadCore
+import UploadCore
 
 /// How to reach the platform. The defaults are what `twelvefs mount` uses.
 public struct PlatformConfiguration: Sendable {

@@ -2,10 +2,10 @@ import NIOHTTP1
 import UploadCore
 
 /// How long an answer asks to wait.
-enum RetryAfter {
+package enum RetryAfter {
     /// Reads `retry-after-ms`, then `Retry-After` in seconds or as an HTTP date, which counts from the answer's own `Date` so that
     /// the difference between the two clocks does not matter. Nil when there is none that makes sense.
-    static func wait(asked headers: HTTPHeaders, now: () -> Timestamp) -> Duration? {
+    package static func wait(asked headers: HTTPHeaders, now: () -> Timestamp) -> Duration? {
         if let text = headers.first(name: "retry-after-ms"), let milliseconds = number(text) {
             return .seconds(milliseconds / 1000)
         }

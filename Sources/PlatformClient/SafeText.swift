@@ -1,11 +1,11 @@
 /// Makes what somebody else wrote fit for messages, logs and status documents: short, printable, and without anything
 /// that could be the key or a URL that opens something.
-enum SafeText {
-    static let removed = "[removed]"
+package enum SafeText {
+    package static let removed = "[removed]"
 
     /// The text with control characters and runs of white space as one space, suspicious words removed, and cut to `limit`
     /// characters.
-    static func clean(_ text: some StringProtocol, key: APIKey, limit: Int = 300) -> String {
+    package static func clean(_ text: some StringProtocol, key: APIKey, limit: Int = 300) -> String {
         // What is beyond this cannot be shown anyway; the rest of the work is bounded by it.
         let bounded = String(decoding: text.utf8.prefix(8 * 1024), as: UTF8.self)
         let words = replacing(key.secret, in: bounded).split { isBlank($0) }
@@ -15,7 +15,7 @@ enum SafeText {
     }
 
     /// A code of the platform's or the store's: a short word, or nil for anything else.
-    static func code(_ text: String?, key: APIKey) -> String? {
+    package static func code(_ text: String?, key: APIKey) -> String? {
         guard let text, (1...64).contains(text.utf8.count), !text.contains(key.secret), !isSuspicious(text[...]),
             text.utf8.allSatisfy({ byte in
                 (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)

@@ -1,5 +1,5 @@
 /// The headers that a session's answer asks us to send with each PUT: somebody else's text in our requests, so checked.
-enum UploadHeaders {
+package enum UploadHeaders {
     /// Those that frame or route the request, which are ours to set, and those that identify us, which no store may have.
     private static let reserved: Set<String> = [
         "host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect", "keep-alive",
@@ -7,7 +7,7 @@ enum UploadHeaders {
     ]
 
     /// What is wrong with a header, in words that do not repeat its value; nil when it may be sent.
-    static func objection(to name: String, _ value: String) -> String? {
+    package static func objection(to name: String, _ value: String) -> String? {
         guard (1...128).contains(name.utf8.count), name.utf8.allSatisfy(isToken) else {
             return "it has a name that no header may have"
         }

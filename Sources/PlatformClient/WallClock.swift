@@ -1,4 +1,4 @@
-public import UploadCore
+import UploadCore
 
 #if canImport(Glibc)
 import Glibc

@@ -1,14 +1,14 @@
 import Synchronization
 
 /// Ends an exchange that stands still. Time comes from the clock that it is made with.
-struct ProgressWatch: Sendable {
+package struct ProgressWatch: Sendable {
     /// To be called for everything that moves.
-    let touch: @Sendable () -> Void
+    package let touch: @Sendable () -> Void
     /// Returns never; throws ``ExchangeLimit/stalled(_:)`` once nothing was touched for the limit.
-    let untilStalled: @Sendable () async throws -> Void
+    package let untilStalled: @Sendable () async throws -> Void
 
     /// A watch that starts now.
-    init(limit: Duration, clock: some Clock<Duration>) {
+    package init(limit: Duration, clock: some Clock<Duration>) {
         let last = LastTouch(clock.now)
         touch = { last.set(clock.now) }
         untilStalled = {

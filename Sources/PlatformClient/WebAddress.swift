@@ -4,8 +4,8 @@ import UploadCore
 ///
 /// Strict, because URLs come from answers: a parser that repairs what it reads would send a request elsewhere than was
 /// checked here. Its description shows neither path nor query; those of a presigned URL are a credential.
-struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    enum Scheme: String, Sendable {
+package struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package enum Scheme: String, Sendable {
         case http, https
         var defaultPort: Int {
             switch self {
@@ -15,17 +15,17 @@ struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomDebugStri
         }
     }
 
-    let scheme: Scheme
+    package let scheme: Scheme
     /// Lowercase; an IPv6 address without its brackets.
-    let host: String
-    let port: Int
+    package let host: String
+    package let port: Int
     /// Everything from the first slash up to a question mark, percent-encoded as it came; empty when there is none.
-    let path: String
+    package let path: String
     /// Everything after the question mark.
-    let query: String?
-    let hasFragment: Bool
+    package let query: String?
+    package let hasFragment: Bool
 
-    enum Problem: Error {
+    package enum Problem: Error {
         case malformed, otherScheme, userInfo, badPort
 
         var words: String {
@@ -38,7 +38,7 @@ struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomDebugStri
         }
     }
 
-    init(parsing text: String) throws(Problem) {
+    package init(parsing text: String) throws(Problem) {
         guard text.utf8.count <= 16 * 1024, text.utf8.allSatisfy(Self.isURLByte), Self.isPercentEncoded(text.utf8)
         else { throw .malformed }
         guard let colon = text.firstIndex(of: ":") else { throw .malformed }
@@ -69,24 +69,24 @@ struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomDebugStri
     }
 
     /// Whether the host is this machine: `localhost`, `127.0.0.0/8` or `::1`. Names are not looked up.
-    var isLoopback: Bool {
+    package var isLoopback: Bool {
         if host == "localhost" || host == "::1" || host == "0:0:0:0:0:0:0:1" { return true }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 
     /// The host as it stands in a URL or a `Host` header, with the port unless it is the scheme's own.
-    var authority: String {
+    package var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host
         return port == scheme.defaultPort ? name : "\(name):\(port)"
     }
 
     /// Scheme, host and port: `https://api.twelvelabs.io`.
-    var origin: String { "\(scheme.rawValue)://\(authority)" }
+    package var origin: String { "\(scheme.rawValue)://\(authority)" }
 
-    var description: String { origin }
-    var debugDescription: String { origin }
-    var customMirror: Mirror { Mirror(self, children: []) }
+    package var description: String { origin }
+    package var debugDescription: String { origin }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 
     private static func split(_ authority: Substring) throws(Problem) -> (host: Substring, port: Substring?) {
         if authority.first == "[" {
@@ -143,7 +143,7 @@ struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomDebugStri
 
 extension WebAddress {
     /// The API's base URL: https, or http on loopback; without user name, query or fragment.
-    static func apiBase(_ text: String) throws(UploadFailure) -> WebAddress {
+    package static func apiBase(_ text: String) throws(UploadFailure) -> WebAddress {
         let address: WebAddress
         do throws(Problem) {
             address = try WebAddress(parsing: text)
@@ -158,7 +158,7 @@ extension WebAddress {
     }
 
     /// The base path without the slashes at its end.
-    var basePath: String {
+    package var basePath: String {
         guard let last = path.lastIndex(where: { $0 != "/" }) else { return "" }
         return String(path[...last])
     }
@@ -166,7 +166,7 @@ extension WebAddress {
     /// A URL to PUT a chunk to: https, or http on loopback when the API itself is reached so; without user name.
     ///
     /// - Returns: in words, what is wrong with the URL; nil when it may be used. Never the URL.
-    static func objection(toStoreURL text: String, api: WebAddress) -> String? {
+    package static func objection(toStoreURL text: String, api: WebAddress) -> String? {
         let address: WebAddress
         do throws(Problem) {
             address = try WebAddress(parsing: text)
