@@ -56,7 +56,9 @@ struct APIFailures {
         let bytes = Array(answer.body.readableBytesView)
         guard case .object(var fields)? = try? JSONParser.parse(bytes) else { return (nil, nil) }
         // Gateways like to wrap: {"error": {"code": …, "message": …}}.
-        if case .object(let inner)? = fields["error"], fields["code"] == nil, fields["message"] == nil { fields = inner }
+        if case .object(let inner)? = fields["error"], fields["code"] == nil, fields["message"] == nil {
+            fields = inner
+        }
         var code: String?
         var message: String?
         if case .string(let text)? = fields["code"] { code = SafeText.code(text, key: context.key) }
@@ -66,7 +68,9 @@ struct APIFailures {
 
     private func words(for answer: Answer, _ told: (code: String?, message: String?)) -> String {
         if let message = told.message { return message }
-        if let code = told.code { return "the platform answered \(answer.status) (\(code)) when asked to \(call.words)" }
+        if let code = told.code {
+            return "the platform answered \(answer.status) (\(code)) when asked to \(call.words)"
+        }
         let kind = SafeText.kind(
             contentType: answer.headers.first(name: "content-type"), byteCount: answer.body.readableBytes)
         return "the platform answered \(answer.status) (\(kind)) when asked to \(call.words)"
@@ -74,7 +78,8 @@ struct APIFailures {
 
     private func hint(for kind: UploadFailure.Kind, status: Int) -> String? {
         if (300..<400).contains(status) {
-            return "redirects are not followed, since they could carry the key elsewhere: check the API's URL (--api-url)"
+            return
+                "redirects are not followed, since they could carry the key elsewhere: check the API's URL (--api-url)"
         }
         switch kind {
         case .keyRefused: return "check the key in \(keyLocation), and that its plan and permissions allow uploads"

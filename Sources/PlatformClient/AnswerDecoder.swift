@@ -27,7 +27,8 @@ struct AnswerDecoder {
         let kind = SafeText.kind(
             contentType: answer.headers.first(name: "content-type"), byteCount: answer.body.readableBytes)
         throw UploadFailure(
-            .unreadableAnswer, message: "the platform's answer cannot be read: \(problem) (\(kind)), when asked to \(call.words)",
+            .unreadableAnswer,
+            message: "the platform's answer cannot be read: \(problem) (\(kind)), when asked to \(call.words)",
             hint: "something between here and the platform may have answered in its place (a proxy, a login page)",
             httpStatus: answer.status)
     }
@@ -52,7 +53,8 @@ struct AnswerDecoder {
         let expiresAt = fields.timestamp("expires_at")
         return UploadSession(
             uploadID: uploadID, assetID: assetID, urls: try urls(in: 1...plan.totalChunks),
-            uploadHeaders: try uploadHeaders(), plan: plan, expiresAfter: lifetime(until: expiresAt), expiresAt: expiresAt)
+            uploadHeaders: try uploadHeaders(), plan: plan, expiresAfter: lifetime(until: expiresAt),
+            expiresAt: expiresAt)
     }
 
     func urls(from start: Int, count: Int) throws(UploadFailure) -> [Int: PresignedURL] {
@@ -70,7 +72,8 @@ struct AnswerDecoder {
         for entry in try fields.objects("upload_urls") {
             let index = try entry.integer("chunk_index")
             guard let index = Int(exactly: index), expected.contains(index) else {
-                throw entry.nonsense("chunk_index", "is \(index), outside \(expected.lowerBound) to \(expected.upperBound)")
+                throw entry.nonsense(
+                    "chunk_index", "is \(index), outside \(expected.lowerBound) to \(expected.upperBound)")
             }
             let text = try entry.string("url")
             if let objection = WebAddress.objection(toStoreURL: text, api: context.base) {

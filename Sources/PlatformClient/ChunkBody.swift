@@ -18,7 +18,8 @@ final class ChunkBody<Source: ChunkSource>: Sendable {
     private let digest = Mutex<String?>(nil)
 
     init(
-        _ source: Source, pieceSize: ByteCount, on eventLoop: any EventLoop, onBytesSent: @escaping @Sendable (Int) -> Void
+        _ source: Source, pieceSize: ByteCount, on eventLoop: any EventLoop,
+        onBytesSent: @escaping @Sendable (Int) -> Void
     ) {
         self.source = source
         self.pieceSize = max(1, Int(clamping: pieceSize.bytes))

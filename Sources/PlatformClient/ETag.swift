@@ -14,7 +14,8 @@ package enum ETag {
         guard let etag = unquoted(answer.first(name: "etag")) else {
             throw UploadFailure(
                 .checksumMismatch, code: "etag_missing", message: "the store's answer carries no usable ETag",
-                hint: "the chunk cannot be proven to be stored; if this persists, something between here and the store removes the header",
+                hint:
+                    "the chunk cannot be proven to be stored; if this persists, something between here and the store removes the header",
                 httpStatus: status)
         }
         if isOpaque(uploadHeaders) || isOpaque(answer.map { ($0.name, $0.value) }) { return etag }

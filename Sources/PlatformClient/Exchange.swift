@@ -74,7 +74,9 @@ final class Exchange: HTTPClientResponseDelegate {
 
     func didReceiveBodyPart(task: HTTPClient.Task<Answer>, _ buffer: ByteBuffer) -> EventLoopFuture<Void> {
         let fits = state.withLock { state in
-            guard Int64(state.body.readableBytes) + Int64(buffer.readableBytes) <= maximumBody.bytes else { return false }
+            guard Int64(state.body.readableBytes) + Int64(buffer.readableBytes) <= maximumBody.bytes else {
+                return false
+            }
             state.body.writeImmutableBuffer(buffer)
             return true
         }
@@ -89,7 +91,9 @@ final class Exchange: HTTPClientResponseDelegate {
     }
 
     private func proceed(_ fits: Bool, on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
-        fits ? eventLoop.makeSucceededVoidFuture() : eventLoop.makeFailedFuture(ExchangeLimit.answerTooLarge(maximumBody))
+        fits
+            ? eventLoop.makeSucceededVoidFuture()
+            : eventLoop.makeFailedFuture(ExchangeLimit.answerTooLarge(maximumBody))
     }
 }
 

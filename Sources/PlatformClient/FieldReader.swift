@@ -126,7 +126,11 @@ struct FieldReader {
         switch fields[name] {
         case .string(let text)?: Self.nonEmpty(SafeText.clean(text, key: key))
         case .object(let object)?:
-            if case .string(let text)? = object["message"] { Self.nonEmpty(SafeText.clean(text, key: key)) } else { nil }
+            if case .string(let text)? = object["message"] {
+                Self.nonEmpty(SafeText.clean(text, key: key))
+            } else {
+                nil
+            }
         case .null?, .bool?, .number?, .array?, nil: nil
         }
     }
@@ -144,7 +148,8 @@ struct FieldReader {
 
     func nonsense(_ name: String, _ what: String) -> UploadFailure {
         UploadFailure(
-            .unreadableAnswer, message: "the platform's answer cannot be used: \(path)\(name) \(what), when asked to \(call.words)",
+            .unreadableAnswer,
+            message: "the platform's answer cannot be used: \(path)\(name) \(what), when asked to \(call.words)",
             hint: "if this persists, the platform's API may have changed: look for a newer version of twelvefs",
             httpStatus: status)
     }

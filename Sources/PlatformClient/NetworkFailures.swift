@@ -86,7 +86,8 @@ struct NetworkFailures {
 
     private func lost(_ reason: String, code: String = "connection_lost") -> UploadFailure {
         UploadFailure(
-            .connectionLost, code: code, message: "the connection to \(party) (\(address.authority)) was lost: \(reason)",
+            .connectionLost, code: code,
+            message: "the connection to \(party) (\(address.authority)) was lost: \(reason)",
             hint: "check the network; the upload goes on by itself once it works again")
     }
 
@@ -95,7 +96,8 @@ struct NetworkFailures {
         case .invalidEOFState, .closedConnection: return lost("the answer was cut off")
         default:
             return UploadFailure(
-                .unreadableAnswer, code: "not_http", message: "\(party) (\(address.authority)) did not answer with HTTP",
+                .unreadableAnswer, code: "not_http",
+                message: "\(party) (\(address.authority)) did not answer with HTTP",
                 hint: "something between here and \(party) may have answered in its place")
         }
     }

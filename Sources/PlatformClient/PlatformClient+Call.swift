@@ -22,7 +22,7 @@ extension PlatformClient {
             call.method, url: base.origin + path + (query.map { "?" + $0 } ?? ""), to: base, key: key, body: body)
         let stopwatch = Stopwatch(clock: clock)
 
-        let result = await firstThatIsSent {
+        let result = try await firstThatIsSent {
             let exchange = Exchange(maximumBody: configuration.maximumAnswer)
             let task = api.execute(request: request, delegate: exchange)
             let result = await task.answer(beside: [
@@ -81,14 +81,16 @@ extension PlatformClient {
     /// that is being closed at the very moment at which it is picked.
     func firstThatIsSent<Success>(
         _ attempt: () async -> Result<Success, Broken>
-    ) async -> Result<Success, Broken> {
-        for _ in 1..<3 {
-            let result = await attempt()
-            guard case .failure(let broken) = result,
-                NetworkFailures.isStaleConnection(broken.error, mayHaveBeenSent: broken.mayHaveBeenSent)
-            else { return result }
+    ) async throws(UploadFailure) -> Result<Success, Broken> {
+        try await gate.pass {
+            for _ in 1..<3 {
+                let result = await attempt()
+                guard case .failure(let broken) = result,
+                    NetworkFailures.isStaleConnection(broken.error, mayHaveBeenSent: broken.mayHaveBeenSent)
+                else { return result }
+            }
+            return await attempt()
         }
-        return await attempt()
     }
 
     static let userAgent = "twelvefs"

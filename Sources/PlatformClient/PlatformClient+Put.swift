@@ -23,7 +23,7 @@ extension PlatformClient {
         let stopwatch = Stopwatch(clock: configuration.clock)
         let metadata: Logger.Metadata = ["method": "PUT", "host": "\(address.authority)", "bytes": "\(source.size)"]
 
-        let result = await firstThatIsSent { await send(source, to: url, head: head, onBytesSent: onBytesSent) }
+        let result = try await firstThatIsSent { await send(source, to: url, head: head, onBytesSent: onBytesSent) }
         switch result {
         case .success((let answer, let md5)):
             log("put", metadata, status: answer.status, stopwatch)
@@ -33,7 +33,8 @@ extension PlatformClient {
                 // A success before the last byte was sent is a success of something else.
                 throw UploadFailure(
                     .unreadableAnswer, code: "answer_too_early",
-                    message: "the object store reported success before it had the whole chunk", httpStatus: answer.status)
+                    message: "the object store reported success before it had the whole chunk",
+                    httpStatus: answer.status)
             }
             let etag = try ETag.check(
                 answer: answer.headers, uploadHeaders: headers, md5: md5, status: answer.status)
@@ -98,7 +99,8 @@ extension PlatformClient {
 
     private static var unusableURL: UploadFailure {
         UploadFailure(
-            .unreadableAnswer, code: "upload_url_invalid", message: "the upload URL is not one that a chunk may be sent to")
+            .unreadableAnswer, code: "upload_url_invalid",
+            message: "the upload URL is not one that a chunk may be sent to")
     }
 
     /// A store's answer to a PUT is empty, or an error document of a few hundred bytes.

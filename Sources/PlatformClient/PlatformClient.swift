@@ -15,6 +15,7 @@ public final class PlatformClient: Sendable {
     let base: WebAddress
     let logger: Logger
     let group: MultiThreadedEventLoopGroup
+    let gate = Gate()
     /// For the API: few, short exchanges.
     let api: HTTPClient
     /// For the object store: one connection for each PUT that may be under way.
@@ -42,9 +43,13 @@ public final class PlatformClient: Sendable {
 
     /// Ends what is under way (its callers get `cancelled`), closes every connection and stops the threads.
     public func shutdown() async {
-        // Neither can fail in a way that anything could be done about.
-        try? await api.shutdown()
-        try? await store.shutdown()
+        gate.close()
+        // Fails what is under way. Not awaited: a connection that is just being made would hold it up for as long as a
+        // connection may take. Stopping the group closes those too.
+        api.shutdown { _ in }
+        store.shutdown { _ in }
+        await gate.waitUntilEmpty()
+        // Fails only when it was done before.
         try? await group.shutdownGracefully()
     }
 

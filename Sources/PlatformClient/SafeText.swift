@@ -28,8 +28,11 @@ package enum SafeText {
     /// What an answer is, without a byte of its body: "text/html, 1234 bytes". A body could hold a URL or the key.
     static func kind(contentType: String?, byteCount: Int) -> String {
         let type = contentType?.prefix { $0 != ";" }.lowercased() ?? ""
-        let isPlain = (1...64).contains(type.utf8.count)
-            && type.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || "/+.-".utf8.contains($0) }
+        let isPlain =
+            (1...64).contains(type.utf8.count)
+            && type.utf8.allSatisfy {
+                (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || "/+.-".utf8.contains($0)
+            }
         return "\(isPlain ? type : "no content type"), \(byteCount) bytes"
     }
 
@@ -61,6 +64,7 @@ package enum SafeText {
     private static func isSuspicious(_ word: Substring) -> Bool {
         let lower = word.lowercased()
         let marks = ["://", "x-amz-", "x-goog-", "signature=", "credential=", "token=", "key=", "tlk_", "bearer"]
-        return word.utf8.count > 80 || marks.contains { lower.contains($0) } || lower.contains("?") && lower.contains("=")
+        return word.utf8.count > 80 || marks.contains { lower.contains($0) }
+            || lower.contains("?") && lower.contains("=")
     }
 }

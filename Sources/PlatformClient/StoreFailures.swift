@@ -20,7 +20,8 @@ struct StoreFailures {
     /// S3's list of error codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     private func kind(status: Int, _ told: StoreError) -> UploadFailure.Kind {
         switch told.code {
-        case "SlowDown"?, "RequestTimeout"?, "InternalError"?, "ServiceUnavailable"?, "IncompleteBody"?, "OperationAborted"?:
+        case "SlowDown"?, "RequestTimeout"?, "InternalError"?, "ServiceUnavailable"?, "IncompleteBody"?,
+            "OperationAborted"?:
             return .storeUnavailable
         case "ExpiredToken"?, "ExpiredPresignedUrl"?: return .urlExpired
         case "AccessDenied"? where told.saysExpired: return .urlExpired

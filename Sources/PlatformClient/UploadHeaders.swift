@@ -11,7 +11,9 @@ package enum UploadHeaders {
         guard (1...128).contains(name.utf8.count), name.utf8.allSatisfy(isToken) else {
             return "it has a name that no header may have"
         }
-        if reserved.contains(name.lowercased()) { return "it names \(name.lowercased()), which is not the platform's to set" }
+        if reserved.contains(name.lowercased()) {
+            return "it names \(name.lowercased()), which is not the platform's to set"
+        }
         guard value.utf8.count <= 4096, value.utf8.allSatisfy({ $0 == 0x09 || (0x20...0x7E).contains($0) }) else {
             return "\(name) has a value that no header may have"
         }

@@ -4,7 +4,8 @@ import UploadCore
 ///
 /// Strict, because URLs come from answers: a parser that repairs what it reads would send a request elsewhere than was
 /// checked here. Its description shows neither path nor query; those of a presigned URL are a credential.
-package struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+package struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable
+{
     package enum Scheme: String, Sendable {
         case http, https
         var defaultPort: Int {

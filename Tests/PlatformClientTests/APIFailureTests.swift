@@ -25,32 +25,62 @@ import UploadCore
         Row(
             call: .asset, status: 401, body: error("api_key_invalid", "The API key is invalid"), kind: .keyRefused,
             code: "api_key_invalid", message: "The API key is invalid", hint: "/etc/the-key-file"),
-        Row(call: .create, status: 403, body: error("api_not_allowed", "No."), kind: .keyRefused, code: "api_not_allowed", message: "No."),
-        Row(call: .create, status: 400, body: error("api_key_invalid", "No."), kind: .keyRefused, code: "api_key_invalid"),
-        Row(call: .list, status: 403, kind: .keyRefused, code: "keyRefused", message: "the platform answered 403 (application/json, 0 bytes)"),
         Row(
-            call: .create, status: 400, body: error("parameter_invalid", "The filename parameter is invalid"), kind: .sessionRefused,
+            call: .create, status: 403, body: error("api_not_allowed", "No."), kind: .keyRefused,
+            code: "api_not_allowed", message: "No."),
+        Row(
+            call: .create, status: 400, body: error("api_key_invalid", "No."), kind: .keyRefused,
+            code: "api_key_invalid"),
+        Row(
+            call: .list, status: 403, kind: .keyRefused, code: "keyRefused",
+            message: "the platform answered 403 (application/json, 0 bytes)"),
+        Row(
+            call: .create, status: 400, body: error("parameter_invalid", "The filename parameter is invalid"),
+            kind: .sessionRefused,
             code: "parameter_invalid", message: "The filename parameter is invalid"),
         Row(
-            call: .create, status: 400, body: error("parameter_invalid", "The total_size parameter is invalid"), kind: .sizeRefused,
+            call: .create, status: 400, body: error("parameter_invalid", "The total_size parameter is invalid"),
+            kind: .sizeRefused,
             code: "parameter_invalid", hint: "too large"),
         Row(call: .create, status: 413, body: "<html>", kind: .sizeRefused),
-        Row(call: .report, status: 400, body: error("parameter_invalid", "proof"), kind: .requestRefused, code: "parameter_invalid"),
-        Row(call: .status, status: 404, body: error("resource_not_exist", "No upload"), kind: .sessionGone, code: "resource_not_exist"),
+        Row(
+            call: .report, status: 400, body: error("parameter_invalid", "proof"), kind: .requestRefused,
+            code: "parameter_invalid"),
+        Row(
+            call: .status, status: 404, body: error("resource_not_exist", "No upload"), kind: .sessionGone,
+            code: "resource_not_exist"),
         Row(call: .report, status: 404, kind: .sessionGone), Row(call: .urls, status: 410, kind: .sessionGone),
-        Row(call: .asset, status: 404, body: error("resource_not_exist", "x"), kind: .requestRefused, code: "resource_not_exist"),
+        Row(
+            call: .asset, status: 404, body: error("resource_not_exist", "x"), kind: .requestRefused,
+            code: "resource_not_exist"),
         Row(call: .create, status: 404, kind: .requestRefused, hint: "--api-url"),
-        Row(call: .delete, status: 409, body: error("conflict", "in use"), kind: .conflict, code: "conflict", message: "in use"),
-        Row(call: .urls, status: 429, body: error("too_many_requests", "Slow"), kind: .rateLimited, code: "too_many_requests"),
-        Row(call: .urls, status: 400, body: error("too_many_requests", "Slow"), kind: .rateLimited, code: "too_many_requests"),
+        Row(
+            call: .delete, status: 409, body: error("conflict", "in use"), kind: .conflict, code: "conflict",
+            message: "in use"),
+        Row(
+            call: .urls, status: 429, body: error("too_many_requests", "Slow"), kind: .rateLimited,
+            code: "too_many_requests"),
+        Row(
+            call: .urls, status: 400, body: error("too_many_requests", "Slow"), kind: .rateLimited,
+            code: "too_many_requests"),
         Row(call: .report, status: 400, body: error("request_canceled_or_timed_out", "x"), kind: .platformUnavailable),
-        Row(call: .report, status: 408, kind: .platformUnavailable), Row(call: .report, status: 500, kind: .platformUnavailable),
-        Row(call: .report, status: 502, body: "<html>bad gateway</html>", kind: .platformUnavailable, code: "platformUnavailable", message: "answered 502"),
-        Row(call: .report, status: 503, kind: .platformUnavailable), Row(call: .report, status: 599, kind: .platformUnavailable),
+        Row(call: .report, status: 408, kind: .platformUnavailable),
+        Row(call: .report, status: 500, kind: .platformUnavailable),
+        Row(
+            call: .report, status: 502, body: "<html>bad gateway</html>", kind: .platformUnavailable,
+            code: "platformUnavailable", message: "answered 502"),
+        Row(call: .report, status: 503, kind: .platformUnavailable),
+        Row(call: .report, status: 599, kind: .platformUnavailable),
         Row(call: .asset, status: 418, kind: .requestRefused),
-        Row(call: .asset, status: 400, body: #"{"error":{"code":"wrapped","message":"inside"}}"#, kind: .requestRefused, code: "wrapped", message: "inside"),
-        Row(call: .asset, status: 400, body: #"{"code":5,"message":["x"]}"#, kind: .requestRefused, code: "requestRefused"),
-        Row(call: .asset, status: 400, body: #"{"code":"no word","message":"  "}"#, kind: .requestRefused, code: "requestRefused"),
+        Row(
+            call: .asset, status: 400, body: #"{"error":{"code":"wrapped","message":"inside"}}"#, kind: .requestRefused,
+            code: "wrapped", message: "inside"),
+        Row(
+            call: .asset, status: 400, body: #"{"code":5,"message":["x"]}"#, kind: .requestRefused,
+            code: "requestRefused"),
+        Row(
+            call: .asset, status: 400, body: #"{"code":"no word","message":"  "}"#, kind: .requestRefused,
+            code: "requestRefused"),
     ]
 
     @Test(arguments: rows)
@@ -61,7 +91,9 @@ import UploadCore
                 #expect(failure?.kind == row.kind)
                 #expect(failure?.httpStatus == row.status)
                 if let code = row.code { #expect(failure?.code == code) }
-                if let message = row.message { #expect(failure?.message.contains(message) == true, "\(failure?.message ?? "")") }
+                if let message = row.message {
+                    #expect(failure?.message.contains(message) == true, "\(failure?.message ?? "")")
+                }
                 if let hint = row.hint { #expect(failure?.hint?.contains(hint) == true, "\(failure?.hint ?? "")") }
                 #expect(failure?.retryAfter == nil)
             }
@@ -104,7 +136,9 @@ import UploadCore
             try await ScriptedServer.run([.status(status, headers: [location])]) { server in
                 try await withClient(of: server) { client in
                     for call in [Row.Call.asset, .create, .delete] {
-                        let failure = await failure { () async throws(UploadFailure) in try await Self.make(call, client) }
+                        let failure = await failure { () async throws(UploadFailure) in
+                            try await Self.make(call, client)
+                        }
                         #expect(failure?.kind == .requestRefused)
                         #expect(failure?.httpStatus == status)
                         #expect(failure?.hint?.contains("redirects are not followed") == true)

@@ -18,7 +18,8 @@ import UploadCore
             let session = try await withClient(of: server) { client in
                 try await client.createSession(
                     SessionRequest(
-                        filename: "a \"b\"\n.mp4", type: .video, totalSize: 250, enableHLS: true, enableThumbnail: false,
+                        filename: "a \"b\"\n.mp4", type: .video, totalSize: 250, enableHLS: true,
+                        enableThumbnail: false,
                         metadata: [("k", "v"), ("é", "ü")]))
             }
             let request = try #require(server.requests.first)
@@ -113,7 +114,10 @@ import UploadCore
         try await ScriptedServer.run([.json(body)]) { server in
             let answer = try await withClient(of: server) { client in
                 try await client.report(
-                    [ChunkReport(chunkIndex: 1, etag: "e1", size: 100), ChunkReport(chunkIndex: 2, etag: "e2", size: 50)],
+                    [
+                        ChunkReport(chunkIndex: 1, etag: "e1", size: 100),
+                        ChunkReport(chunkIndex: 2, etag: "e2", size: 50),
+                    ],
                     for: "up.1~x")
             }
             #expect(
@@ -168,7 +172,8 @@ import UploadCore
             {"_id":"a1","method":"multipart","status":"ready","filename":"v é.mp4","file_type":"video/mp4",
              "created_at":"2026-01-01T00:00:00Z","size":123,"duration":4.5,"url":"https://cdn.example/v.mp4"}
             """
-        let failed = #"{"_id":"a1","status":"failed","error":{"code":"x","message":"no video\u0007 track"},"duration":"long"}"#
+        let failed =
+            #"{"_id":"a1","status":"failed","error":{"code":"x","message":"no video\u0007 track"},"duration":"long"}"#
         let terse = #"{"_id":"a1","error":"broken"}"#
         try await ScriptedServer.run([.json(ready), .json(failed), .json(terse)]) { server in
             try await withClient(of: server) { client in

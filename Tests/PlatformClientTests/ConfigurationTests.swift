@@ -27,7 +27,8 @@ import UploadCore
         ("http://localhost.example", "only for this machine"), ("http://0.0.0.0", "only for this machine"),
         ("https://user@host/", "user name"), ("https://user:\(testKey)@host/", "user name"),
         ("https://host/?key=\(testKey)", "query"), ("https://host/#a", "fragment"), ("https://host:0", "port"),
-        ("https://host:x", "port"), ("https://host:", "port"), ("https://[::1", "not a URL"), ("https://[g]", "not a URL"),
+        ("https://host:x", "port"), ("https://host:", "port"), ("https://[::1", "not a URL"),
+        ("https://[g]", "not a URL"),
     ])
     func addressesThatMayNot(_ text: String, _ words: String) throws {
         let configuration = try PlatformConfiguration.test(text)
@@ -86,7 +87,9 @@ import UploadCore
         try await ScriptedServer.run(script) { server in
             try await withClient(of: server, log: log) { client in
                 _ = try await client.createSession(SessionRequest(filename: "f", type: .video, totalSize: 250))
-                _ = await failure { () async throws(UploadFailure) in try await client.incompleteUploads(page: 1, limit: 2) }
+                _ = await failure { () async throws(UploadFailure) in
+                    try await client.incompleteUploads(page: 1, limit: 2)
+                }
                 _ = try await client.put(chunk, to: server.presigned("/_store/good"), headers: []) { _ in }
                 _ = await failure { () async throws(UploadFailure) in
                     try await client.put(chunk, to: server.presigned("/_store/bad"), headers: []) { _ in }

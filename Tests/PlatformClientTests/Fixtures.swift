@@ -11,7 +11,8 @@ let testKey = "tlk_0123456789SECRETSECRET"
 let testSignature = "5ec4e75167a7u4e"
 
 extension PlatformConfiguration {
-    static func test(_ baseURL: String, clock: any Clock<Duration> = ContinuousClock()) throws -> PlatformConfiguration {
+    static func test(_ baseURL: String, clock: any Clock<Duration> = ContinuousClock()) throws -> PlatformConfiguration
+    {
         var configuration = PlatformConfiguration(
             baseURL: baseURL, keySource: APIKeySource(try APIKey(testKey)), keyLocation: "/etc/the-key-file",
             wallClock: { Timestamp(millisecondsSince1970: 1_700_000_000_000) })

@@ -28,7 +28,8 @@ import UploadCore
         Row(body: String(repeating: #"{"a":"#, count: 5000), words: "nests more than 32 levels deep"),
         Row(body: "[" + String(repeating: "0,", count: 150_000) + "0]", words: "more than 100000 values"),
         Row(body: #"{"asset_id":"a","chunk_size":10,"total_chunks":2}"#, words: "upload_id is missing"),
-        Row(body: #"{"upload_id":null,"asset_id":"a","chunk_size":10,"total_chunks":2}"#, words: "upload_id is missing"),
+        Row(
+            body: #"{"upload_id":null,"asset_id":"a","chunk_size":10,"total_chunks":2}"#, words: "upload_id is missing"),
         Row(body: #"{"upload_id":7,"asset_id":"a","chunk_size":10}"#, words: "upload_id is a number, not a string"),
         Row(body: #"{"upload_id":"../../x","asset_id":"a","chunk_size":10}"#, words: "upload_id is not an identifier"),
         Row(body: #"{"upload_id":"","asset_id":"a","chunk_size":10}"#, words: "upload_id is not an identifier"),
@@ -37,8 +38,12 @@ import UploadCore
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":0,"total_chunks":2}"#, words: "chunk_size is 0"),
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":0}"#, words: "chunk_size is 0"),
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":-10,"total_chunks":2}"#, words: "chunk_size is -10"),
-        Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":-9223372036854775808,"total_chunks":2}"#, words: "chunk_size"),
-        Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":99999999999999999999}"#, words: "chunk_size is not a whole number"),
+        Row(
+            body: #"{"upload_id":"u","asset_id":"a","chunk_size":-9223372036854775808,"total_chunks":2}"#,
+            words: "chunk_size"),
+        Row(
+            body: #"{"upload_id":"u","asset_id":"a","chunk_size":99999999999999999999}"#,
+            words: "chunk_size is not a whole number"),
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":1e400}"#, words: "chunk_size is not a whole number"),
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":1.5}"#, words: "chunk_size is not a whole number"),
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":"10"}"#, words: "chunk_size is not a whole number"),
@@ -47,13 +52,21 @@ import UploadCore
         Row(
             body: #"{"upload_id":"u","asset_id":"a","chunk_size":10,"total_chunks":9223372036854775807}"#,
             words: "total_chunks is 9223372036854775807"),
-        Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":10,"total_chunks":"2"}"#, words: "total_chunks is not a whole"),
+        Row(
+            body: #"{"upload_id":"u","asset_id":"a","chunk_size":10,"total_chunks":"2"}"#,
+            words: "total_chunks is not a whole"),
         Row(body: "{\(good),\"upload_urls\":{}}", words: "upload_urls is an object, not an array"),
         Row(body: urls("7"), words: "upload_urls[0] is a number, not an object"),
         Row(body: urls(#"{"url":"https://s/a"}"#), words: "upload_urls[0].chunk_index is missing"),
-        Row(body: urls(#"{"chunk_index":0,"url":"https://s/a"}"#), words: "upload_urls[0].chunk_index is 0, outside 1 to 2"),
-        Row(body: urls(#"{"chunk_index":3,"url":"https://s/a"}"#), words: "upload_urls[0].chunk_index is 3, outside 1 to 2"),
-        Row(body: urls(#"{"chunk_index":-9223372036854775808,"url":"https://s/a"}"#), words: "chunk_index is -9223372036854775808"),
+        Row(
+            body: urls(#"{"chunk_index":0,"url":"https://s/a"}"#),
+            words: "upload_urls[0].chunk_index is 0, outside 1 to 2"),
+        Row(
+            body: urls(#"{"chunk_index":3,"url":"https://s/a"}"#),
+            words: "upload_urls[0].chunk_index is 3, outside 1 to 2"),
+        Row(
+            body: urls(#"{"chunk_index":-9223372036854775808,"url":"https://s/a"}"#),
+            words: "chunk_index is -9223372036854775808"),
         Row(
             body: urls(#"{"chunk_index":1,"url":"https://s/a"},{"chunk_index":1,"url":"https://s/b"}"#),
             words: "upload_urls[1].chunk_index is 1, which came before"),
@@ -122,7 +135,8 @@ import UploadCore
             ),
             ("{}", "status is missing", { c async throws(UploadFailure) in _ = try await c.sessionStatus("u") }),
             (
-                #"{"status":"active","uploaded_chunks":[{"index":0,"status":"pending"}]}"#, "uploaded_chunks[0].index is 0",
+                #"{"status":"active","uploaded_chunks":[{"index":0,"status":"pending"}]}"#,
+                "uploaded_chunks[0].index is 0",
                 { c async throws(UploadFailure) in _ = try await c.sessionStatus("u") }
             ),
             (
@@ -130,7 +144,8 @@ import UploadCore
                 { c async throws(UploadFailure) in _ = try await c.sessionStatus("u") }
             ),
             (
-                #"{"upload_urls":[{"chunk_index":4,"url":"https://s/a"}]}"#, "upload_urls[0].chunk_index is 4, outside 5 to 6",
+                #"{"upload_urls":[{"chunk_index":4,"url":"https://s/a"}]}"#,
+                "upload_urls[0].chunk_index is 4, outside 5 to 6",
                 { c async throws(UploadFailure) in _ = try await c.requestURLs(for: "u", start: 5, count: 2) }
             ),
             ("{}", "_id is missing", { c async throws(UploadFailure) in _ = try await c.asset("a") }),

@@ -83,7 +83,8 @@ final class ScriptedServer: Sendable {
     private struct State {
         var requests: [ReceivedRequest] = []
         var connections = 0
-        var waiters: [(condition: @Sendable ([ReceivedRequest]) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+        var waiters:
+            [(condition: @Sendable ([ReceivedRequest]) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
     }
 
     private let state = Mutex(State())

@@ -20,6 +20,7 @@ final class TestClock: Clock, Sendable {
         var nextID = 0
         var sleepers: [Sleeper] = []
         var cancelled: Set<Int> = []
+        var isFree = false
         var watchers: [(due: Instant, continuation: CheckedContinuation<Void, Never>)] = []
     }
 
@@ -39,6 +40,7 @@ final class TestClock: Clock, Sendable {
                 let seen: [CheckedContinuation<Void, Never>]
                 (outcome, seen) = state.withLock { state in
                     if state.cancelled.remove(id) != nil { return (.failure(CancellationError()), []) }
+                    if state.isFree { state.now = max(state.now, deadline) }
                     if deadline <= state.now { return (.success(()), []) }
                     state.sleepers.append(Sleeper(id: id, due: deadline, continuation: continuation))
                     let seen = state.watchers.filter { $0.due == deadline }
@@ -74,8 +76,20 @@ final class TestClock: Clock, Sendable {
     }
 
     func advance(by duration: Duration) {
+        wake { $0.now = $0.now.advanced(by: duration) }
+    }
+
+    /// From now on nobody sleeps: time jumps to whatever is slept for.
+    func runFreely() {
+        wake { state in
+            state.isFree = true
+            state.now = state.sleepers.reduce(state.now) { max($0, $1.due) }
+        }
+    }
+
+    private func wake(_ change: (inout State) -> Void) {
         let woken = state.withLock { state in
-            state.now = state.now.advanced(by: duration)
+            change(&state)
             let woken = state.sleepers.filter { $0.due <= state.now }
             state.sleepers.removeAll { $0.due <= state.now }
             return woken
