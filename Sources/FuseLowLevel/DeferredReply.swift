@@ -155,6 +155,12 @@ extension DeferredReply where Payload == FuseData {
     public func succeed(_ bytes: UnsafeRawBufferPointer) -> Bool {
         answer { $0.send(bytes) }
     }
+
+    /// See ``FuseReply``. The closure is only called when nobody has answered.
+    @discardableResult
+    public func answer(filling fill: (UnsafeMutableRawBufferPointer) throws(FuseErrno) -> Int) -> Bool {
+        answer { $0.send(filling: fill) }
+    }
 }
 
 extension DeferredReply where Payload == FuseWritten {

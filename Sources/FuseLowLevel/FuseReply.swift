@@ -93,6 +93,14 @@ extension FuseReply where Payload == FuseData {
     public consuming func succeed(_ bytes: UnsafeRawBufferPointer) {
         taken()?.send(bytes)
     }
+
+    /// Answers with what a closure reads, with no other copy of it: `reply.answer { buffer throws(FuseErrno) in … pread … }`
+    ///
+    /// - Parameter fill: is given as many bytes as were asked for, uninitialized, and answers how many of them it filled, or
+    ///   throws the error to answer with.
+    public consuming func answer(filling fill: (UnsafeMutableRawBufferPointer) throws(FuseErrno) -> Int) {
+        taken()?.send(filling: fill)
+    }
 }
 
 extension FuseReply where Payload == FuseWritten {

@@ -88,6 +88,17 @@ struct FuseRequest: @unchecked Sendable {
         fuse_reply_buf(pointer, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), count)
     }
 
+    func send(filling fill: (UnsafeMutableRawBufferPointer) throws(FuseErrno) -> Int) {
+        withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 16) { buffer in
+            do throws(FuseErrno) {
+                let count = try fill(buffer)
+                send(UnsafeRawBufferPointer(rebasing: buffer.prefix(max(0, count))))
+            } catch {
+                send(error: error)
+            }
+        }
+    }
+
     func send(_ listing: DirectoryPlusListing) {
         for inode in listing.inodes {
             core.lookups.raise(inode)

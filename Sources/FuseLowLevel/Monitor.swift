@@ -4,13 +4,13 @@ import Glibc
 /// A value behind a lock, on which threads can wait for a change.
 ///
 /// `Synchronization.Mutex` has no condition variable, and the threads here are the session's own, which may block.
-final class Monitor<Value: Sendable>: @unchecked Sendable {
+package final class Monitor<Value: Sendable>: @unchecked Sendable {
     // Unchecked: `value` is only touched with `lock` held; both C objects stay where they were allocated.
     private var value: Value
     private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init(_ value: Value) {
+    package init(_ value: Value) {
         self.value = value
         pthread_mutex_init(lock, nil)
         var attributes = pthread_condattr_t()
@@ -28,7 +28,7 @@ final class Monitor<Value: Sendable>: @unchecked Sendable {
     }
 
     /// Changes the value and wakes whoever waits.
-    func update<Result>(_ change: (inout Value) -> Result) -> Result {
+    package func update<Result>(_ change: (inout Value) -> Result) -> Result {
         pthread_mutex_lock(lock)
         defer {
             pthread_cond_broadcast(changed)
@@ -37,14 +37,14 @@ final class Monitor<Value: Sendable>: @unchecked Sendable {
         return change(&value)
     }
 
-    func read<Result>(_ body: (Value) -> Result) -> Result {
+    package func read<Result>(_ body: (Value) -> Result) -> Result {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
         return body(value)
     }
 
     /// Waits until `take` answers something, trying again after each change.
-    func wait<Result>(until take: (inout Value) -> Result?) -> Result {
+    package func wait<Result>(until take: (inout Value) -> Result?) -> Result {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
         while true {
@@ -56,7 +56,7 @@ final class Monitor<Value: Sendable>: @unchecked Sendable {
     /// Waits until `take` answers something, but no longer than `limit`.
     ///
     /// - Returns: nil when the time ran out.
-    func wait<Result>(atMost limit: Duration, until take: (inout Value) -> Result?) -> Result? {
+    package func wait<Result>(atMost limit: Duration, until take: (inout Value) -> Result?) -> Result? {
         var deadline = timespec()
         clock_gettime(CLOCK_MONOTONIC, &deadline)
         let nanoseconds = deadline.tv_nsec + Int(limit.components.attoseconds / 1_000_000_000)

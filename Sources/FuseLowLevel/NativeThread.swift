@@ -3,7 +3,7 @@ import Glibc
 
 /// A thread of our own. Workers block in system calls, which neither Swift's cooperative pool nor libfuse's workers (which
 /// are ended by `pthread_cancel`) are made for.
-final class NativeThread: @unchecked Sendable {
+package final class NativeThread: @unchecked Sendable {
     // Unchecked: a pthread_t may be passed between threads; `join` or `detach` is called once, by its owner.
     private let thread: pthread_t
 
@@ -20,7 +20,7 @@ final class NativeThread: @unchecked Sendable {
     /// Starts a thread that takes no signals, so that they go to whoever expects them.
     ///
     /// - Parameter name: at most 15 bytes, as the kernel keeps it.
-    init(name: String, _ run: @escaping @Sendable () -> Void) throws(FuseError) {
+    package init(name: String, _ run: @escaping @Sendable () -> Void) throws(FuseError) {
         // Retained here, released by the new thread, or below when there is none.
         let body = Unmanaged.passRetained(Body(name: name, run: run))
         var all = sigset_t()
@@ -45,12 +45,12 @@ final class NativeThread: @unchecked Sendable {
         self.thread = thread
     }
 
-    func join() {
+    package func join() {
         pthread_join(thread, nil)
     }
 
     /// For a thread that nobody will join.
-    func detach() {
+    package func detach() {
         pthread_detach(thread)
     }
 }
