@@ -13,6 +13,16 @@ final class FaultTable: Sendable {
         var armed: [Armed] = []
         var hanging: [Int: AsyncStream<Never>.Continuation] = [:]
         var nextHang = 0
+        /// Counts how often the faults were cleared.
+        var clearings = 0
+    }
+
+    /// A fault that a request has to play.
+    struct Due: Sendable {
+        var fault: Fault
+        /// How often the faults had been cleared when it was taken: a request that comes to hang only after the next
+        /// clearing must not.
+        fileprivate var clearings: Int
     }
 
     private let state = Mutex(State())
@@ -31,6 +41,7 @@ final class FaultTable: Sendable {
             let hanging = Array(state.hanging.values)
             state.armed = []
             state.hanging = [:]
+            state.clearings += 1
             return hanging
         }
         for continuation in hanging { continuation.finish() }
@@ -39,8 +50,8 @@ final class FaultTable: Sendable {
     /// The faults that have not been played to the end.
     var remaining: [Fault] { state.withLock { $0.armed.map(\.fault) } }
 
-    /// The fault for a request, if one is due. The first that is due is taken; the others do not count the request.
-    func take(_ kind: RequestKind, uploadID: String?, chunkIndex: Int?) -> Fault? {
+    /// The fault for a request, if one is due. The first that is due is taken; those after it do not count the request.
+    func take(_ kind: RequestKind, uploadID: String?, chunkIndex: Int?) -> Due? {
         state.withLock { state in
             for index in state.armed.indices {
                 let fault = state.armed[index].fault
@@ -55,20 +66,22 @@ final class FaultTable: Sendable {
                 else { continue }
                 state.armed[index].played += 1
                 if let count = fault.count, state.armed[index].played >= count { state.armed.remove(at: index) }
-                return fault
+                return Due(fault: fault, clearings: state.clearings)
             }
             return nil
         }
     }
 
     /// Returns when the faults are cleared. Throws `CancellationError` when the task is cancelled first.
-    func hang() async throws {
+    func hang(_ due: Due) async throws {
         let (stream, continuation) = AsyncStream<Never>.makeStream()
-        let number = state.withLock { state in
+        let number = state.withLock { state -> Int? in
+            guard state.clearings == due.clearings else { return nil }
             state.nextHang += 1
             state.hanging[state.nextHang] = continuation
             return state.nextHang
         }
+        guard let number else { return }
         defer { state.withLock { $0.hanging[number] = nil } }
         for await _ in stream {}
         try Task.checkCancellation()

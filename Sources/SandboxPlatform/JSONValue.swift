@@ -41,22 +41,26 @@ public enum JSONValue: Sendable, Equatable {
         return members[name]
     }
 
-    var string: String? {
+    /// The string, when this is one.
+    public var string: String? {
         guard case .string(let value) = self else { return nil }
         return value
     }
 
-    var integer: Int64? {
+    /// The number, when this is one without a fraction.
+    public var integer: Int64? {
         guard case .integer(let value) = self else { return nil }
         return value
     }
 
-    var bool: Bool? {
+    /// The truth value, when this is one.
+    public var bool: Bool? {
         guard case .bool(let value) = self else { return nil }
         return value
     }
 
-    var double: Double? {
+    /// The number, when this is one.
+    public var double: Double? {
         switch self {
         case .integer(let value): Double(value)
         case .number(let value): value
@@ -64,7 +68,8 @@ public enum JSONValue: Sendable, Equatable {
         }
     }
 
-    var array: [JSONValue]? {
+    /// The elements, when this is an array.
+    public var array: [JSONValue]? {
         guard case .array(let value) = self else { return nil }
         return value
     }

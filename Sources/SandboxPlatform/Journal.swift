@@ -120,11 +120,13 @@ final class Journal: Sendable {
 
     /// Adds to what is known of a request.
     func note(_ sequence: Int, _ change: (inout JournalEntry) -> Void) {
-        state.withLock { state in
+        let watchers = state.withLock { state -> [AsyncStream<Void>.Continuation] in
             let index = sequence - state.first
-            guard state.entries.indices.contains(index) else { return }
+            guard state.entries.indices.contains(index) else { return [] }
             change(&state.entries[index])
+            return Array(state.watchers.values)
         }
+        for watcher in watchers { watcher.yield() }
     }
 
     /// Notes that a request is over; later calls for the same request change nothing.

@@ -23,7 +23,8 @@ struct RequestHandler: Sendable {
         var path: String
         var sequence: Int
         var channel: any Channel
-        var fault: Fault?
+        var due: FaultTable.Due?
+        var fault: Fault? { due?.fault }
     }
 
     /// Answers one request. Throws when the connection has to end.
@@ -51,14 +52,14 @@ struct RequestHandler: Sendable {
         let sequence = platform.journal.begin(
             route.kind, method: request.method.rawValue, path: String(path.prefix { $0 != "?" }),
             at: platform.clock.now, carriedAPIKey: request.headers.apiKey != nil)
-        let fault = platform.faults.take(route.kind, uploadID: route.uploadID, chunkIndex: route.chunkIndex)
+        let due = platform.faults.take(route.kind, uploadID: route.uploadID, chunkIndex: route.chunkIndex)
         platform.journal.note(sequence) {
             $0.uploadID = route.uploadID
             $0.assetID = route.assetID
             $0.chunkIndex = route.chunkIndex
-            $0.fault = fault?.name
+            $0.fault = due?.fault.name
         }
-        return Exchange(request: request, route: route, path: path, sequence: sequence, channel: channel, fault: fault)
+        return Exchange(request: request, route: route, path: path, sequence: sequence, channel: channel, due: due)
     }
 
     /// Everything but writing: the right answer, or what a fault made of it.
@@ -86,6 +87,7 @@ struct RequestHandler: Sendable {
             if case .content(let assetID) = exchange.route {
                 return try StoreHandler(platform: platform).content(assetID, request.head)
             }
+            if exchange.route == .unknown { throw Refusal.notFound("resource") }
             try checkKey(request.headers.apiKey)
             var failing: Set<Int> = []
             if case .failChunks(let chunks)? = exchange.fault?.answer { failing = Set(chunks) }
@@ -202,7 +204,7 @@ struct RequestHandler: Sendable {
         case .html: return .html
         case .endless: return Answer(status: 200, headers: [("Content-Type", "application/json")], body: .endless)
         case .hang:
-            try await platform.faults.hang()
+            if let due = exchange.due { try await platform.faults.hang(due) }
             return nil
         case .reset:
             try await exchange.channel.reset()
