@@ -43,13 +43,13 @@ public struct TwelveFS: ParsableCommand {
 
     /// Runs the command that the process was started with, and ends the process.
     public static func main() {
-        Glibc.exit(run(arguments: Array(CommandLine.arguments.dropFirst())).rawValue)
+        Glibc.exit(run(program: CommandLine.arguments.first ?? "", Array(CommandLine.arguments.dropFirst())).rawValue)
     }
 
     /// Runs one command line; what is wrong goes to standard error as one line.
-    static func run(arguments: [String]) -> ExitStatus {
+    package static func run(program: String = "twelvefs", _ arguments: [String]) -> ExitStatus {
         do {
-            var command = try command(for: arguments)
+            var command = try command(for: MountHelper.arguments(program: program, arguments) ?? arguments)
             try command.run()
             return .success
         } catch let status as ExitStatus {
@@ -60,7 +60,7 @@ public struct TwelveFS: ParsableCommand {
     }
 
     /// The command that a command line means, `-o` included.
-    static func command(for arguments: [String]) throws -> any ParsableCommand {
+    package static func command(for arguments: [String]) throws -> any ParsableCommand {
         guard arguments.first == MountCommand.configuration.commandName else { return try parseAsRoot(arguments) }
         return try parseAsRoot(MountOptionList.expanding(arguments))
     }
@@ -77,7 +77,7 @@ public struct TwelveFS: ParsableCommand {
     }
 
     /// One line for any error: ours as it is, ArgumentParser's without its usage text.
-    static func failure(from error: any Error, _ arguments: [String]) -> CommandFailure {
+    package static func failure(from error: any Error, _ arguments: [String]) -> CommandFailure {
         // What a command throws is ours or another module's; what parsing throws, ArgumentParser alone can put into words.
         guard exitCode(for: error) == .validationFailure else { return CommandFailure(wrapping: error) }
         let name = configuration.subcommands.first { command in

@@ -3,38 +3,38 @@ import PlatformClient
 import UploadCore
 
 /// Takes whole lines, one call each, from any thread.
-protocol LogSink: Sendable {
+package protocol LogSink: Sendable {
     func write(_ line: String)
 }
 
 /// Standard error, for the foreground.
-struct StandardErrorSink: LogSink {
-    func write(_ line: String) {
+package struct StandardErrorSink: LogSink {
+    package func write(_ line: String) {
         Terminal.write(line, to: 2)
     }
 }
 
 /// One line an event: `2026-01-02T03:04:05.678Z info    chunk stored chunk=3 path="/a b.mp4"`. UTC, keys sorted, nothing that
 /// a terminal acts upon.
-struct LineLogHandler: LogHandler {
-    var metadata: Logger.Metadata = [:]
-    var metadataProvider: Logger.MetadataProvider?
-    var logLevel: Logger.Level
+package struct LineLogHandler: LogHandler {
+    package var metadata: Logger.Metadata = [:]
+    package var metadataProvider: Logger.MetadataProvider?
+    package var logLevel: Logger.Level
     private let sink: any LogSink
     private let now: @Sendable () -> Timestamp
 
-    init(sink: any LogSink, level: Logger.Level, now: @escaping @Sendable () -> Timestamp = WallClock.now) {
+    package init(sink: any LogSink, level: Logger.Level, now: @escaping @Sendable () -> Timestamp = WallClock.now) {
         self.sink = sink
         self.logLevel = level
         self.now = now
     }
 
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
-    func log(event: LogEvent) {
+    package func log(event: LogEvent) {
         // The nearest wins: what the call says, then the context, then the logger.
         var values = metadata
         if let provided = metadataProvider?.get() { values.merge(provided) { $1 } }
@@ -43,7 +43,7 @@ struct LineLogHandler: LogHandler {
         sink.write(Self.line(event.level, event.message.description, values, at: now()))
     }
 
-    static func line(_ level: Logger.Level, _ message: String, _ values: Logger.Metadata, at time: Timestamp) -> String
+    package static func line(_ level: Logger.Level, _ message: String, _ values: Logger.Metadata, at time: Timestamp) -> String
     {
         var line = "\(time.rfc3339) \(TerminalText.padded(level.rawValue, to: 8)) \(TerminalText.sanitised(message))"
         for (key, value) in values.sorted(by: { $0.key < $1.key }) {

@@ -8,7 +8,7 @@ import Glibc
 
 /// A log file: appended to, mode 0600, and bounded: at its cap it becomes `NAME.1` (in the place of the last one) and a new
 /// one is begun.
-final class LogFile: LogSink {
+package final class LogFile: LogSink {
     private struct Open {
         var descriptor: FileDescriptor
         var size: Int64
@@ -26,7 +26,7 @@ final class LogFile: LogSink {
     ///
     /// - Parameter takesStandardError: whether what else writes to standard error (libfuse, a crash) shall end up in it too.
     /// - Throws: a ``CommandFailure``.
-    init(path: String, cap: ByteCount = .mebibytes(16), takesStandardError: Bool = false) throws {
+    package init(path: String, cap: ByteCount = .mebibytes(16), takesStandardError: Bool = false) throws {
         self.path = path
         self.cap = cap
         self.takesStandardError = takesStandardError
@@ -43,7 +43,7 @@ final class LogFile: LogSink {
     }
 
     /// Appends the line. A log that cannot be written is no reason to stop anything.
-    func write(_ line: String) {
+    package func write(_ line: String) {
         open.withLock { open in
             let length = Int64(line.utf8.count)
             if open.isRegular, open.size > 0, open.size + length > cap.bytes {
@@ -55,7 +55,7 @@ final class LogFile: LogSink {
     }
 
     /// Begins the file of that name anew, for those who rename logs themselves (SIGHUP).
-    func reopen() {
+    package func reopen() {
         open.withLock { reopen(&$0) }
     }
 

@@ -7,9 +7,9 @@ import Glibc
 
 /// Whether this machine can mount FUSE file systems at all: asked before anything is begun, so that the answer is one line
 /// rather than libfuse's.
-enum FuseCheck {
+package enum FuseCheck {
     /// - Throws: a ``CommandFailure`` that says which part is missing and how to get it.
-    static func run(allowsOther: Bool, environment: [String: String]) throws {
+    package static func run(allowsOther: Bool, environment: [String: String]) throws {
         try checkDevice()
         guard program(named: "fusermount3", environment) != nil else {
             throw CommandFailure("fusermount3 is missing", hint: "Install it: apt-get install fuse3")
@@ -35,13 +35,13 @@ enum FuseCheck {
     }
 
     /// Where libfuse would find `name`: where Debian puts it, or in the search path.
-    static func program(named name: String, _ environment: [String: String]) -> String? {
+    package static func program(named name: String, _ environment: [String: String]) -> String? {
         let directories = ["/usr/bin", "/bin"] + (environment["PATH"] ?? "").split(separator: ":").map(String.init)
         return directories.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
     }
 
     /// Whether the line that allows it stands in fusermount's configuration.
-    static func allowsOthers(configuration: String) -> Bool {
+    package static func allowsOthers(configuration: String) -> Bool {
         guard let descriptor = try? FileDescriptor.open(configuration, .readOnly, options: .closeOnExec),
             let bytes = try? descriptor.closeAfter({ try descriptor.readAll(atMost: 1 << 16) })
         else { return false }

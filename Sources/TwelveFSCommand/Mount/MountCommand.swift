@@ -6,8 +6,8 @@ import Glibc
 #endif
 
 /// `twelvefs mount`.
-struct MountCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
+package struct MountCommand: ParsableCommand {
+    package static let configuration = CommandConfiguration(
         commandName: "mount",
         abstract: "Mount a directory that uploads what is copied into it.",
         discussion: """
@@ -21,7 +21,7 @@ struct MountCommand: ParsableCommand {
             """)
 
     @Argument(help: ArgumentHelp("An empty directory.", valueName: "mountpoint"), completion: .directory)
-    var mountPoint: String
+    package var mountPoint: String
 
     @OptionGroup(title: "Platform") var platform: PlatformOptions
     @OptionGroup(title: "Uploads") var uploads: UploadOptions
@@ -38,12 +38,14 @@ struct MountCommand: ParsableCommand {
                 name=value; those for mount(8) and systemd (_netdev, nofail, noauto, user, x-…) are accepted.
                 """,
             valueName: "options"))
-    var mountOptions: [String] = []
+    package var mountOptions: [String] = []
 
     @Option(name: .customLong("mount-flag"), help: .private)
-    var mountFlags: [String] = []
+    package var mountFlags: [String] = []
 
-    func validate() throws {
+    package init() {}
+
+    package func validate() throws {
         guard mountOptions.isEmpty else {
             throw ValidationError("give -o on its own, not joined to other short options")
         }
@@ -53,7 +55,7 @@ struct MountCommand: ParsableCommand {
         guard !mountPoint.isEmpty else { throw ValidationError("the mount point is empty") }
     }
 
-    func run() throws {
+    package func run() throws {
         let environment = ProcessInfo.processInfo.environment
         let reading = try KeyReader.read(file: platform.apiKeyFile, environment: environment)
         let configuration = try mountConfiguration(environment: environment)
@@ -71,7 +73,7 @@ struct MountCommand: ParsableCommand {
     /// What was asked for, with paths made absolute and defaults filled in.
     ///
     /// - Throws: a ``CommandFailure`` for what cannot be known from the option's text alone.
-    func mountConfiguration(environment: [String: String]) throws -> MountConfiguration {
+    package func mountConfiguration(environment: [String: String]) throws -> MountConfiguration {
         let stateDirectory =
             try storage.stateDirectory.map { try Self.absolute($0) } ?? StateDirectory.defaultPath(environment)
         let defaultLog = process.isForeground ? nil : "\(stateDirectory)/\(StateDirectory.logName)"

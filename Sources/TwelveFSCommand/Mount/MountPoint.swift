@@ -6,10 +6,10 @@ import Glibc
 #endif
 
 /// What is at a path that is to be, or is, a mount point.
-enum MountPoint {
+package enum MountPoint {
     /// The path with symbolic links resolved, as the kernel's table of mounts has it. Works for a dead mount too, which
     /// answers nothing.
-    static func resolved(_ path: String) throws(Errno) -> String {
+    package static func resolved(_ path: String) throws(Errno) -> String {
         do {
             return try realPath(path)
         } catch .socketNotConnected {
@@ -24,7 +24,7 @@ enum MountPoint {
     ///
     /// - Returns: its real path.
     /// - Throws: a ``CommandFailure``.
-    static func checked(_ path: String) throws -> String {
+    package static func checked(_ path: String) throws -> String {
         let real: String
         do {
             real = try resolved(path)
@@ -69,13 +69,13 @@ enum MountPoint {
     }
 
     /// The topmost mount at the real path `path`, if any.
-    static func mount(at path: String) throws -> MountTable.Entry? {
+    package static func mount(at path: String) throws -> MountTable.Entry? {
         let path = Array(path.utf8)
         return try table().last { $0.mountPoint == path }
     }
 
     /// The twelvefs mounts that this user may look into: his own, or all for root. Dead ones are left out.
-    static func ours() throws -> [MountTable.Entry] {
+    package static func ours() throws -> [MountTable.Entry] {
         let user = geteuid()
         return try table().filter { entry in
             try entry.isOurs && (user == 0 || entry.userID == user) && !isDead(entry)
@@ -91,7 +91,7 @@ enum MountPoint {
     }
 
     /// Whether the process behind a mount is gone.
-    static func isDead(_ mount: MountTable.Entry) throws -> Bool {
+    package static func isDead(_ mount: MountTable.Entry) throws -> Bool {
         do {
             return try MountTable.condition(of: mount) == .dead
         } catch {
@@ -100,7 +100,7 @@ enum MountPoint {
     }
 
     /// Takes a dead mount away.
-    static func clear(_ path: String) throws {
+    package static func clear(_ path: String) throws {
         do {
             try MountTable.unmount(path, lazily: true)
         } catch {
@@ -122,13 +122,13 @@ enum MountPoint {
 
 extension MountTable.Entry {
     /// Whether it is a twelvefs, whoever mounted it.
-    var isOurs: Bool { fileSystemType == "fuse.\(MountConfiguration.subtype)" }
+    package var isOurs: Bool { fileSystemType == "fuse.\(MountConfiguration.subtype)" }
 
     /// Where it is mounted, as text.
-    var path: String { String(decoding: mountPoint, as: UTF8.self) }
+    package var path: String { String(decoding: mountPoint, as: UTF8.self) }
 
     /// Who mounted it, as FUSE tells.
-    var userID: UInt32? {
+    package var userID: UInt32? {
         superOptions.split(separator: ",").first { $0.hasPrefix("user_id=") }.flatMap {
             UInt32($0.dropFirst("user_id=".count))
         }

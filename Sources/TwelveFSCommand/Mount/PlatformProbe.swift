@@ -3,13 +3,13 @@ import PlatformClient
 import UploadCore
 
 /// Asks the platform once, before a mount says that it is usable.
-enum PlatformProbe {
+package enum PlatformProbe {
     /// Lists one incomplete upload: the cheapest call that needs a good key.
     ///
     /// A refused key refuses the mount. So does a platform that cannot be reached or does not answer as it should, unless
     /// there is something to resume: then the mount waits for it as it would at any other time.
     /// - Throws: a ``CommandFailure``.
-    static func run(
+    package static func run(
         _ configuration: MountConfiguration, key: APIKey, hasUploadsToResume: Bool, logger: Logger
     ) async throws {
         let client = try client(for: configuration, key: key, logger: logger)
@@ -31,12 +31,12 @@ enum PlatformProbe {
         }
     }
 
-    enum Verdict {
+    package enum Verdict {
         case refuse
         case goOn
     }
 
-    static func verdict(on failure: UploadFailure, hasUploadsToResume: Bool) -> Verdict {
+    package static func verdict(on failure: UploadFailure, hasUploadsToResume: Bool) -> Verdict {
         switch failure.kind {
         case .keyRefused, .invalidConfiguration: .refuse
         // It is there and knows us, and asks for patience: so uploads will wait.
@@ -51,12 +51,12 @@ enum PlatformProbe {
     }
 
     /// A client for a command's own calls.
-    static func client(for configuration: MountConfiguration, key: APIKey, logger: Logger) throws -> PlatformClient {
+    package static func client(for configuration: MountConfiguration, key: APIKey, logger: Logger) throws -> PlatformClient {
         try client(
             apiURL: configuration.apiURL, caFile: configuration.caFile, keyFile: configuration.apiKeyFile, key, logger)
     }
 
-    static func client(
+    package static func client(
         apiURL: String, caFile: String?, keyFile: String?, _ key: APIKey, _ logger: Logger
     ) throws -> PlatformClient {
         var platform = PlatformConfiguration(

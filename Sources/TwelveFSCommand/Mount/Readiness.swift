@@ -5,7 +5,7 @@ import Glibc
 #endif
 
 /// The one word of the serving process to the command that started it: the mount is usable, or why not.
-struct Readiness {
+package struct Readiness {
     /// What goes through the pipe.
     private struct Word: Codable {
         var failure: String?
@@ -16,7 +16,7 @@ struct Readiness {
     private let descriptor: Int32
 
     /// Takes standard output for the word, and leaves `/dev/null` there.
-    static func takingStandardOutput() throws -> Readiness {
+    package static func takingStandardOutput() throws -> Readiness {
         let pipe = dup(STDOUT_FILENO)
         guard pipe >= 0, fcntl(pipe, F_SETFD, FD_CLOEXEC) == 0 else { throw Errno(rawValue: errno) }
         let null = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
@@ -31,7 +31,7 @@ struct Readiness {
     /// Says that the mount is usable, or why not, once.
     ///
     /// - Returns: false when nobody listens any more: the command was interrupted, and nobody wants the mount.
-    func say(_ failure: CommandFailure?) -> Bool {
+    package func say(_ failure: CommandFailure?) -> Bool {
         let pipe = FileDescriptor(rawValue: descriptor)
         defer { try? pipe.close() }
         let word = Word(failure: failure?.description, status: failure?.status ?? .success)
@@ -41,7 +41,7 @@ struct Readiness {
     /// The other end: returns for a usable mount.
     ///
     /// - Throws: the ``CommandFailure`` that was said, or one about how `child` ended without a word.
-    static func decoded(_ bytes: [UInt8], orEndOf child: pid_t, logFile: String?) throws {
+    package static func decoded(_ bytes: [UInt8], orEndOf child: pid_t, logFile: String?) throws {
         if let word = try? StateFile.decoded(Word.self, from: bytes) {
             guard let failure = word.failure else { return }
             throw CommandFailure(failure, status: word.status)

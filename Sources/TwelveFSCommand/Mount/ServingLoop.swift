@@ -3,15 +3,27 @@ import UnixSignals
 
 /// Serves from the first question to the platform to the last byte drained: what happens to a mount comes in here, one thing
 /// after another, and only here is it decided what follows.
-struct ServingLoop: Sendable {
-    let logger: Logger
+package struct ServingLoop: Sendable {
+    package let logger: Logger
     /// Asks the platform and begins to serve; nothing is mounted when it throws.
-    let start: @Sendable () async throws -> any RunningMount
+    package let start: @Sendable () async throws -> any RunningMount
     /// Tells whoever waits that the mount is usable, or why not; false when nobody waits any more.
-    let sayReady: @Sendable (CommandFailure?) -> Bool
+    package let sayReady: @Sendable (CommandFailure?) -> Bool
     /// How long this drain may take.
-    let drainTimeout: @Sendable () -> Duration
-    let reopenLog: @Sendable () -> Void
+    package let drainTimeout: @Sendable () -> Duration
+    package let reopenLog: @Sendable () -> Void
+
+    package init(
+        logger: Logger, start: @escaping @Sendable () async throws -> any RunningMount,
+        sayReady: @escaping @Sendable (CommandFailure?) -> Bool, drainTimeout: @escaping @Sendable () -> Duration,
+        reopenLog: @escaping @Sendable () -> Void
+    ) {
+        self.logger = logger
+        self.start = start
+        self.sayReady = sayReady
+        self.drainTimeout = drainTimeout
+        self.reopenLog = reopenLog
+    }
 
     private enum Happening: Sendable {
         case signal(UnixSignal)
@@ -30,7 +42,7 @@ struct ServingLoop: Sendable {
     /// - Parameter signals: SIGTERM and SIGINT end the mount, a second one ends the drain; SIGHUP reopens the log.
     /// - Returns: what is left.
     /// - Throws: a ``CommandFailure`` when the mount could not be started; it was told to `sayReady`.
-    func run<Signals: AsyncSequence & Sendable>(
+    package func run<Signals: AsyncSequence & Sendable>(
         signals: Signals
     ) async throws -> DrainOutcome where Signals.Element == UnixSignal, Signals.Failure == Never {
         let (happenings, happened) = AsyncStream.makeStream(of: Happening.self)

@@ -5,14 +5,14 @@ import Glibc
 #endif
 
 /// The state directory: made when missing, and refused when it is not ours alone.
-enum StateDirectory {
+package enum StateDirectory {
     /// The log's name in it.
-    static let logName = "twelvefs.log"
+    package static let logName = "twelvefs.log"
 
     /// `$XDG_STATE_HOME/twelvefs/default`, or else `~/.local/state/twelvefs/default`.
     ///
     /// - Throws: a ``CommandFailure`` when neither variable tells.
-    static func defaultPath(_ environment: [String: String]) throws -> String {
+    package static func defaultPath(_ environment: [String: String]) throws -> String {
         // The XDG specification: what is not absolute is to be ignored.
         if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") {
             return FilePath(base).appending("twelvefs/default").lexicallyNormalized().string
@@ -30,7 +30,7 @@ enum StateDirectory {
     /// mode 0700 or less, not a symbolic link, and above it there may be neither a link of another user nor a directory
     /// that everybody may rename things in.
     /// - Throws: a ``CommandFailure``.
-    static func prepare(_ path: String) throws -> String {
+    package static func prepare(_ path: String) throws -> String {
         let path = FilePath(path)
         var step = FilePath("/")
         var remaining = path.components.count

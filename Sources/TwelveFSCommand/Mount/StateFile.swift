@@ -6,12 +6,12 @@ import Glibc
 #endif
 
 /// Small JSON files in the state directory, through which `twelvefs` processes tell each other things.
-enum StateFile {
+package enum StateFile {
     /// Nobody writes more than a few hundred bytes.
     private static let maximumSize = 64 << 10
 
     /// Puts `value` in the place of the file at `path`, whole or not at all.
-    static func write(_ value: some Encodable, to path: String, permissions: FilePermissions = .ownerReadWrite) throws {
+    package static func write(_ value: some Encodable, to path: String, permissions: FilePermissions = .ownerReadWrite) throws {
         let temporary = "\(path).\(getpid())"
         unlink(temporary)
         let descriptor = try FileDescriptor.open(
@@ -26,7 +26,7 @@ enum StateFile {
     }
 
     /// What the file at `path` says, or nil when there is none or it makes no sense.
-    static func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
+    package static func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
         guard let descriptor = try? FileDescriptor.open(path, .readOnly, options: [.noFollow, .closeOnExec]) else {
             return nil
         }
@@ -34,14 +34,14 @@ enum StateFile {
     }
 
     /// `value` as one line of JSON with sorted keys.
-    static func encoded(_ value: some Encodable) throws -> [UInt8] {
+    package static func encoded(_ value: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return [UInt8](try encoder.encode(value)) + [0x0A]
     }
 
     /// Reads what ``encoded(_:)`` wrote.
-    static func decoded<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
+    package static func decoded<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
         try JSONDecoder().decode(type, from: Data(bytes))
     }
 }

@@ -5,21 +5,27 @@ import Glibc
 #endif
 
 /// The process that serves a mount, as it says so in its lock file.
-struct ServerRecord: Codable, Equatable {
-    var pid: Int32
+package struct ServerRecord: Codable, Equatable {
+    package var pid: Int32
     /// Of that process, in clock ticks since boot (`/proc/<pid>/stat`): with it, a pid that was given anew is told apart.
-    var startTime: UInt64
-    var mountPoint: String
+    package var startTime: UInt64
+    package var mountPoint: String
+
+    package init(pid: Int32, startTime: UInt64, mountPoint: String) {
+        self.pid = pid
+        self.startTime = startTime
+        self.mountPoint = mountPoint
+    }
 
     /// Whether the process is still there; one that has ended and waits for its parent is not.
-    var isRunning: Bool { ProcessTable.startTime(of: pid) == startTime }
+    package var isRunning: Bool { ProcessTable.startTime(of: pid) == startTime }
 }
 
 /// The lock of a state directory: `flock` on the file `lock` in it, which the kernel takes back however its holder ends.
 ///
 /// The file tells who holds it. What it says is true while the lock is held, and only then: so a process is found by the
 /// lock and never by a pid file that may be old.
-final class StateLock: Sendable {
+package final class StateLock: Sendable {
     private let descriptor: FileDescriptor
 
     private init(_ descriptor: FileDescriptor) {
@@ -33,7 +39,7 @@ final class StateLock: Sendable {
     /// Takes the lock of `stateDirectory` for this process, which serves `mountPoint`.
     ///
     /// - Throws: a ``CommandFailure`` that names the holder when it is taken, or why the directory cannot be written.
-    static func take(in stateDirectory: String, servingAt mountPoint: String) throws -> StateLock {
+    package static func take(in stateDirectory: String, servingAt mountPoint: String) throws -> StateLock {
         do {
             let descriptor = try FileDescriptor.open(
                 path(in: stateDirectory), .readWrite, options: [.create, .noFollow, .closeOnExec],
@@ -61,7 +67,7 @@ final class StateLock: Sendable {
     /// Who holds the lock of `stateDirectory`; nil when nobody does.
     ///
     /// - Throws: `Errno` when the lock cannot be looked at (`permissionDenied`: it belongs to another user).
-    static func holder(in stateDirectory: String) throws -> ServerRecord? {
+    package static func holder(in stateDirectory: String) throws -> ServerRecord? {
         let descriptor: FileDescriptor
         do {
             descriptor = try FileDescriptor.open(
@@ -101,9 +107,9 @@ final class StateLock: Sendable {
 }
 
 /// What `/proc` tells of processes.
-enum ProcessTable {
+package enum ProcessTable {
     /// When process `pid` was started, in clock ticks since boot; nil when there is no such process or it has ended (a zombie).
-    static func startTime(of pid: Int32) -> UInt64? {
+    package static func startTime(of pid: Int32) -> UInt64? {
         guard let descriptor = try? FileDescriptor.open("/proc/\(pid)/stat", .readOnly, options: .closeOnExec),
             let bytes = try? descriptor.closeAfter({ try descriptor.readAll(atMost: 4096) }),
             // The second field, the name in parentheses, may itself hold spaces and parentheses.
@@ -116,7 +122,7 @@ enum ProcessTable {
     }
 
     /// Makes `ps` and `/proc/<pid>/comm` call this process `twelvefs`, however its file is named.
-    static func nameThisProcess() {
+    package static func nameThisProcess() {
         guard let descriptor = try? FileDescriptor.open("/proc/self/comm", .writeOnly, options: .closeOnExec) else {
             return
         }

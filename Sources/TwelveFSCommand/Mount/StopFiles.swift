@@ -3,16 +3,21 @@ import Glibc
 #endif
 
 /// What `twelvefs unmount` asks of the serving process, beside the SIGTERM that says "now".
-struct DrainRequest: Codable, Equatable {
+package struct DrainRequest: Codable, Equatable {
     /// The process that is meant.
-    var pid: Int32
+    package var pid: Int32
     /// How long it is to wait for uploads under way, instead of its own `--drain-timeout`.
-    var timeout: Duration
+    package var timeout: Duration
 
-    static func path(in stateDirectory: String) -> String { "\(stateDirectory)/drain-request.json" }
+    package init(pid: Int32, timeout: Duration) {
+        self.pid = pid
+        self.timeout = timeout
+    }
+
+    package static func path(in stateDirectory: String) -> String { "\(stateDirectory)/drain-request.json" }
 
     /// The request to this process, if there is one; whatever lies there is gone afterwards.
-    static func take(from stateDirectory: String) -> DrainRequest? {
+    package static func take(from stateDirectory: String) -> DrainRequest? {
         let path = path(in: stateDirectory)
         let request = StateFile.read(DrainRequest.self, from: path)
         unlink(path)
@@ -22,14 +27,20 @@ struct DrainRequest: Codable, Equatable {
 
 /// How the last serving process ended, for `twelvefs unmount` to tell: the exit status of a process that is not a child
 /// cannot be waited for.
-struct StopRecord: Codable, Equatable {
+package struct StopRecord: Codable, Equatable {
     /// The process that ended.
-    var pid: Int32
-    var startTime: UInt64
-    var outcome: DrainOutcome
+    package var pid: Int32
+    package var startTime: UInt64
+    package var outcome: DrainOutcome
 
-    static func path(in stateDirectory: String) -> String { "\(stateDirectory)/last-stop.json" }
+    package init(pid: Int32, startTime: UInt64, outcome: DrainOutcome) {
+        self.pid = pid
+        self.startTime = startTime
+        self.outcome = outcome
+    }
+
+    package static func path(in stateDirectory: String) -> String { "\(stateDirectory)/last-stop.json" }
 
     /// The status that mount, in the foreground, and unmount exit with.
-    var status: ExitStatus { outcome.resumable == 0 ? .success : .resumable }
+    package var status: ExitStatus { outcome.resumable == 0 ? .success : .resumable }
 }

@@ -68,5 +68,6 @@ enum Switch: String, ExpressibleByArgument, CaseIterable {
 
 extension AssetTypeChoice: ExpressibleByArgument {}
 extension NamePolicy.OtherFiles: ExpressibleByArgument {
+    /// The words, in the order of the help.
     public static var allValueStrings: [String] { [Self.refuse, .keep, .upload].map(\.rawValue) }
 }

@@ -3,16 +3,16 @@ import FoundationEssentials
 import PlatformClient
 
 /// The rules for the platform's base URL.
-enum BaseURL {
+package enum BaseURL {
     /// The platform's own address.
-    static let official = PlatformConfiguration.defaultBaseURL
+    package static let official = PlatformConfiguration.defaultBaseURL
 
     /// `text` without trailing slashes, if it is a URL that the key may be sent to.
     ///
     /// - Parameter source: where the text came from, for the message (`--api-url`).
     /// - Throws: `ValidationError` when it is no URL with a host, has parts that a base URL cannot have, or is plain
     ///   http to anything but this machine. The text itself is shown only when it cannot hold a password.
-    static func checked(_ text: String, from source: String) throws -> String {
+    package static func checked(_ text: String, from source: String) throws -> String {
         let example = "Give one like \(official)"
         guard !text.isEmpty, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), let parts = URLComponents(string: text),
             let scheme = parts.scheme?.lowercased(), let host = parts.host, !host.isEmpty
@@ -43,7 +43,7 @@ enum BaseURL {
     }
 
     /// `localhost`, 127.0.0.0/8 or ::1.
-    static func isLoopback(_ host: String) -> Bool {
+    package static func isLoopback(_ host: String) -> Bool {
         let host = host.lowercased()
         if host == "localhost" || host == "::1" || host == "[::1]" { return true }
         let numbers = host.split(separator: ".", omittingEmptySubsequences: false)

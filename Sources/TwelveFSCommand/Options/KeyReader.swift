@@ -7,14 +7,14 @@ import Glibc
 #endif
 
 /// Where the API key comes from: a file, or else the environment. Never an argument, which everybody can read in `ps`.
-enum KeyReader {
+package enum KeyReader {
     /// The variable that the key is taken from when no file is given.
-    static let variable = "TWELVELABS_API_KEY"
+    package static let variable = "TWELVELABS_API_KEY"
     /// Far more than any key has; what is longer is some other file.
-    static let maximumLength = 4096
+    package static let maximumLength = 4096
 
     /// The key, and what the user should be warned of.
-    struct Reading {
+    package struct Reading {
         var key: APIKey
         var warning: String?
     }
@@ -24,7 +24,7 @@ enum KeyReader {
     /// A file that others may write to is refused: they could make us upload into their account. One that others may read
     /// is warned of only, since containers hand secrets out that way.
     /// - Throws: a ``CommandFailure`` that says what is wrong with which source, and never shows what was read.
-    static func read(file: String?, environment: [String: String]) throws -> Reading {
+    package static func read(file: String?, environment: [String: String]) throws -> Reading {
         if let file { return try read(file: file) }
         guard let text = environment[variable], !text.isEmpty else {
             throw CommandFailure(

@@ -2,11 +2,11 @@ import ArgumentParser
 
 /// `-o OPTIONS`, as mount(8) and `/etc/fstab` pass them: turned into the long options of `twelvefs mount` before anything is
 /// parsed, so that each option has one meaning and one check however it is given.
-enum MountOptionList {
+package enum MountOptionList {
     /// `arguments` of `twelvefs mount` with every `-o LIST` replaced by what the list says, in its place.
     ///
     /// - Throws: `ValidationError` for an option that nobody knows, and for `-o` without a list.
-    static func expanding(_ arguments: [String]) throws -> [String] {
+    package static func expanding(_ arguments: [String]) throws -> [String] {
         var expanded: [String] = []
         var rest = arguments[...]
         while let argument = rest.popFirst() {
@@ -27,7 +27,7 @@ enum MountOptionList {
     }
 
     /// The long options that one comma-separated list stands for.
-    static func arguments(for list: String) throws -> [String] {
+    package static func arguments(for list: String) throws -> [String] {
         var arguments: [String] = []
         for option in split(list) where !option.isEmpty {
             let name = String(option.prefix { $0 != "=" })
@@ -76,22 +76,22 @@ enum MountOptionList {
     }
 
     /// The options of `twelvefs mount` that take a value.
-    static let ownOptions: Set<String> = [
+    package static let ownOptions: Set<String> = [
         "api-url", "api-key-file", "ca-file", "state-dir", "spool-limit", "keep-interrupted", "asset-type",
         "other-files",
         "metadata", "upload-concurrency", "max-file-size", "size-hints", "stall-timeout", "drain-timeout", "uid", "gid",
         "file-mode", "dir-mode", "log-file",
     ]
     /// The flags of `twelvefs mount` that make sense in a table of file systems (`foreground` does not: it would never boot).
-    static let ownFlags: Set<String> = ["read-only", "allow-other", "enable-hls", "enable-thumbnail", "debug"]
+    package static let ownFlags: Set<String> = ["read-only", "allow-other", "enable-hls", "enable-thumbnail", "debug"]
     /// Who may mount, and when: mount(8)'s business and systemd's.
-    static let forMountProgram: Set<String> = [
+    package static let forMountProgram: Set<String> = [
         "defaults", "auto", "noauto", "nouser", "users", "owner", "group", "nofail", "_netdev", "async", "relatime",
     ]
     /// What every FUSE mount of ours has anyway.
-    static let alwaysInForce: Set<String> = ["nosuid", "nodev", "default_permissions"]
+    package static let alwaysInForce: Set<String> = ["nosuid", "nodev", "default_permissions"]
     /// What the kernel does for any file system; known to libfuse and `fusermount3`.
-    static let mountFlags: Set<String> = ["noexec", "noatime", "dirsync"]
+    package static let mountFlags: Set<String> = ["noexec", "noatime", "dirsync"]
 
     /// The options between the commas; `\,` and `\\` stand for the characters themselves.
     private static func split(_ list: String) -> [String] {

@@ -1,10 +1,14 @@
 /// A bar of a fixed width, such as `[######....]` or `██████▌░░░`.
-struct ProgressBar {
+package struct ProgressBar {
     /// Whether block characters can be shown.
-    var isUnicode: Bool
+    package var isUnicode: Bool
+
+    package init(isUnicode: Bool) {
+        self.isUnicode = isUnicode
+    }
 
     /// The bar for `done` of `total`, `columns` wide; full only when all is done.
-    func text(done: Int64, total: Int64, columns: Int) -> String {
+    package func text(done: Int64, total: Int64, columns: Int) -> String {
         let total = max(total, 1)
         let done = min(max(done, 0), total)
         guard isUnicode else {

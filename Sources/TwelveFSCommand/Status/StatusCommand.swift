@@ -68,9 +68,9 @@ struct StatusCommand: ParsableCommand {
 }
 
 /// `--json`: the documents of all mounts in one, each as the mount wrote it.
-enum StatusJSON {
+package enum StatusJSON {
     /// `{"mounts":[{"mountpoint":…,"summary":{…},"uploads":[{…}]}]}`, with a newline at the end.
-    static func text(_ statuses: [MountStatus]) throws -> String {
+    package static func text(_ statuses: [MountStatus]) throws -> String {
         let mounts = try statuses.map { status in
             let mountPoint = String(decoding: try JSONEncoder().encode(status.mountPoint), as: UTF8.self)
             let uploads = status.uploadTexts.map(trimmed).joined(separator: ",\n")

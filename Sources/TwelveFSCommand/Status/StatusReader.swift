@@ -2,26 +2,26 @@ import FoundationEssentials
 import SystemPackage
 
 /// One mount's status at one moment.
-struct MountStatus {
-    var mountPoint: String
-    var summary: SummaryFile
-    var uploads: [UploadDocument]
+package struct MountStatus {
+    package var mountPoint: String
+    package var summary: SummaryFile
+    package var uploads: [UploadDocument]
     /// The documents as they were read, for `--json`: nothing that this version does not know is lost.
-    var summaryText: String
-    var uploadTexts: [String]
+    package var summaryText: String
+    package var uploadTexts: [String]
 }
 
 /// Reads `MOUNTPOINT/.status`, again and again for a watch; what is settled is read once.
-struct StatusReader {
-    let mountPoint: String
+package struct StatusReader {
+    package let mountPoint: String
     private var settled: [String: (document: UploadDocument, text: String)] = [:]
 
-    init(mountPoint: String) {
+    package init(mountPoint: String) {
         self.mountPoint = mountPoint
     }
 
     /// - Throws: a ``CommandFailure`` when there is no status to be read.
-    mutating func read() throws -> MountStatus {
+    package mutating func read() throws -> MountStatus {
         let directory = FilePath(mountPoint).appending(".status")
         guard let summaryText = try text(of: directory.appending("summary.json")) else {
             throw CommandFailure(

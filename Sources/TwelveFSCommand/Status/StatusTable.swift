@@ -1,15 +1,21 @@
 import UploadCore
 
 /// A mount's status as lines for people.
-struct StatusTable {
+package struct StatusTable {
     /// The terminal's width, or nil when the lines go elsewhere.
-    var width: Int?
-    var bar: ProgressBar
+    package var width: Int?
+    package var bar: ProgressBar
     /// How many lines there is room for, or nil for all.
-    var height: Int?
+    package var height: Int?
+
+    package init(width: Int?, bar: ProgressBar, height: Int? = nil) {
+        self.width = width
+        self.bar = bar
+        self.height = height
+    }
 
     /// A headline, and a table of the uploads: those under way, what went wrong, then the newest finished ones.
-    func lines(for status: MountStatus) -> [String] {
+    package func lines(for status: MountStatus) -> [String] {
         let title = TerminalText.sanitised("\(status.mountPoint): \(headline(status))")
         let head = width.map { TerminalText.cut(title, to: $0) } ?? title
         guard !status.uploads.isEmpty else { return [head] }

@@ -9,7 +9,7 @@ import Glibc
 /// `status --watch`: in a terminal one picture that is drawn again and again; elsewhere a line for each change.
 ///
 /// Draws over its last picture rather than on a screen of its own, so that the last state stays to be seen after Ctrl-C.
-struct StatusWatch {
+package struct StatusWatch {
     private var readers: [StatusReader]
 
     init(readers: [StatusReader]) {
@@ -57,12 +57,14 @@ struct StatusWatch {
     }
 
     /// What is on the screen, and what has to be written to change it.
-    struct Frame {
+    package struct Frame {
         private var height = 0
         private var columns = 0
 
+        package init() {}
+
         /// The text that replaces the last picture by `lines`, cut to the window's height.
-        mutating func drawing(_ lines: [String], columns: Int, rows: Int) -> String {
+        package mutating func drawing(_ lines: [String], columns: Int, rows: Int) -> String {
             let lines = lines.prefix(max(rows - 1, 1))
             // After a change of width, old lines may be wrapped, and nobody knows where they begin.
             var text = self.columns != 0 && self.columns != columns ? "\u{1B}[2J\u{1B}[H" : "\r"
@@ -93,7 +95,7 @@ struct StatusWatch {
     }
 
     /// `/mnt/a.mp4 open 52% 1.2 GiB 34 MiB/s`
-    static func line(_ mountPoint: String, _ upload: UploadDocument) -> String {
+    package static func line(_ mountPoint: String, _ upload: UploadDocument) -> String {
         var words = [mountPoint + (upload.path ?? "/?"), upload.state ?? "?"]
         if let total = upload.totalSize, total > 0 {
             let done = min(max(upload.bytesUploaded ?? 0, 0), total)

@@ -1,8 +1,8 @@
 /// Text that came from elsewhere (file names, messages of a platform), made safe and measured for a terminal.
-enum TerminalText {
+package enum TerminalText {
     /// `text` on one line and without anything that a terminal acts upon: control characters, line separators and
     /// characters that turn the reading direction become U+FFFD, other invisible formatting goes.
-    static func sanitised(_ text: String) -> String {
+    package static func sanitised(_ text: String) -> String {
         var safe = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
             switch scalar.properties.generalCategory {
@@ -23,12 +23,12 @@ enum TerminalText {
     }
 
     /// How many columns a terminal shows `text` in; `text` is sanitised.
-    static func width(_ text: String) -> Int {
+    package static func width(_ text: String) -> Int {
         text.reduce(0) { $0 + width($1) }
     }
 
     /// The columns of one character: its widest scalar, since combining marks add nothing.
-    static func width(_ character: Character) -> Int {
+    package static func width(_ character: Character) -> Int {
         var width = 0
         for scalar in character.unicodeScalars {
             // The emoji presentation selector makes the character before it two columns wide.
@@ -66,19 +66,19 @@ enum TerminalText {
     }
 
     /// `text` with spaces after it (before it with `toTheRight`) up to `columns`; longer text stays as it is.
-    static func padded(_ text: String, to columns: Int, toTheRight: Bool = false) -> String {
+    package static func padded(_ text: String, to columns: Int, toTheRight: Bool = false) -> String {
         let padding = String(repeating: " ", count: max(0, columns - width(text)))
         return toTheRight ? padding + text : text + padding
     }
 
     /// `text` in at most `columns`, its end cut away.
-    static func cut(_ text: String, to columns: Int) -> String {
+    package static func cut(_ text: String, to columns: Int) -> String {
         guard width(text) > columns else { return text }
         return columns < 1 ? "" : prefix(text, columns - 1) + "…"
     }
 
     /// `text` in at most `columns`, its middle cut away, so that a file's extension stays to be seen.
-    static func cutInTheMiddle(_ text: String, to columns: Int) -> String {
+    package static func cutInTheMiddle(_ text: String, to columns: Int) -> String {
         guard width(text) > columns else { return text }
         guard columns >= 8 else { return cut(text, to: columns) }
         let tail = columns / 3

@@ -1,25 +1,41 @@
 /// Rows and columns of text for a terminal. One column may give way when the width does not suffice.
-struct TextTable {
-    struct Column {
-        var title: String
-        var isNumber = false
+package struct TextTable {
+    package struct Column {
+        package var title: String
+        package var isNumber = false
         /// Whether its middle is cut away when the table is too wide.
-        var givesWay = false
+        package var givesWay = false
+
+        package init(title: String, isNumber: Bool = false, givesWay: Bool = false) {
+            self.title = title
+            self.isNumber = isNumber
+            self.givesWay = givesWay
+        }
     }
 
     /// One row, and lines that belong below it (why it failed).
-    struct Row {
-        var cells: [String]
-        var notes: [String] = []
+    package struct Row {
+        package var cells: [String]
+        package var notes: [String] = []
+
+        package init(cells: [String], notes: [String] = []) {
+            self.cells = cells
+            self.notes = notes
+        }
     }
 
-    var columns: [Column]
-    var rows: [Row] = []
+    package var columns: [Column]
+    package var rows: [Row] = []
+
+    package init(columns: [Column], rows: [Row] = []) {
+        self.columns = columns
+        self.rows = rows
+    }
 
     /// The lines, at most `width` columns wide where the columns that do not give way allow it.
     ///
     /// Cells and notes may hold anything: they are sanitised here.
-    func lines(width: Int?) -> [String] {
+    package func lines(width: Int?) -> [String] {
         let rows = rows.map { row in
             Row(cells: row.cells.map(TerminalText.sanitised), notes: row.notes.map(TerminalText.sanitised))
         }

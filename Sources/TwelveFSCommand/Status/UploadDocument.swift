@@ -1,27 +1,27 @@
 /// One upload's status document, as far as the table shows it. Unknown words and missing fields are fine: the mount may be
 /// served by another version.
-struct UploadDocument: Decodable, Equatable {
-    struct Failure: Decodable, Equatable {
-        var code: String?
-        var message: String?
-        var hint: String?
+package struct UploadDocument: Decodable, Equatable {
+    package struct Failure: Decodable, Equatable {
+        package var code: String?
+        package var message: String?
+        package var hint: String?
     }
 
-    var uploadID: String?
-    var assetID: String?
-    var filename: String?
-    var path: String?
-    var state: String?
-    var error: Failure?
-    var totalSize: Int64?
-    var bytesWritten: Int64?
-    var bytesUploaded: Int64?
-    var bytesPerSecond: Int64?
-    var etaSeconds: Int64?
-    var createdAt: String?
-    var assetStatus: String?
-    var assetError: String?
-    var waitingFor: String?
+    package var uploadID: String?
+    package var assetID: String?
+    package var filename: String?
+    package var path: String?
+    package var state: String?
+    package var error: Failure?
+    package var totalSize: Int64?
+    package var bytesWritten: Int64?
+    package var bytesUploaded: Int64?
+    package var bytesPerSecond: Int64?
+    package var etaSeconds: Int64?
+    package var createdAt: String?
+    package var assetStatus: String?
+    package var assetError: String?
+    package var waitingFor: String?
 
     private enum CodingKeys: String, CodingKey {
         case uploadID = "upload_id"
@@ -42,7 +42,7 @@ struct UploadDocument: Decodable, Equatable {
     }
 
     /// Whether nothing will change in it unless somebody asks for it.
-    var isSettled: Bool {
+    package var isSettled: Bool {
         switch state {
         case "completed": assetStatus == "ready" || assetStatus == "failed"
         case "failed", "interrupted", "cancelled": true
@@ -51,7 +51,7 @@ struct UploadDocument: Decodable, Equatable {
     }
 
     /// Whether it is still on its way.
-    var isUnderWay: Bool {
+    package var isUnderWay: Bool {
         switch state {
         case "completed", "failed", "interrupted", "cancelled": false
         default: true
@@ -60,16 +60,16 @@ struct UploadDocument: Decodable, Equatable {
 }
 
 /// The mount's summary, as far as the table shows it.
-struct SummaryFile: Decodable, Equatable {
-    struct Upload: Decodable, Equatable {
-        var id: String?
+package struct SummaryFile: Decodable, Equatable {
+    package struct Upload: Decodable, Equatable {
+        package var id: String?
     }
 
-    var counts: [String: Int]?
-    var bytesPerSecond: Int64?
-    var spoolUsed: Int64?
-    var spoolLimit: Int64?
-    var uploads: [Upload]?
+    package var counts: [String: Int]?
+    package var bytesPerSecond: Int64?
+    package var spoolUsed: Int64?
+    package var spoolLimit: Int64?
+    package var uploads: [Upload]?
 
     private enum CodingKeys: String, CodingKey {
         case counts

@@ -5,7 +5,7 @@ import Glibc
 #endif
 
 /// Waits for a server to end; in a terminal, with a line that tells what it still does.
-struct DrainProgress {
+package struct DrainProgress {
     let server: Server
 
     func waitForEnd() throws {
@@ -29,7 +29,7 @@ struct DrainProgress {
     }
 
     /// `finishing 2 uploads, 120 MiB left, 34 MiB/s`
-    static func line(_ status: MountStatus) -> String {
+    package static func line(_ status: MountStatus) -> String {
         let underWay = status.uploads.filter(\.isUnderWay)
         guard !underWay.isEmpty else { return "unmounting" }
         let left = underWay.reduce(Int64(0)) { sum, upload in

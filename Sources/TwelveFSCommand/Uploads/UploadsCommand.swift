@@ -48,8 +48,8 @@ struct UploadsCommand: ParsableCommand {
 }
 
 /// The platform's open sessions, for people and for scripts.
-enum UploadsTable {
-    static func text(_ uploads: [IncompleteUpload], width: Int?) -> String {
+package enum UploadsTable {
+    package static func text(_ uploads: [IncompleteUpload], width: Int?) -> String {
         guard !uploads.isEmpty else { return "no open uploads\n" }
         var table = TextTable(columns: [
             .init(title: "UPLOAD", givesWay: true), .init(title: "STATE"), .init(title: "SIZE", isNumber: true),
@@ -67,7 +67,7 @@ enum UploadsTable {
     }
 
     /// `{"uploads":[{…}]}`, fields as the API names them, those that it left out left out.
-    static func json(_ uploads: [IncompleteUpload]) throws -> String {
+    package static func json(_ uploads: [IncompleteUpload]) throws -> String {
         let document = Document(uploads: uploads.map(Document.Upload.init))
         return String(decoding: try StateFile.encoded(document), as: UTF8.self)
     }
