@@ -79,7 +79,7 @@ let package = Package(
         tests(of: "UploadStore", ["UploadCore"]),
         tests(of: "UploadEngine", ["TestSupport", "SandboxPlatform", "UploadCore", "UploadStore", "PlatformClient"]),
         tests(of: "MountedFilesystem", ["TestSupport", "UploadCore"]),
-        tests(of: "TwelveFSCommand", ["TestSupport"]),
+        tests(of: "TwelveFSCommand", ["TestSupport", "PlatformClient", "UploadCore", .argumentParser, .logging, .unixSignals]),
         tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient]),
         // Real mounts, real tools: the executables under test are run as processes.
         .testTarget(

@@ -43,7 +43,8 @@ package struct LineLogHandler: LogHandler {
         sink.write(Self.line(event.level, event.message.description, values, at: now()))
     }
 
-    package static func line(_ level: Logger.Level, _ message: String, _ values: Logger.Metadata, at time: Timestamp) -> String
+    package static func line(_ level: Logger.Level, _ message: String, _ values: Logger.Metadata, at time: Timestamp)
+        -> String
     {
         var line = "\(time.rfc3339) \(TerminalText.padded(level.rawValue, to: 8)) \(TerminalText.sanitised(message))"
         for (key, value) in values.sorted(by: { $0.key < $1.key }) {

@@ -27,9 +27,12 @@ package enum MountHelper {
             default: operands.append(argument)
             }
         }
-        guard operands.count == 2 else { throw ValidationError("mount.twelvefs is run by mount(8), as SPEC DIR [-o OPTIONS]") }
+        guard operands.count == 2 else {
+            throw ValidationError("mount.twelvefs is run by mount(8), as SPEC DIR [-o OPTIONS]")
+        }
         guard ["none", "twelvefs"].contains(operands[0]) else {
-            throw ValidationError("the first field of the fstab line must be 'none' or 'twelvefs', not '\(operands[0])'")
+            throw ValidationError(
+                "the first field of the fstab line must be 'none' or 'twelvefs', not '\(operands[0])'")
         }
         return mount + ["--", operands[1]]
     }

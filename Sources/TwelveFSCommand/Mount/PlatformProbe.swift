@@ -51,7 +51,9 @@ package enum PlatformProbe {
     }
 
     /// A client for a command's own calls.
-    package static func client(for configuration: MountConfiguration, key: APIKey, logger: Logger) throws -> PlatformClient {
+    package static func client(for configuration: MountConfiguration, key: APIKey, logger: Logger) throws
+        -> PlatformClient
+    {
         try client(
             apiURL: configuration.apiURL, caFile: configuration.caFile, keyFile: configuration.apiKeyFile, key, logger)
     }

@@ -11,7 +11,9 @@ package enum StateFile {
     private static let maximumSize = 64 << 10
 
     /// Puts `value` in the place of the file at `path`, whole or not at all.
-    package static func write(_ value: some Encodable, to path: String, permissions: FilePermissions = .ownerReadWrite) throws {
+    package static func write(_ value: some Encodable, to path: String, permissions: FilePermissions = .ownerReadWrite)
+        throws
+    {
         let temporary = "\(path).\(getpid())"
         unlink(temporary)
         let descriptor = try FileDescriptor.open(

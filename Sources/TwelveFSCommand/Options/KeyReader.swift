@@ -15,8 +15,8 @@ package enum KeyReader {
 
     /// The key, and what the user should be warned of.
     package struct Reading {
-        var key: APIKey
-        var warning: String?
+        package var key: APIKey
+        package var warning: String?
     }
 
     /// Reads the key from `file`, or from `environment` when there is none.

@@ -45,7 +45,8 @@ package struct StatusTable {
             counts[state].flatMap { $0 > 0 ? "\($0) \(state)" : nil }
         }
         if parts.isEmpty { parts = ["no uploads"] }
-        if let rate = status.summary.bytesPerSecond, rate > 0 { parts.append("\(ByteCount(rate))/s") }
+        let rate = rate(status.summary.bytesPerSecond)
+        if !rate.isEmpty { parts.append(rate) }
         if let used = status.summary.spoolUsed, used > 0 {
             let limit = status.summary.spoolLimit.map { " of \(ByteCount($0))" } ?? ""
             parts.append("spool \(ByteCount(used))\(limit)")
@@ -65,9 +66,13 @@ package struct StatusTable {
         let size = upload.totalSize ?? upload.bytesWritten
         return [
             name(upload), state(upload), progress(upload), size.map { ByteCount($0).description } ?? "",
-            isRunning ? upload.bytesPerSecond.map { "\(ByteCount($0))/s" } ?? "" : "",
+            isRunning ? rate(upload.bytesPerSecond) : "",
             isRunning ? upload.etaSeconds.map { DurationText.format(.seconds($0)) } ?? "" : "",
         ]
+    }
+
+    private func rate(_ bytesPerSecond: Int64?) -> String {
+        bytesPerSecond.flatMap { $0 > 0 ? "\(ByteCount($0))/s" : nil } ?? ""
     }
 
     private func name(_ upload: UploadDocument) -> String {
@@ -83,15 +88,15 @@ package struct StatusTable {
         }
     }
 
+    /// A bar and a percentage; in a narrow terminal the percentage alone, so that names have room.
     private func progress(_ upload: UploadDocument) -> String {
         let done = upload.bytesUploaded ?? 0
-        let columns = (width ?? 80) >= 100 ? 20 : 10
-        guard let total = upload.totalSize, total > 0 else {
-            return TerminalText.padded(done > 0 ? ByteCount(done).description : "", to: columns)
-        }
+        guard let total = upload.totalSize, total > 0 else { return done > 0 ? ByteCount(done).description : "" }
         let percent = Int(Double(min(max(done, 0), total)) / Double(total) * 100)
-        return
-            "\(bar.text(done: done, total: total, columns: columns)) \(TerminalText.padded("\(percent)%", to: 4, toTheRight: true))"
+        let number = TerminalText.padded("\(percent)%", to: 4, toTheRight: true)
+        let width = width ?? 80
+        guard width >= 70 else { return number }
+        return bar.text(done: done, total: total, columns: width >= 100 ? 20 : 10) + " " + number
     }
 
     private func notes(_ upload: UploadDocument) -> [String] {

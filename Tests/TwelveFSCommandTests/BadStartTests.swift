@@ -1,0 +1,96 @@
+import Foundation
+import Testing
+import TwelveFSCommand
+import UploadCore
+
+@Suite struct BadStartTests {
+    private let scratch: ScratchDirectory
+
+    init() throws {
+        scratch = try ScratchDirectory()
+    }
+
+    private func refusal(_ path: String) -> String? {
+        #expect(throws: CommandFailure.self) { try MountPoint.checked(path) }?.description
+    }
+
+    @Test func emptyDirectoryIsTakenByItsRealPath() throws {
+        let real = try scratch.directory("real")
+        #expect(try MountPoint.checked(real) == real)
+        #expect(try MountPoint.checked(scratch.link("link", to: "real")) == real)
+        #expect(try MountPoint.checked(real + "/") == real)
+    }
+
+    @Test func missingMountPointSaysHowToMakeIt() {
+        let path = scratch.path("none")
+        #expect(refusal(path) == "the mount point \(path) does not exist. Make it first: mkdir -p \(path)")
+    }
+
+    @Test func fileIsNoMountPoint() throws {
+        #expect(refusal(try scratch.file("file", ""))?.contains("is not a directory") == true)
+    }
+
+    @Test func mountPointWithSomethingInItIsRefused() throws {
+        let full = try scratch.directory("full")
+        try scratch.file("full/.hidden", "")
+        #expect(refusal(full)?.contains("is not empty") == true)
+    }
+
+    @Test func otherMountsAreLeftAlone() {
+        #expect(refusal("/proc")?.contains("something else is mounted on /proc already (type proc)") == true)
+    }
+
+    @Test func namesCannotSpeakToTheTerminal() throws {
+        let line = refusal(scratch.path("evil\u{1B}[31m\n"))
+        #expect(line?.contains("evil\u{FFFD}[31m\u{FFFD}") == true)
+    }
+
+    @Test func allowOtherNeedsItsLineInFuseConf() throws {
+        let with = try scratch.file("with", "# a comment\n  user_allow_other\n")
+        let without = try scratch.file("without", "#user_allow_other\nmount_max = 5\n")
+        #expect(FuseCheck.allowsOthers(configuration: with))
+        #expect(!FuseCheck.allowsOthers(configuration: without))
+        #expect(!FuseCheck.allowsOthers(configuration: scratch.path("none")))
+    }
+
+    @Test func programsAreFoundInTheSearchPath() throws {
+        let program = try scratch.file("some-program", "", mode: 0o755)
+        try scratch.file("no-program", "", mode: 0o644)
+        #expect(FuseCheck.program(named: "some-program", ["PATH": "/nowhere:\(scratch.path)"]) == program)
+        #expect(FuseCheck.program(named: "no-program", ["PATH": scratch.path]) == nil)
+        #expect(FuseCheck.program(named: "some-program", [:]) == nil)
+    }
+
+    @Test(arguments: UploadFailure.Kind.allCases)
+    func platformRefusesTheMountUnlessThereIsSomethingToResume(_ kind: UploadFailure.Kind) {
+        let failure = UploadFailure(kind, message: "x")
+        let fresh = PlatformProbe.verdict(on: failure, hasUploadsToResume: false)
+        let resuming = PlatformProbe.verdict(on: failure, hasUploadsToResume: true)
+        switch kind {
+        case .keyRefused, .invalidConfiguration:
+            #expect(fresh == .refuse && resuming == .refuse)
+        case .rateLimited:
+            #expect(fresh == .goOn && resuming == .goOn)
+        default:
+            #expect(fresh == .refuse && resuming == .goOn)
+        }
+    }
+
+    @Test func wordOfTheServingProcessReachesTheUser() throws {
+        let said = try StateFile.encoded(["failure": "no luck. Try again", "status": nil] as [String: String?])
+        // Without a status it is no word at all: then the end of the process counts.
+        #expect(throws: CommandFailure.self) { try Readiness.decoded(said, orEndOf: .max, logFile: nil) }
+        let word = Array("{\"failure\":\"no luck. Try again\",\"status\":1}\n".utf8)
+        let failure = #expect(throws: CommandFailure.self) { try Readiness.decoded(word, orEndOf: .max, logFile: nil) }
+        #expect(failure?.description == "no luck. Try again")
+        try Readiness.decoded(Array("{\"status\":0}\n".utf8), orEndOf: .max, logFile: nil)
+    }
+
+    @Test func failuresReadAsTwoSentences() {
+        #expect(CommandFailure("It is broken.", hint: "mend it").description == "It is broken. Mend it")
+        #expect(CommandFailure("it is broken").description == "it is broken")
+        #expect(CommandFailure("a\nb", hint: "c\u{1B}").description == "a\u{FFFD}b. C\u{FFFD}")
+        let upload = UploadFailure(.unreachable, message: "no network", hint: "check it")
+        #expect(CommandFailure(wrapping: upload) == CommandFailure("no network", hint: "check it"))
+    }
+}
