@@ -38,6 +38,8 @@ struct MountSupervisor: Sendable {
             throw failure.status
         }
         let record = serving.tellEnd(outcome)
+        // The lock is read by nobody here, and must not end before the last word is written.
+        withExtendedLifetime(serving.lock) {}
         if record.status != .success { throw record.status }
     }
 
