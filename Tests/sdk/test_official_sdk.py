@@ -4,6 +4,7 @@ import json
 import os
 import random
 import tempfile
+import time
 import unittest
 import urllib.request
 from pathlib import Path
@@ -19,6 +20,10 @@ MIB = 1 << 20
 def control(path: str):
     with urllib.request.urlopen(f"{os.environ['SANDBOX_CONTROL']}/{path}") as answer:
         return json.load(answer)
+
+
+def stored_asset(asset_id: str) -> dict:
+    return next(asset for asset in control("assets")["assets"] if asset["asset_id"] == asset_id)
 
 
 class OfficialSDK(unittest.TestCase):
@@ -39,19 +44,27 @@ class OfficialSDK(unittest.TestCase):
         return answer.headers["ETag"].strip('"')
 
     def test_upload_file_brings_the_same_bytes(self):
-        path = self.video(23 * MIB + 5)
+        # More chunks than a session's first URLs, and a last one that is shorter.
+        path = self.video(57 * MIB + 5).rename(Path(self.folder.name) / "Der Film – 1.mp4")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
         seen = []
-        result = self.client.multipart_upload.upload_file(path, batch_size=2, progress_callback=seen.append)
-        self.assertEqual(seen[-1].completed_chunks, 5)
-        [asset] = [a for a in control("assets")["assets"] if a["asset_id"] == result.asset_id]
+        result = self.client.multipart_upload.upload_file(path, batch_size=5, progress_callback=seen.append, max_retries=0)
+        self.assertEqual(seen[-1].completed_chunks, 12)
+        asset = stored_asset(result.asset_id)
         self.assertTrue(asset["complete"])
-        self.assertEqual(asset["filename"], "video.mp4")
-        self.assertEqual(asset["sha256"], hashlib.sha256(path.read_bytes()).hexdigest())
+        self.assertEqual(asset["filename"], "Der Film – 1.mp4")
+        self.assertEqual(asset["sha256"], digest)
+        with urllib.request.urlopen(result.asset_url) as answer:
+            self.assertEqual(hashlib.sha256(answer.read()).hexdigest(), digest)
+        puts = [request for request in control("journal")["requests"] if request["kind"] == "put"]
+        self.assertFalse(any(request["carried_api_key"] for request in puts))
 
     def test_each_call_by_itself(self):
         uploads = self.client.multipart_upload
         size = 12 * MIB
-        session = uploads.create(filename="by hand.mp4", type="video", total_size=size)
+        session = uploads.create(
+            filename="by hand.mp4", type="video", total_size=size, enable_thumbnail=True, user_metadata={"take": 2}
+        )
         self.assertEqual((session.chunk_size, session.total_chunks), (5 * MIB, 3))
         urls = {entry.chunk_index: entry.url for entry in session.upload_urls}
         self.assertEqual(sorted(urls), [1, 2, 3])
@@ -85,7 +98,25 @@ class OfficialSDK(unittest.TestCase):
         done = uploads.wait_for_upload_completion(session.upload_id, sleep_interval=0.1, max_wait_time=30)
         self.assertEqual(done.status, "completed")
         self.assertNotIn(session.upload_id, [entry.upload_id for entry in uploads.list_incomplete_uploads()])
-        self.assertEqual(self.client.assets.retrieve(session.asset_id).filename, "by hand.mp4")
+        body_digest = hashlib.sha256(body).hexdigest()
+        self.assertEqual(stored_asset(session.asset_id)["sha256"], body_digest)
+
+    def test_an_asset_becomes_ready(self):
+        result = self.client.multipart_upload.upload_file(self.video(6 * MIB))
+        deadline = time.monotonic() + 60
+        while (asset := self.client.assets.retrieve(result.asset_id)).status == "processing":
+            self.assertLess(time.monotonic(), deadline, "the asset never became ready")
+            time.sleep(0.02)
+        self.assertEqual(
+            (asset.id, asset.status, asset.method, asset.filename, asset.file_type, asset.size),
+            (result.asset_id, "ready", "multipart", "video.mp4", "video/mp4", 6 * MIB),
+        )
+
+    def test_what_is_not_there_is_not_found(self):
+        for call in (self.client.assets.retrieve, lambda name: list(self.client.multipart_upload.get_status(name))):
+            with self.assertRaises(ApiError) as missing:
+                call("0" * 24)
+            self.assertEqual(missing.exception.status_code, 404)
 
     def test_pages_are_turned(self):
         uploads = self.client.multipart_upload
@@ -110,8 +141,7 @@ class OfficialSDK(unittest.TestCase):
     def test_a_finished_asset_can_be_deleted(self):
         result = self.client.multipart_upload.upload_file(self.video(6 * MIB))
         self.client.assets.delete(result.asset_id)
-        [asset] = [a for a in control("assets")["assets"] if a["asset_id"] == result.asset_id]
-        self.assertTrue(asset["deleted"])
+        self.assertTrue(stored_asset(result.asset_id)["deleted"])
 
 
 if __name__ == "__main__":
