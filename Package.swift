@@ -75,7 +75,9 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: settings),
         tests(of: "FuseLowLevel", ["TestSupport"]),
         tests(of: "UploadCore"),
-        tests(of: "PlatformClient", ["TestSupport", "UploadCore", "SandboxPlatform", .nioCore, .nioPosix, .nioHTTP1]),
+        tests(
+            of: "PlatformClient",
+            ["TestSupport", "UploadCore", "SandboxPlatform", .crypto, .logging, .nioCore, .nioPosix, .nioHTTP1, .nioSSL]),
         tests(of: "UploadStore", ["UploadCore"]),
         tests(of: "UploadEngine", ["TestSupport", "SandboxPlatform", "UploadCore", "UploadStore", "PlatformClient"]),
         tests(of: "MountedFilesystem", ["TestSupport", "UploadCore"]),

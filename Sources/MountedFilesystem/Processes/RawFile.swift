@@ -49,7 +49,7 @@ enum RawFile {
     ///
     /// - Returns: whether the directory could be opened.
     @discardableResult
-    static func eachEntry(of path: String, _ body: (_ name: borrowing DirectoryEntry) -> Bool) -> Bool {
+    static func eachEntry(of path: String, _ body: (_ name: borrowing RawDirectoryEntry) -> Bool) -> Bool {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return false }
         guard let directory = fdopendir(descriptor) else {
@@ -58,7 +58,7 @@ enum RawFile {
         }
         defer { closedir(directory) }
         while let entry = readdir(directory) {
-            let entry = DirectoryEntry(entry)
+            let entry = RawDirectoryEntry(entry)
             if entry.isSelfOrParent { continue }
             if !body(entry) { break }
         }
@@ -91,7 +91,7 @@ enum RawFile {
 }
 
 /// One entry of a directory, valid while the listing is at it.
-struct DirectoryEntry: ~Copyable {
+struct RawDirectoryEntry: ~Copyable {
     private let entry: UnsafeMutablePointer<dirent>
 
     init(_ entry: UnsafeMutablePointer<dirent>) {
