@@ -88,6 +88,14 @@ public enum PlatformCall: Sendable, Equatable {
     case checkSession(uploadID: String)
     /// Ask whether the asset is ready.
     case checkAsset(assetID: String)
+
+    /// Whether it is about a session that is open: refused, it may only mean that the session is over.
+    var needsSession: Bool {
+        switch self {
+        case .requestURLs, .report: true
+        case .openSession, .checkSession, .checkAsset: false
+        }
+    }
 }
 
 /// A chunk that may be sent now: the scheduler takes it when it has a place for it.

@@ -91,6 +91,8 @@ public struct UploadStateMachine: Sendable {
     private var lastMovement: Instant
     private var hasAnsweredStall = false
     private var isConfirmed = false
+    /// A refusal that may only mean that the session is over: the session is asked before anything is given up.
+    private var refusal: UploadFailure?
 
     /// An upload of which nothing is written yet.
     public init(configuration: Configuration, at now: Instant) {
@@ -264,6 +266,7 @@ public struct UploadStateMachine: Sendable {
     /// Lets the session go. Its asset is deleted, unless everything was reported: then it may be complete.
     private mutating func giveUpSession(_ actions: inout [UploadAction], deletingAsset: Bool = true) {
         pendingCall = nil
+        refusal = nil
         callRetry.succeeded()
         actions.append(.stopTransfers)
         guard let lost = session else { return }
@@ -303,6 +306,7 @@ public struct UploadStateMachine: Sendable {
                 .sessionGone, code: "session_expired", message: "the platform says that the upload session expired")
             replaceSession(reason, deletingAsset: true, &actions)
         case .active, .unknown:
+            if let refusal { return giveUp(refusal, &actions) }
             for index in verdict.failedChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
                 session?.sendAgain(index)
                 session?.offer(index)
@@ -363,6 +367,9 @@ public struct UploadStateMachine: Sendable {
             session?.failed(order, retryAt: now + Self.keyInterval, urlIsUnspent: isUnspent, at: now)
         case .newSession:
             replaceSession(reason, deletingAsset: true, &actions)
+        case .giveUp where reason.kind == .storeRefused:
+            session?.failed(order, retryAt: nil, urlIsUnspent: false, at: now)
+            refusal = reason
         case .giveUp, nil:
             giveUp(reason, &actions)
         }
@@ -394,6 +401,9 @@ public struct UploadStateMachine: Sendable {
             callRetry.notBefore = now + Self.keyInterval
         case .newSession:
             replaceSession(reason, deletingAsset: true, &actions)
+        case .giveUp where refusal == nil && pending.call.needsSession && reason.kind == .requestRefused:
+            callRetry.succeeded()
+            refusal = reason
         case .giveUp:
             giveUp(reason, &actions)
         }
@@ -509,6 +519,7 @@ public struct UploadStateMachine: Sendable {
         guard let session else {
             return sessionSizeWanted.map { .openSession(totalSize: $0) }
         }
+        if refusal != nil { return .checkSession(uploadID: session.uploadID) }
         if let wanted = session.urlsWanted(
             reserve: configuration.urlReserve, most: configuration.urlBatch, at: now) {
             return .requestURLs(uploadID: session.uploadID, start: wanted.lowerBound, count: wanted.count)
@@ -549,7 +560,7 @@ public struct UploadStateMachine: Sendable {
 
     /// The next chunk to send, now under way; nil when none can be sent at this moment.
     public mutating func takeChunk(at now: Instant) -> PutOrder? {
-        guard state.isUnderWay else { return nil }
+        guard state.isUnderWay, refusal == nil else { return nil }
         return session?.take(at: now)
     }
 }
