@@ -68,7 +68,8 @@ public final class Sandbox: Sendable {
                 try await server.run()
                 listening.finish()
             } catch {
-                listening.finish(throwing: error)
+                let address = "\(configuration.host):\(configuration.port)"
+                listening.finish(throwing: SandboxFailure(description: "Cannot listen on \(address): \(error)."))
                 throw error
             }
         }
@@ -97,6 +98,12 @@ public final class Sandbox: Sendable {
         await platform.directory.close()
         try? await group.shutdownGracefully()
     }
+}
+
+/// Why the stand-in cannot start.
+public struct SandboxFailure: Error, CustomStringConvertible {
+    /// For people.
+    public let description: String
 }
 
 /// Known only once the server listens.

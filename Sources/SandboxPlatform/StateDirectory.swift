@@ -36,8 +36,13 @@ final class StateDirectory: Sendable {
             isTemporary = true
         }
         self.disk = disk
-        try FileManager.default.createDirectory(
-            atPath: self.path + "/sessions", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        do {
+            try FileManager.default.createDirectory(
+                atPath: self.path + "/sessions", withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw SandboxFailure(description: "\(self.path) cannot be used as the state directory.")
+        }
         scribe.start()
     }
 

@@ -111,7 +111,12 @@ struct TwelveFSSandbox: AsyncParsableCommand {
         configuration.requiresUploadHeaders = !uploadHeaders.isEmpty
         configuration.opaqueETags = opaqueEtags
         if let faults {
-            configuration.faults = try Fault.list(parsing: String(contentsOfFile: faults, encoding: .utf8))
+
+            guard let text = try? String(contentsOfFile: faults, encoding: .utf8) else {
+                throw ValidationError("\(faults) cannot be read.")
+            }
+            configuration.faults = try Fault.list(parsing: text)
+
         }
         if verbose {
             configuration.logger = Logger(label: "twelvefs-sandbox") { StreamLogHandler.standardError(label: $0) }
