@@ -240,7 +240,7 @@ struct APIHandler: Sendable {
         return Answer(status: 204)
     }
 
-    // MARK: helpers
+    // MARK: looking up
 
     /// A session whose asset was deleted is gone too.
     private func session(_ uploadID: String) throws(Refusal) -> UploadRecord {
