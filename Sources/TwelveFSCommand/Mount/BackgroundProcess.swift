@@ -32,7 +32,13 @@ enum BackgroundProcess {
             _ = try? handover.writing.writeAll(StateFile.encoded(Handover(configuration: configuration, key: key)))
             try handover.writing.close()
             let word = try readiness.reading.readAll(atMost: 1 << 20)
-            try Readiness.decoded(word, orEndOf: child, logFile: configuration.logFile)
+            do {
+                try Readiness.decoded(word, orEndOf: child, logFile: configuration.logFile)
+            } catch {
+                // Whoever reads that it failed finds nothing running: the child has said why, and is on its way out.
+                waitpid(child, nil, 0)
+                throw error
+            }
         } catch let error as Errno {
             throw CommandFailure("the serving process cannot be started: \(error.words)", hint: "Try --foreground")
         }
