@@ -7,14 +7,16 @@ public struct BootID: Sendable, Hashable, CustomStringConvertible {
 
     /// The running system's, from `/proc/sys/kernel/random/boot_id`; nil when it cannot be read.
     public init?(root: String = "/proc") {
-        guard let bytes = RawFile.start(of: "\(root)/sys/kernel/random/boot_id", count: 64), bytes.last == UInt8(ascii: "\n")
+        guard let bytes = RawFile.start(of: "\(root)/sys/kernel/random/boot_id", count: 64),
+            bytes.last == UInt8(ascii: "\n")
         else { return nil }
         self.init(String(decoding: bytes.dropLast(), as: UTF8.self))
     }
 
     /// One that was written down; nil when that is no boot id.
     public init?(_ text: String) {
-        guard text.utf8.count == 36, text.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || UInt8(hexadecimal: [$0]) != nil })
+        guard text.utf8.count == 36,
+            text.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || UInt8(hexadecimal: [$0]) != nil })
         else { return nil }
         description = text
     }

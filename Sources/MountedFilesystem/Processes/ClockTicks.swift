@@ -15,7 +15,8 @@ public struct ClockTicks: RawRepresentable, Sendable, Hashable, Comparable {
         var time = timespec()
         clock_gettime(CLOCK_BOOTTIME, &time)
         let nanosecondsPerTick = 1_000_000_000 / perSecond
-        return ClockTicks(rawValue: UInt64(max(0, time.tv_sec)) * perSecond + UInt64(max(0, time.tv_nsec)) / nanosecondsPerTick)
+        return ClockTicks(
+            rawValue: UInt64(max(0, time.tv_sec)) * perSecond + UInt64(max(0, time.tv_nsec)) / nanosecondsPerTick)
     }
 
     /// One second before this moment, or boot.

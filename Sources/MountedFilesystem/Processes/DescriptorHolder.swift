@@ -97,7 +97,9 @@ private struct DescriptorSearch {
     private func refersToFile(_ holder: String, _ number: Int32) -> Bool {
         let link = "\(holder)/fd/\(number)"
         guard ProcessTable.mayReferToFile(link),
-            let info = RawFile.start(of: "\(holder)/fdinfo/\(number)", count: 512).flatMap({ DescriptorInfo(parsing: $0) }),
+            let info = RawFile.start(of: "\(holder)/fdinfo/\(number)", count: 512).flatMap({
+                DescriptorInfo(parsing: $0)
+            }),
             info.canWrite
         else { return false }
         // A kernel that does not tell the inode: any of our files may be this one.

@@ -39,7 +39,8 @@ public struct MountIdentity: Sendable, Hashable {
     ///
     /// - Parameter mountPoint: an absolute path without symbolic links.
     public init?(mountPoint: String, root: String = "/proc") {
-        guard let entry = MountTable.current(root: root).entries.last(where: { $0.mountPoint == Array(mountPoint.utf8) })
+        guard
+            let entry = MountTable.current(root: root).entries.last(where: { $0.mountPoint == Array(mountPoint.utf8) })
         else { return nil }
         self = entry.identity
     }
@@ -68,8 +69,10 @@ package struct MountTable: Sendable {
             "nilfs2", "ntfs", "ntfs3", "ramfs", "reiserfs", "squashfs", "tmpfs", "udf", "vfat", "xfs", "zfs",
         ]
         private static let kernelState: Set<String> = [
-            "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fusectl",
-            "hugetlbfs", "mqueue", "nsfs", "pipefs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sockfs",
+            "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+            "fusectl",
+            "hugetlbfs", "mqueue", "nsfs", "pipefs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs",
+            "sockfs",
             "sysfs", "tracefs",
         ]
     }

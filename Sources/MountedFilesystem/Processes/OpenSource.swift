@@ -51,7 +51,9 @@ extension ProcessTable {
     private func openSource(_ holder: String, process: Int32, number: Int32) -> OpenSource? {
         let link = "\(holder)/fd/\(number)"
         guard ProcessTable.mayReferToFile(link), let path = RawFile.link(at: link),
-            let info = RawFile.start(of: "\(holder)/fdinfo/\(number)", count: 512).flatMap({ DescriptorInfo(parsing: $0) }),
+            let info = RawFile.start(of: "\(holder)/fdinfo/\(number)", count: 512).flatMap({
+                DescriptorInfo(parsing: $0)
+            }),
             info.isReadOnly, !info.isDirectory
         else { return nil }
         return OpenSource(

@@ -18,7 +18,9 @@ extension SourceHintFinder {
                 let parent = table.parent(of: writer)
                 return others.filter { source in
                     guard source.number > 2 else { return false }
-                    guard let inherited = parent.flatMap({ table.openSource(of: $0, number: source.number) }) else { return true }
+                    guard let inherited = parent.flatMap({ table.openSource(of: $0, number: source.number) }) else {
+                        return true
+                    }
                     return inherited.mountID != source.mountID || inherited.inode != source.inode
                 }
             }
@@ -37,7 +39,8 @@ extension SourceHintFinder {
         func sent(to receiver: Int32) throws(NoAnswer) -> FoundSource? {
             var ancestors: [Int32] = []
             var child = receiver
-            while ancestors.count < 4, let parent = table.parent(of: child), table.command(of: parent) == Array("rsync".utf8),
+            while ancestors.count < 4, let parent = table.parent(of: child),
+                table.command(of: parent) == Array("rsync".utf8),
                 !ancestors.contains(parent)
             {
                 ancestors.append(parent)
@@ -80,8 +83,11 @@ extension SourceHintFinder {
             return source.position == target.written
         }
 
-        private static let shells = Set(["ash", "bash", "busybox", "dash", "fish", "ksh", "mksh", "sh", "zsh"].map { Array($0.utf8) })
-        private static let programData = ["/bin/", "/etc/", "/lib/", "/lib32/", "/lib64/", "/sbin/", "/usr/"].map { Array($0.utf8) }
+        private static let shells = Set(
+            ["ash", "bash", "busybox", "dash", "fish", "ksh", "mksh", "sh", "zsh"].map { Array($0.utf8) })
+        private static let programData = ["/bin/", "/etc/", "/lib/", "/lib32/", "/lib64/", "/sbin/", "/usr/"].map {
+            Array($0.utf8)
+        }
 
         private func fileExtension(of name: [UInt8]) -> [UInt8]? {
             guard let dot = name.lastIndex(of: UInt8(ascii: ".")), dot > 0 else { return nil }

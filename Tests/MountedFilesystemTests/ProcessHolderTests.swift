@@ -1,0 +1,208 @@
+import Foundation
+import MountedFilesystem
+import Testing
+
+@Suite struct ProcessHolders {
+    private static let mount = MountIdentity(id: 40, device: DeviceNumber(major: 0, minor: 99))
+    private static let file = HeldFile(inode: 7, mount: mount)
+    private static let link = "/mnt/twelvelabs/clip.mp4"
+    private static let opened = ClockTicks(rawValue: 10_000)
+    private static let writing: Int32 = 0o100001
+
+    @Test func whoeverCanWriteHoldsTheFile() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == nil)
+        try tree.add(4, of: 100, link: Self.link, flags: Self.writing)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == 100)
+    }
+
+    @Test(arguments: [0o100000, 0o10_000_000, 0o100003] as [Int32])
+    func whoeverCannotDoesNot(flags: Int32) throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try tree.add(4, of: 100, link: Self.link, flags: flags)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == nil)
+    }
+
+    @Test func anotherFileOfTheMountIsAnotherFile() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try tree.add(4, of: 100, link: Self.link, flags: Self.writing, inode: 8)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == nil)
+    }
+
+    @Test func anInodeNumberOfAnotherMountIsAnotherFile() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.setMounts([
+            (40, "0:99", "/mnt/twelvelabs", "fuse.twelvefs"), (41, "8:1", "/", "ext4"),
+            (42, "0:99", "/srv/bound", "fuse"),
+        ])
+        try tree.add(100)
+        try tree.add(4, of: 100, link: "/dev/null", flags: Self.writing, mountID: 41)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == nil)
+        // A bind mount shows the same file under another mount id.
+        try tree.add(5, of: 100, link: "/srv/bound/clip.mp4", flags: Self.writing, mountID: 42)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == 100)
+    }
+
+    @Test func aMountOfAnotherNamespaceIsToldByTheDevice() throws {
+        let device = DeviceNumber(major: 0, minor: 99)
+        for (answer, holder) in [(device, Int32(100)), (DeviceNumber(major: 8, minor: 1), nil)] {
+            let tree = try FakeProc()
+            defer { tree.remove() }
+            try tree.add(100)
+            try tree.add(4, of: 100, link: "/data/clip.mp4", flags: Self.writing, mountID: 977)
+            let table = tree.table(
+                BoundedStat { path, cached in
+                    // The file system itself, which may be ours, must not be asked.
+                    cached && path.hasSuffix("/100/fd/4")
+                        ? FileStatus(device: answer, inode: 7, size: 1, isRegular: true) : nil
+                })
+            #expect(table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == holder)
+        }
+    }
+
+    @Test func aKernelThatTellsNoInodeLeavesEveryFileOfTheMountPossible() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try tree.add(4, of: 100, link: Self.link, flags: Self.writing, inode: nil)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == 100)
+    }
+
+    @Test func whoeverWasStartedSinceMayHaveInheritedIt() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        for (pid, start) in [(100, 9_000), (101, 9_950), (102, 20_000)] as [(Int32, UInt64)] {
+            try tree.add(pid, startTime: start)
+        }
+        try tree.add(4, of: 100, link: Self.link, flags: Self.writing)
+        #expect(tree.table.writer(holding: Self.file, openers: [], openedAt: Self.opened) == nil)
+        // Start times are rounded: a process of the same second counts.
+        try tree.add(4, of: 101, link: Self.link, flags: Self.writing)
+        #expect(tree.table.writer(holding: Self.file, openers: [], openedAt: Self.opened) == 101)
+    }
+
+    @Test func linksAndNumbersOfAllKindsDoNotDisturb() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        for (number, link) in ["socket:[7]", "anon_inode:[eventpoll]", "pipe:[7]", "x", "../../..", "/a\nino:\t7\n"]
+            .enumerated()
+        {
+            try tree.add(Int32(number), of: 100, link: link, flags: Self.writing, inode: number == 5 ? 6 : 7)
+        }
+        try tree.write("100/fd/+4", "")
+        try tree.write("100/fd/99999999999999999999", "")
+        try tree.write("100/fd/-1", "")
+        try tree.write("100/fd/\u{1F3A5}", "")
+        try tree.write("100/fd/77", "no link at all")
+        try tree.write("100/fdinfo/77", "pos:\t0\nflags:\t01\nmnt_id:\t40\nino:\t7\n")
+        try FileManager.default.createSymbolicLink(atPath: "\(tree.root)/100/fd/78", withDestinationPath: Self.link)
+        #expect(tree.table.writer(holding: Self.file, openers: [100, 0, -5, 4711], openedAt: Self.opened) == nil)
+    }
+
+    @Test func theDescriptorsOfAProgramWhoseFirstThreadEndedAreFound() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try tree.add(4, of: 100, link: Self.link, flags: Self.writing)
+        try FileManager.default.createDirectory(atPath: "\(tree.root)/100/task/101", withIntermediateDirectories: true)
+        for name in ["fd", "fdinfo"] {
+            try FileManager.default.moveItem(
+                atPath: "\(tree.root)/100/\(name)", toPath: "\(tree.root)/100/task/101/\(name)")
+        }
+        try FileManager.default.createDirectory(atPath: "\(tree.root)/100/fd", withIntermediateDirectories: true)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == 100)
+    }
+
+    // MARK: - Real processes
+
+    /// A real file as `fdinfo` tells it, seen through a descriptor of this process that is closed again.
+    private func held(_ path: String) throws -> HeldFile {
+        let handle = try #require(FileHandle(forReadingAtPath: path))
+        defer { try? handle.close() }
+        let text = try String(contentsOfFile: "/proc/self/fdinfo/\(handle.fileDescriptor)", encoding: .utf8)
+        let info = try #require(DescriptorInfo(parsing: Array(text.utf8)))
+        let entry = try #require(MountTable.current()[info.mountID])
+        return HeldFile(inode: try #require(info.inode), mount: entry.identity)
+    }
+
+    @Test func aChildThatWritesHoldsUntilItEnds() async throws {
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        let path = try directory.file("clip.mp4")
+        let file = try held(path)
+        let now = ClockTicks.now()
+        let table = ProcessTable()
+        let child = try Child("sh", "-c", "exec sleep 600 > '\(path)'")
+        defer { child.end() }
+        try await awaitTrue("the child to open the file") {
+            table.writer(holding: file, openers: [], openedAt: now) == child.pid
+        }
+        #expect(table.writer(holding: file, openers: [child.pid], openedAt: now) == child.pid)
+        child.end()
+        #expect(table.writer(holding: file, openers: [child.pid], openedAt: now) == nil)
+    }
+
+    @Test func aChildThatReadsDoesNotHold() async throws {
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        let path = try directory.file("clip.mp4")
+        let file = try held(path)
+        let now = ClockTicks.now()
+        let child = try Child("tail", "-f", path)
+        defer { child.end() }
+        let table = ProcessTable()
+        try await awaitTrue("tail to open the file") {
+            table.openSources(of: child.pid).contains { $0.inode == file.inode }
+        }
+        #expect(table.writer(holding: file, openers: [child.pid], openedAt: now) == nil)
+    }
+
+    @Test func whatAnEndedShellLeftBehindHolds() async throws {
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        let path = try directory.file("clip.mp4")
+        let file = try held(path)
+        let now = ClockTicks.now()
+        let shell = try Child("sh", "-c", "exec 5> '\(path)'; sleep 600 & echo $! > '\(directory.path)/pid'")
+        defer { shell.end() }
+        let heir = try await awaited("the background job's id") {
+            (try? String(contentsOfFile: "\(directory.path)/pid", encoding: .utf8))
+                .flatMap { Int32($0.trimmingCharacters(in: .newlines)) }
+        }
+        defer { kill(heir, SIGKILL) }
+        try await awaitTrue("the shell's end") { shell.state == "Z" }
+        let table = ProcessTable()
+        #expect(table.writer(holding: file, openers: [shell.pid], openedAt: now) == heir)
+        kill(heir, SIGKILL)
+        try await awaitTrue("the end of the last holder") {
+            table.writer(holding: file, openers: [shell.pid], openedAt: now) == nil
+        }
+    }
+
+    @Test func aProgramWhoseFirstThreadEndedStillHolds() async throws {
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        let path = try directory.file("clip.mp4")
+        let file = try held(path)
+        let now = ClockTicks.now()
+        // The system call that ends one thread, by its number on the machines that Swift runs on.
+        let program = """
+            import ctypes, platform, threading, time
+            f = open("\(path)", "wb")
+            threading.Thread(target=lambda: time.sleep(600)).start()
+            ctypes.CDLL(None).syscall(60 if platform.machine() == "x86_64" else 93, 0)
+            """
+        let child = try Child("python3", "-c", program)
+        defer { child.end() }
+        try await awaitTrue("the first thread's end") { child.state == "Z" }
+        #expect(ProcessTable().writer(holding: file, openers: [child.pid], openedAt: now) == child.pid)
+    }
+}
