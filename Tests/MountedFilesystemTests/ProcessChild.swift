@@ -94,6 +94,12 @@ struct FullPipe {
     let path: String
     let reader: Int32
 
+    /// The writer has come so far: nothing that it needed for its own start is open any more.
+    var isWrittenTo: Bool {
+        var pipe = pollfd(fd: reader, events: Int16(POLLIN), revents: 0)
+        return poll(&pipe, 1, 0) == 1 && pipe.revents & Int16(POLLIN) != 0
+    }
+
     func close() {
         Glibc.close(reader)
     }

@@ -18,13 +18,40 @@ import Testing
         #expect(tree.table.exit(of: 10) == .running)
     }
 
-    @Test func aSignalIsToldFromAnExitStatus() throws {
+    @Test func whileAProcessStartsAProgramItsStatIsNotRead() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(10, program: 0)
+        try tree.write("10/stat", FakeProc.stat(10, "cp", 1, Self.exiting, SIGKILL))
+        #expect(tree.table.exit(of: 10) == .startingProgram)
+    }
+
+    @Test func aProcessWithDescriptorsIsNotAtItsEnd() throws {
         let tree = try FakeProc()
         defer { tree.remove() }
         try tree.add(10, flags: Self.exiting, exitCode: SIGKILL)
-        try tree.add(11, flags: Self.exiting, exitCode: SIGSEGV | 0x80)
-        try tree.add(12, flags: Self.exiting, exitCode: 3 << 8)
-        try tree.add(13, flags: Self.exiting, exitCode: 255 << 8)
+        #expect(tree.table.exit(of: 10) == .running)
+        // A thread of the kernel's own has none, and is not at its end either.
+        try tree.add(11, flags: 0x20_0000, descriptors: 0)
+        #expect(tree.table.exit(of: 11) == .running)
+    }
+
+    @Test(arguments: ["", "FDSize:\tx\n", "FDSize:\t64", "FDSize:\t0\nFDSize:\t64\n"])
+    func whatCannotBeReadIsUnknown(status: String) throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(10, flags: Self.exiting, exitCode: SIGKILL, descriptors: 0)
+        try tree.write("10/status", "Name:\tcp\n" + status)
+        #expect(tree.table.exit(of: 10) == .unknown)
+    }
+
+    @Test func aSignalIsToldFromAnExitStatus() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(10, flags: Self.exiting, exitCode: SIGKILL, descriptors: 0)
+        try tree.add(11, flags: Self.exiting, exitCode: SIGSEGV | 0x80, descriptors: 0)
+        try tree.add(12, flags: Self.exiting, exitCode: 3 << 8, descriptors: 0)
+        try tree.add(13, flags: Self.exiting, exitCode: 255 << 8, descriptors: 0)
         #expect(tree.table.exit(of: 10) == .killed(signal: SIGKILL))
         #expect(tree.table.exit(of: 11) == .killed(signal: SIGSEGV))
         #expect(tree.table.exit(of: 12) == .exiting(status: 3))
@@ -34,8 +61,8 @@ import Testing
     @Test func anOrdinaryExitBesideOtherThreadsIsNoKill() throws {
         let tree = try FakeProc()
         defer { tree.remove() }
-        try tree.add(10, flags: Self.exiting)
-        try tree.add(11, group: 10, flags: Self.exiting | Self.signaled)
+        try tree.add(10, flags: Self.exiting, descriptors: 0)
+        try tree.add(11, group: 10, flags: Self.exiting | Self.signaled, descriptors: 0)
         try canBeTraced(11, in: tree)
         #expect(tree.table.exit(of: 11) == .exiting(status: 0))
     }
@@ -43,7 +70,7 @@ import Testing
     @Test func aZeroThatMayHideSomethingIsUnknown() throws {
         let tree = try FakeProc()
         defer { tree.remove() }
-        try tree.add(10, flags: Self.exiting | Self.signaled)
+        try tree.add(10, flags: Self.exiting | Self.signaled, descriptors: 0)
         #expect(tree.table.exit(of: 10) == .exitingUnknown)
         try canBeTraced(10, in: tree)
         #expect(tree.table.exit(of: 10) == .exiting(status: 0))
@@ -52,15 +79,15 @@ import Testing
     @Test func whatTheFirstThreadBearsCountsWhenTheOtherBearsNothing() throws {
         let tree = try FakeProc()
         defer { tree.remove() }
-        try tree.add(10, flags: Self.exiting, exitCode: SIGTERM)
-        try tree.add(11, group: 10, flags: Self.exiting)
+        try tree.add(10, flags: Self.exiting, exitCode: SIGTERM, descriptors: 0)
+        try tree.add(11, group: 10, flags: Self.exiting, descriptors: 0)
         #expect(tree.table.exit(of: 11) == .killed(signal: SIGTERM))
     }
 
     @Test func aFirstThreadThatEndedEarlyDoesNotEndTheOthers() throws {
         let tree = try FakeProc()
         defer { tree.remove() }
-        try tree.add(10, flags: Self.exiting, exitCode: 1 << 8)
+        try tree.add(10, flags: Self.exiting, exitCode: 1 << 8, descriptors: 0)
         try tree.add(11, group: 10)
         #expect(tree.table.exit(of: 11) == .running)
     }
@@ -73,7 +100,8 @@ import Testing
         defer { terminated.end() }
         let killed = try Child("sleep", "600")
         defer { killed.end() }
-        #expect(table.exit(of: killed.pid) == .running)
+        // Before, it is in the middle of its exec.
+        try await awaitTrue("sleep to run") { table.exit(of: killed.pid) == .running }
         kill(terminated.pid, SIGTERM)
         kill(killed.pid, SIGKILL)
         for child in [failing, terminated, killed] { try await awaitTrue("the end") { child.state == "Z" } }

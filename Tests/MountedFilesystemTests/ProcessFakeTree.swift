@@ -21,7 +21,9 @@ final class FakeProc: Sendable {
 
     var table: ProcessTable { ProcessTable(root: root) }
 
-    func table(_ boundedStat: BoundedStat) -> ProcessTable { ProcessTable(root: root, boundedStat: boundedStat) }
+    func table(_ fileStatus: @escaping FileStatus.Call) -> ProcessTable {
+        ProcessTable(root: root, fileStatus: fileStatus)
+    }
 
     func write(_ path: String, _ bytes: [UInt8]) throws {
         let url = URL(fileURLWithPath: "\(root)/\(path)")
@@ -36,9 +38,9 @@ final class FakeProc: Sendable {
     /// A process with everything that is read of one; the first thread of its own unless told otherwise.
     func add(
         _ pid: Int32, command: String = "cp", group: Int32? = nil, parent: Int32 = 1, flags: UInt32 = 0x40_0000,
-        startTime: UInt64 = 1000, exitCode: Int32 = 0
+        exitCode: Int32 = 0, descriptors: Int = 64, program: Int = 68
     ) throws {
-        try write("\(pid)/stat", Self.stat(pid, command, parent, flags, startTime, exitCode))
+        try write("\(pid)/stat", Self.stat(pid, command, parent, flags, exitCode))
         try write(
             "\(pid)/status",
             """
@@ -48,6 +50,8 @@ final class FakeProc: Sendable {
             Tgid:\t\(group ?? pid)
             Pid:\t\(pid)
             PPid:\t\(parent)
+            FDSize:\t\(descriptors)
+            VmExe:\t      \(program) kB
             SigPnd:\t0000000000000000
             ShdPnd:\t0000000000000000
             SigBlk:\t0000000000000000
@@ -78,13 +82,29 @@ final class FakeProc: Sendable {
         try write("self/mountinfo", lines.joined())
     }
 
+    /// A snapshot of no processes: all are later ones.
+    var empty: ProcessSnapshot { ProcessTable(root: root + "/nowhere").snapshot() }
+
     static func stat(
-        _ pid: Int32, _ command: String, _ parent: Int32 = 1, _ flags: UInt32 = 0x40_0000, _ startTime: UInt64 = 1000,
-        _ exitCode: Int32 = 0
+        _ pid: Int32, _ command: String, _ parent: Int32 = 1, _ flags: UInt32 = 0x40_0000, _ exitCode: Int32 = 0
     ) -> String {
-        let upTo22 = "S \(parent) \(pid) \(pid) 0 -1 \(flags) 0 0 0 0 1 2 0 0 20 0 1 0 \(startTime)"
+        let upTo22 = "S \(parent) \(pid) \(pid) 0 -1 \(flags) 0 0 0 0 1 2 0 0 20 0 1 0 123456"
         return "\(pid) (\(command)) \(upTo22) " + Array(repeating: "0", count: 29).joined(separator: " ")
             + " \(exitCode)\n"
+    }
+}
+
+/// Holds up whoever comes before it is opened.
+final class Gate: Sendable {
+    private let semaphore = DispatchSemaphore(value: 0)
+
+    func wait() {
+        semaphore.wait()
+        semaphore.signal()
+    }
+
+    func open() {
+        semaphore.signal()
     }
 }
 

@@ -6,16 +6,15 @@ import Testing
     private static let mount = MountIdentity(id: 40, device: DeviceNumber(major: 0, minor: 99))
     private static let file = HeldFile(inode: 7, mount: mount)
     private static let link = "/mnt/twelvelabs/clip.mp4"
-    private static let opened = ClockTicks(rawValue: 10_000)
     private static let writing: Int32 = 0o100001
 
     @Test func whoeverCanWriteHoldsTheFile() throws {
         let tree = try FakeProc()
         defer { tree.remove() }
         try tree.add(100)
-        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == nil)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .nobody)
         try tree.add(4, of: 100, link: Self.link, flags: Self.writing)
-        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == 100)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .process(100))
     }
 
     @Test(arguments: [0o100000, 0o10_000_000, 0o100003] as [Int32])
@@ -24,7 +23,7 @@ import Testing
         defer { tree.remove() }
         try tree.add(100)
         try tree.add(4, of: 100, link: Self.link, flags: flags)
-        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == nil)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .nobody)
     }
 
     @Test func anotherFileOfTheMountIsAnotherFile() throws {
@@ -32,7 +31,7 @@ import Testing
         defer { tree.remove() }
         try tree.add(100)
         try tree.add(4, of: 100, link: Self.link, flags: Self.writing, inode: 8)
-        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == nil)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .nobody)
     }
 
     @Test func anInodeNumberOfAnotherMountIsAnotherFile() throws {
@@ -44,26 +43,27 @@ import Testing
         ])
         try tree.add(100)
         try tree.add(4, of: 100, link: "/dev/null", flags: Self.writing, mountID: 41)
-        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == nil)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .nobody)
         // A bind mount shows the same file under another mount id.
         try tree.add(5, of: 100, link: "/srv/bound/clip.mp4", flags: Self.writing, mountID: 42)
-        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == 100)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .process(100))
     }
 
     @Test func aMountOfAnotherNamespaceIsToldByTheDevice() throws {
         let device = DeviceNumber(major: 0, minor: 99)
-        for (answer, holder) in [(device, Int32(100)), (DeviceNumber(major: 8, minor: 1), nil)] {
+        for (answer, holder) in [
+            (device, ProcessTable.Holder.process(100)), (DeviceNumber(major: 8, minor: 1), .nobody),
+        ] {
             let tree = try FakeProc()
             defer { tree.remove() }
             try tree.add(100)
             try tree.add(4, of: 100, link: "/data/clip.mp4", flags: Self.writing, mountID: 977)
-            let table = tree.table(
-                BoundedStat { path, cached in
-                    // The file system itself, which may be ours, must not be asked.
-                    cached && path.hasSuffix("/100/fd/4")
-                        ? FileStatus(device: answer, inode: 7, size: 1, isRegular: true) : nil
-                })
-            #expect(table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == holder)
+            let table = tree.table { path, isCached in
+                // The file system itself, which may be ours, must not be asked.
+                isCached && path.hasSuffix("/100/fd/4")
+                    ? FileStatus(device: answer, inode: 7, size: 1, isRegular: true) : nil
+            }
+            #expect(table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == holder)
         }
     }
 
@@ -72,20 +72,69 @@ import Testing
         defer { tree.remove() }
         try tree.add(100)
         try tree.add(4, of: 100, link: Self.link, flags: Self.writing, inode: nil)
-        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == 100)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .process(100))
     }
 
     @Test func whoeverWasStartedSinceMayHaveInheritedIt() throws {
         let tree = try FakeProc()
         defer { tree.remove() }
-        for (pid, start) in [(100, 9_000), (101, 9_950), (102, 20_000)] as [(Int32, UInt64)] {
-            try tree.add(pid, startTime: start)
-        }
+        let table = tree.table
+        try tree.add(100)
         try tree.add(4, of: 100, link: Self.link, flags: Self.writing)
-        #expect(tree.table.writer(holding: Self.file, openers: [], openedAt: Self.opened) == nil)
-        // Start times are rounded: a process of the same second counts.
+        let before = table.snapshot(noOlderThan: .zero)
+        #expect(table.writer(holding: Self.file, openers: [], notIn: before) == .nobody)
+        try tree.add(101)
+        #expect(table.writer(holding: Self.file, openers: [], notIn: before) == .nobody)
         try tree.add(4, of: 101, link: Self.link, flags: Self.writing)
-        #expect(tree.table.writer(holding: Self.file, openers: [], openedAt: Self.opened) == 101)
+        #expect(table.writer(holding: Self.file, openers: [], notIn: before) == .process(101))
+        #expect(table.writer(holding: Self.file, openers: [100], notIn: before) == .process(100))
+    }
+
+    @Test func anIdThatIsUsedAgainIsAnotherProcess() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        let table = tree.table
+        try tree.add(100)
+        let before = table.snapshot(noOlderThan: .zero)
+        // Made before the other one goes away, so that it cannot be given the same inode number.
+        try tree.add(101)
+        try tree.add(4, of: 101, link: Self.link, flags: Self.writing)
+        try FileManager.default.removeItem(atPath: "\(tree.root)/100")
+        try FileManager.default.moveItem(atPath: "\(tree.root)/101", toPath: "\(tree.root)/100")
+        #expect(table.writer(holding: Self.file, openers: [], notIn: before) == .process(100))
+    }
+
+    @Test func aListingServesForAWhile() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        let table = tree.table
+        let first = table.snapshot(noOlderThan: .zero)
+        try tree.add(100)
+        try tree.add(4, of: 100, link: Self.link, flags: Self.writing)
+        // The older one, in which the process is new: it is looked at once too often, never once too rarely.
+        let again = table.snapshot(noOlderThan: .seconds(3600))
+        for snapshot in [first, again] {
+            #expect(table.writer(holding: Self.file, openers: [], notIn: snapshot) == .process(100))
+        }
+        let fresh = table.snapshot(noOlderThan: .zero)
+        #expect(table.writer(holding: Self.file, openers: [], notIn: fresh) == .nobody)
+    }
+
+    @Test func aLookThatGetsStuckIsUnknownAndStopsNobody() async throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try tree.add(4, of: 100, link: "/data/clip.mp4", flags: Self.writing, mountID: 977)
+        let gate = Gate()
+        let table = tree.table { _, _ in
+            gate.wait()
+            return nil
+        }
+        #expect(table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .unknown)
+        #expect(table.threads.outstanding == 1)
+        gate.open()
+        try await awaitTrue("the thread's end") { table.threads.outstanding == 0 }
+        #expect(table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .nobody)
     }
 
     @Test func linksAndNumbersOfAllKindsDoNotDisturb() throws {
@@ -95,7 +144,10 @@ import Testing
         for (number, link) in ["socket:[7]", "anon_inode:[eventpoll]", "pipe:[7]", "x", "../../..", "/a\nino:\t7\n"]
             .enumerated()
         {
-            try tree.add(Int32(number), of: 100, link: link, flags: Self.writing, inode: number == 5 ? 6 : 7)
+            // Sockets and the like are on mounts that nobody sees; the file on ours is another one.
+            let (mountID, inode): (Int32, UInt64) = number == 5 ? (40, 6) : (12, 7)
+            try tree.add(
+                Int32(number), of: 100, link: link, flags: Self.writing, mountID: mountID, inode: inode)
         }
         try tree.write("100/fd/+4", "")
         try tree.write("100/fd/99999999999999999999", "")
@@ -104,7 +156,7 @@ import Testing
         try tree.write("100/fd/77", "no link at all")
         try tree.write("100/fdinfo/77", "pos:\t0\nflags:\t01\nmnt_id:\t40\nino:\t7\n")
         try FileManager.default.createSymbolicLink(atPath: "\(tree.root)/100/fd/78", withDestinationPath: Self.link)
-        #expect(tree.table.writer(holding: Self.file, openers: [100, 0, -5, 4711], openedAt: Self.opened) == nil)
+        #expect(tree.table.writer(holding: Self.file, openers: [100, 0, -5, 4711], notIn: tree.empty) == .nobody)
     }
 
     @Test func theDescriptorsOfAProgramWhoseFirstThreadEndedAreFound() throws {
@@ -118,7 +170,22 @@ import Testing
                 atPath: "\(tree.root)/100/\(name)", toPath: "\(tree.root)/100/task/101/\(name)")
         }
         try FileManager.default.createDirectory(atPath: "\(tree.root)/100/fd", withIntermediateDirectories: true)
-        #expect(tree.table.writer(holding: Self.file, openers: [100], openedAt: Self.opened) == 100)
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .process(100))
+    }
+
+    @Test func realProcessesKeepTheirIdentityBetweenListings() async throws {
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        let path = try directory.file("clip.mp4")
+        let file = try held(path)
+        let table = ProcessTable()
+        let child = try Child("sh", "-c", "exec sleep 600 > '\(path)'")
+        defer { child.end() }
+        try await awaitTrue("the child to open the file") {
+            table.writer(holding: file, openers: [child.pid], notIn: table.snapshot()) == .process(child.pid)
+        }
+        let before = table.snapshot(noOlderThan: .zero)
+        #expect(table.writer(holding: file, openers: [], notIn: before) == .nobody)
     }
 
     // MARK: - Real processes
@@ -138,16 +205,16 @@ import Testing
         defer { directory.remove() }
         let path = try directory.file("clip.mp4")
         let file = try held(path)
-        let now = ClockTicks.now()
         let table = ProcessTable()
+        let before = table.snapshot(noOlderThan: .zero)
         let child = try Child("sh", "-c", "exec sleep 600 > '\(path)'")
         defer { child.end() }
         try await awaitTrue("the child to open the file") {
-            table.writer(holding: file, openers: [], openedAt: now) == child.pid
+            table.writer(holding: file, openers: [], notIn: before) == .process(child.pid)
         }
-        #expect(table.writer(holding: file, openers: [child.pid], openedAt: now) == child.pid)
+        #expect(table.writer(holding: file, openers: [child.pid], notIn: before) == .process(child.pid))
         child.end()
-        #expect(table.writer(holding: file, openers: [child.pid], openedAt: now) == nil)
+        #expect(table.writer(holding: file, openers: [child.pid], notIn: before) == .nobody)
     }
 
     @Test func aChildThatReadsDoesNotHold() async throws {
@@ -155,14 +222,14 @@ import Testing
         defer { directory.remove() }
         let path = try directory.file("clip.mp4")
         let file = try held(path)
-        let now = ClockTicks.now()
+        let table = ProcessTable()
+        let before = table.snapshot(noOlderThan: .zero)
         let child = try Child("tail", "-f", path)
         defer { child.end() }
-        let table = ProcessTable()
         try await awaitTrue("tail to open the file") {
             table.openSources(of: child.pid).contains { $0.inode == file.inode }
         }
-        #expect(table.writer(holding: file, openers: [child.pid], openedAt: now) == nil)
+        #expect(table.writer(holding: file, openers: [child.pid], notIn: before) == .nobody)
     }
 
     @Test func whatAnEndedShellLeftBehindHolds() async throws {
@@ -170,7 +237,8 @@ import Testing
         defer { directory.remove() }
         let path = try directory.file("clip.mp4")
         let file = try held(path)
-        let now = ClockTicks.now()
+        let table = ProcessTable()
+        let before = table.snapshot(noOlderThan: .zero)
         let shell = try Child("sh", "-c", "exec 5> '\(path)'; sleep 600 & echo $! > '\(directory.path)/pid'")
         defer { shell.end() }
         let heir = try await awaited("the background job's id") {
@@ -179,11 +247,10 @@ import Testing
         }
         defer { kill(heir, SIGKILL) }
         try await awaitTrue("the shell's end") { shell.state == "Z" }
-        let table = ProcessTable()
-        #expect(table.writer(holding: file, openers: [shell.pid], openedAt: now) == heir)
+        #expect(table.writer(holding: file, openers: [shell.pid], notIn: before) == .process(heir))
         kill(heir, SIGKILL)
         try await awaitTrue("the end of the last holder") {
-            table.writer(holding: file, openers: [shell.pid], openedAt: now) == nil
+            table.writer(holding: file, openers: [shell.pid], notIn: before) == .nobody
         }
     }
 
@@ -192,7 +259,8 @@ import Testing
         defer { directory.remove() }
         let path = try directory.file("clip.mp4")
         let file = try held(path)
-        let now = ClockTicks.now()
+        let table = ProcessTable()
+        let before = table.snapshot(noOlderThan: .zero)
         // The system call that ends one thread, by its number on the machines that Swift runs on.
         let program = """
             import ctypes, platform, threading, time
@@ -203,6 +271,6 @@ import Testing
         let child = try Child("python3", "-c", program)
         defer { child.end() }
         try await awaitTrue("the first thread's end") { child.state == "Z" }
-        #expect(ProcessTable().writer(holding: file, openers: [child.pid], openedAt: now) == child.pid)
+        #expect(table.writer(holding: file, openers: [child.pid], notIn: before) == .process(child.pid))
     }
 }

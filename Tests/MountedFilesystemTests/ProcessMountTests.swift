@@ -55,59 +55,55 @@ import Testing
         #expect(BootID(String(repeating: "x", count: 36)) == nil)
         #expect(BootID(root: "/nowhere") == nil)
     }
-
-    @Test func ticksCountFromBoot() {
-        #expect(ClockTicks.now() > ClockTicks(rawValue: 0))
-        #expect(ClockTicks(rawValue: 250).oneSecondEarlier == ClockTicks(rawValue: 150))
-        #expect(ClockTicks(rawValue: 20).oneSecondEarlier == ClockTicks(rawValue: 0))
-        #expect(ClockTicks(rawValue: 0).oneSecondEarlier == ClockTicks(rawValue: 0))
-    }
 }
 
-@Suite struct BoundedStatCalls {
-    private static let device = DeviceNumber(major: 8, minor: 1)
-    private static let ours = DeviceNumber(major: 0, minor: 99)
+@Suite struct DisposableThreadRuns {
+    @Test func whatReturnsIsReturned() {
+        let threads = DisposableThreads()
+        #expect(threads.run { _ in 42 } == 42)
+        #expect(threads.outstanding == 0)
+    }
 
-    @Test func realFilesAreAskedFor() throws {
+    @Test func whoGetsStuckIsLeftBehindUpToTheLimit() async throws {
+        let threads = DisposableThreads()
+        let gate = Gate()
+        for count in 1...DisposableThreads.limit {
+            let answer: Int? = threads.run { steps in
+                steps.next(within: .milliseconds(1))
+                gate.wait()
+                return 42
+            }
+            #expect(answer == nil)
+            #expect(threads.outstanding == count)
+        }
+        // Not even what would return is run any more.
+        #expect(threads.run { _ in 42 } == nil)
+        gate.open()
+        try await awaitTrue("the threads' end") { threads.outstanding == 0 }
+        #expect(threads.run { _ in 42 } == 42)
+    }
+
+    @Test func whoMovesOnIsNotStuck() {
+        // Longer than what it has at the beginning.
+        let answer: Int? = DisposableThreads().run { steps in
+            steps.next(within: .seconds(60))
+            usleep(2_500_000)
+            return 20
+        }
+        #expect(answer == 20)
+    }
+
+    @Test func aRealFileIsAskedFor() throws {
         let directory = try TemporaryDirectory()
         defer { directory.remove() }
         let path = try directory.file("clip.mp4", size: 1234)
-        let stat = BoundedStat()
-        guard case .status(let status) = stat.status(path, isLocal: true, unlessOn: Self.ours) else {
-            Issue.record("no answer")
-            return
-        }
+        let status = try #require(FileStatus.systemCall(path, false))
         #expect(status.size == 1234)
         #expect(status.isRegular)
-        #expect(stat.cached(path) == .status(status))
-        #expect(stat.status(path + "x", isLocal: true, unlessOn: Self.ours) == .failed)
-        guard case .status(let parent) = stat.cached(directory.path) else {
-            Issue.record("no answer")
-            return
-        }
+        #expect(FileStatus.systemCall(path, true) == status)
+        #expect(FileStatus.systemCall(path + "x", false) == nil)
+        let parent = try #require(FileStatus.systemCall(directory.path, true))
         #expect(!parent.isRegular)
         #expect(parent.device == status.device)
-        #expect(stat.outstanding == 0)
-    }
-
-    @Test func whoHangsIsLeftBehindUpToTheLimit() async throws {
-        let gate = DispatchSemaphore(value: 0)
-        let stat = BoundedStat { path, _ in
-            if path == "/hangs" {
-                gate.wait()
-                gate.signal()
-            }
-            return FileStatus(device: Self.device, inode: 1, size: 1, isRegular: true)
-        }
-        for count in 1...BoundedStat.threadLimit {
-            #expect(stat.status("/hangs", isLocal: false, unlessOn: Self.ours) == .late)
-            #expect(stat.outstanding == count)
-        }
-        // Not even what would answer is asked any more.
-        #expect(stat.status("/answers", isLocal: true, unlessOn: Self.ours) == .late)
-        #expect(stat.outstanding == BoundedStat.threadLimit)
-        gate.signal()
-        try await awaitTrue("the threads' end") { stat.outstanding == 0 }
-        #expect(stat.status("/answers", isLocal: true, unlessOn: Self.ours) != .late)
     }
 }

@@ -17,7 +17,7 @@ import Testing
             (42, "0:50", "/srv/nfs", "nfs4"),
             (43, "0:5", "/dev", "devtmpfs"),
         ])
-        let stat = BoundedStat { path, _ in
+        let stat: FileStatus.Call = { path, _ in
             let number = Int32(path.split(separator: "/").last ?? "") ?? 0
             let size = sizes[number] ?? Int64(number) << 20
             return size < 0 ? nil : FileStatus(device: Self.disk, inode: UInt64(number), size: size, isRegular: true)
@@ -66,7 +66,7 @@ import Testing
         try tree.add(100)
         try tree.add(3, of: 100, link: "/srv/clip.mp4", mountID: 41)
         try tree.add(4, of: 100, link: "/srv/clip.mp4", mountID: 41)
-        let stat = BoundedStat { _, _ in FileStatus(device: Self.disk, inode: 5, size: 99, isRegular: true) }
+        let stat: FileStatus.Call = { _, _ in FileStatus(device: Self.disk, inode: 5, size: 99, isRegular: true) }
         _ = try finder(tree)
         let found = SourceHintFinder(table: tree.table(stat), mount: Self.mount).source(of: 100, for: target())
         #expect(number(found) == 3)
@@ -110,7 +110,7 @@ import Testing
         try tree.add(100)
         try tree.add(3, of: 100, link: "/mnt/twelvelabs/old.mp4", mountID: 40, inode: 8)
         try tree.setMounts([(40, "0:99", "/mnt/twelvelabs", "fuse.twelvefs")])
-        let stat = BoundedStat { path, _ in
+        let stat: FileStatus.Call = { path, _ in
             Issue.record("asked for \(path)")
             return nil
         }
@@ -124,7 +124,7 @@ import Testing
         defer { tree.remove() }
         try tree.add(100)
         try tree.add(3, of: 100, link: "/data/old.mp4", mountID: 977, inode: 8)
-        let stat = BoundedStat { path, cached in
+        let stat: FileStatus.Call = { path, cached in
             if !cached { Issue.record("asked for \(path)") }
             return FileStatus(device: Self.mount.device, inode: 8, size: 1, isRegular: true)
         }
@@ -241,27 +241,28 @@ import Testing
         let found = try #require(try finder(tree).source(of: 100, for: target()))
         #expect(try finder(tree, sizes: [3: 5]).currentSize(of: found) == 5)
         // Another file under the same number is another file.
-        let other = BoundedStat { _, _ in FileStatus(device: Self.disk, inode: 77, size: 5, isRegular: true) }
+        let other: FileStatus.Call = { _, _ in FileStatus(device: Self.disk, inode: 77, size: 5, isRegular: true) }
         #expect(SourceHintFinder(table: tree.table(other), mount: Self.mount).currentSize(of: found) == nil)
         try FileManager.default.removeItem(atPath: "\(tree.root)/100/fd/3")
         #expect(try finder(tree).currentSize(of: found) == nil)
     }
 
-    @Test func aSourceThatHangsGivesNoHintAndHoldsNobodyUp() throws {
+    @Test func aSourceThatHangsGivesNoHintAndHoldsNobodyUp() async throws {
         let tree = try FakeProc()
         defer { tree.remove() }
         try tree.add(100)
         try tree.add(3, of: 100, link: "/srv/nfs/clip.mp4", mountID: 42)
         try tree.setMounts([(42, "0:50", "/srv/nfs", "nfs4")])
-        let gate = DispatchSemaphore(value: 0)
-        let stat = BoundedStat { _, _ in
-            gate.wait()
-            gate.signal()
-            return nil
-        }
-        let finder = SourceHintFinder(table: tree.table(stat), mount: Self.mount)
-        for _ in 0..<(BoundedStat.threadLimit + 3) { #expect(finder.source(of: 100, for: target()) == nil) }
-        #expect(stat.outstanding == BoundedStat.threadLimit)
-        gate.signal()
+        let gate = Gate()
+        let finder = SourceHintFinder(
+            table: tree.table { _, _ in
+                gate.wait()
+                return FileStatus(device: Self.disk, inode: 3, size: 4096, isRegular: true)
+            }, mount: Self.mount)
+        for _ in 0..<(DisposableThreads.limit + 3) { #expect(finder.source(of: 100, for: target()) == nil) }
+        #expect(finder.threads.outstanding == DisposableThreads.limit)
+        gate.open()
+        try await awaitTrue("the threads' end") { finder.threads.outstanding == 0 }
+        #expect(number(finder.source(of: 100, for: target())) == 3)
     }
 }

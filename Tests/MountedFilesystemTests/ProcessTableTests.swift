@@ -10,7 +10,6 @@ import Testing
         try tree.add(101, command: "worker", group: 100, parent: 50)
         #expect(tree.table.threadGroup(of: 101) == 100)
         #expect(tree.table.command(of: 101) == Array("python3".utf8))
-        #expect(tree.table.startTime(of: 101) == ClockTicks(rawValue: 1000))
         #expect(tree.table.parent(of: 101) == 50)
     }
 
@@ -19,7 +18,6 @@ import Testing
         let table = try FakeProc().table
         #expect(table.threadGroup(of: pid) == nil)
         #expect(table.command(of: pid) == nil)
-        #expect(table.startTime(of: pid) == nil)
         #expect(table.parent(of: pid) == nil)
         #expect(table.pendingSignals(of: pid) == nil)
         #expect(table.exit(of: pid) == .unknown)
@@ -98,9 +96,6 @@ import Testing
         #expect(table.parent(of: getpid()) == getppid())
         #expect(table.exit(of: getpid()) == .running)
         #expect(table.matchesOwnNamespace)
-        let started = try #require(table.startTime(of: getpid()))
-        #expect(started <= ClockTicks.now())
-        #expect(started > ClockTicks(rawValue: 0))
     }
 
     @Test func aStrangersProcIsRecognized() throws {
@@ -135,53 +130,5 @@ import Testing
         #expect(process != thread)
         #expect(table.command(of: thread) == table.command(of: process))
         #expect(table.command(of: thread) != Array("other) name".utf8))
-        #expect(table.startTime(of: thread) == table.startTime(of: process))
-    }
-
-    @Test func processesAreListedByWhenTheyWereStarted() throws {
-        let tree = try FakeProc()
-        defer { tree.remove() }
-        try tree.add(10, startTime: 500)
-        try tree.add(11, startTime: 1000)
-        try tree.add(12, startTime: 2000)
-        try tree.add(13, command: "kworker/0:1", flags: 0x20_0000, startTime: 2000)
-        try tree.write("14/stat", "nonsense")
-        try tree.write("007/stat", FakeProc.stat(7, "x", 1, 0, 3000))
-        try tree.write("99999999999/stat", FakeProc.stat(7, "x", 1, 0, 3000))
-        try tree.write("self/stat", FakeProc.stat(7, "x", 1, 0, 3000))
-        let table = tree.table
-        // The second listing knows them already, and tells the same.
-        for _ in 0..<2 {
-            var seen: Set<ProcessTable.SeenProcess> = []
-            #expect(Set(table.processes(startedSince: ClockTicks(rawValue: 1000), except: &seen)) == [11, 12])
-            #expect(table.processes(startedSince: ClockTicks(rawValue: 1000), except: &seen).isEmpty)
-        }
-    }
-
-    @Test func anIdThatIsUsedAgainIsAnotherProcess() throws {
-        let tree = try FakeProc()
-        defer { tree.remove() }
-        try tree.add(10, startTime: 500)
-        let table = tree.table
-        var seen: Set<ProcessTable.SeenProcess> = []
-        #expect(table.processes(startedSince: ClockTicks(rawValue: 1000), except: &seen).isEmpty)
-        // Made before the other one goes away, so that it cannot be given the same inode number.
-        try tree.add(11, startTime: 2000)
-        try FileManager.default.removeItem(atPath: "\(tree.root)/10")
-        try FileManager.default.moveItem(atPath: "\(tree.root)/11", toPath: "\(tree.root)/10")
-        #expect(table.processes(startedSince: ClockTicks(rawValue: 1000), except: &seen) == [10])
-    }
-
-    @Test func realProcessesKeepTheirIdentityBetweenListings() async throws {
-        let table = ProcessTable()
-        let before = ClockTicks.now().oneSecondEarlier
-        var seen: Set<ProcessTable.SeenProcess> = []
-        _ = table.processes(startedSince: before, except: &seen)
-        let child = try Child("sleep", "600")
-        defer { child.end() }
-        #expect(table.processes(startedSince: before, except: &seen).contains(child.pid))
-        #expect(!table.processes(startedSince: before, except: &seen).contains(child.pid))
-        seen = []
-        #expect(table.processes(startedSince: before, except: &seen).contains(child.pid))
     }
 }

@@ -15,7 +15,17 @@ public struct HeldFile: Sendable, Equatable {
 }
 
 extension ProcessTable {
-    /// A process that can still write into a file through a descriptor that it has; nil when there is none to be seen.
+    /// Whether a file can still be written through some descriptor.
+    public enum Holder: Sendable, Equatable {
+        /// No process that can be seen has one.
+        case nobody
+        /// This one has.
+        case process(Int32)
+        /// The look at a process got stuck.
+        case unknown
+    }
+
+    /// A process that can still write into a file through a descriptor that it has.
     ///
     /// Asked while a FLUSH waits for its answer: the descriptor that is being closed is already gone from its table, so
     /// any that is found is another one.
@@ -31,30 +41,22 @@ extension ProcessTable {
     ///
     /// - Parameters:
     ///   - openers: the processes (or threads) that opened the file, wrote into it, or are closing it.
-    ///   - openedAt: when it was first opened for writing; taken a second early, since start times are rounded.
-    public func writer(holding file: HeldFile, openers: Set<Int32>, openedAt: ClockTicks) -> Int32? {
-        let search = DescriptorSearch(table: self, file: file)
-        for pid in openers where pid > 0 && search.finds(in: pid) { return pid }
-        var seen: Set<SeenProcess> = []
-        // A program that starts processes for ever is not followed for ever.
-        for _ in 0..<4 {
-            let more = processes(startedSince: openedAt.oneSecondEarlier, except: &seen)
-            if more.isEmpty { return nil }
-            for pid in more where !openers.contains(pid) && search.finds(in: pid) { return pid }
-        }
-        return nil
-    }
-
-    /// Whether the link of a descriptor names something in a file system: sockets, pipes and the like have no slash in front.
-    ///
-    /// Asked before `fdinfo` is read: that takes a lock of the object's own, which for some kinds (epoll, io_uring) can be
-    /// held while a program's page fault is served. The text of a link takes none, asks no file system, and is half the price.
-    static func mayReferToFile(_ link: String) -> Bool {
-        switch RawFile.linkText(at: link, limit: 1) {
-        case .success(let text): text.first == UInt8(ascii: "/")
-        // A path that is longer than the kernel tells.
-        case .failure(let error): error.code == ENAMETOOLONG
-        }
+    ///   - earlier: the processes that there were when it was first opened for writing, or before.
+    public func writer(holding file: HeldFile, openers: Set<Int32>, notIn earlier: ProcessSnapshot) -> Holder {
+        threads.run { [self] steps in
+            let search = DescriptorSearch(table: self, file: file, steps: steps)
+            for pid in openers where pid > 0 && search.finds(in: pid) { return .process(pid) }
+            var seen: Set<ProcessSnapshot.Process> = []
+            // A program that starts processes for ever is not followed for ever.
+            for _ in 0..<4 {
+                let more = listing().filter { !earlier.contains($0) && seen.insert($0).inserted }
+                if more.isEmpty { break }
+                for process in more where !openers.contains(process.pid) && search.finds(in: process.pid) {
+                    return .process(process.pid)
+                }
+            }
+            return .nobody
+        } ?? .unknown
     }
 
     /// The numbers of a process's (or thread's) open descriptors, as long as `body` returns true.
@@ -84,19 +86,23 @@ extension ProcessTable {
 private struct DescriptorSearch {
     let table: ProcessTable
     let file: HeldFile
+    let steps: DisposableThreads.Steps
 
     func finds(in pid: Int32) -> Bool {
         var found = false
         table.eachDescriptor(of: pid) { holder, number in
+            steps.next()
             found = refersToFile(holder, number)
             return !found
         }
         return found
     }
 
+    /// The text of the link is not asked for, though it would tell sockets from files: it cannot be read while a process
+    /// is in the middle of `exec`, as the one may be whose FLUSH is waiting. Its mode can, and tells what cannot write.
     private func refersToFile(_ holder: String, _ number: Int32) -> Bool {
         let link = "\(holder)/fd/\(number)"
-        guard ProcessTable.mayReferToFile(link),
+        guard RawFile.isWritableLink(at: link),
             let info = RawFile.start(of: "\(holder)/fdinfo/\(number)", count: 512).flatMap({
                 DescriptorInfo(parsing: $0)
             }),
@@ -111,10 +117,6 @@ private struct DescriptorSearch {
             return mount.identity.device == file.mount.device
         }
         // A mount of another namespace, a container's for example. What the kernel remembers of the file tells.
-        switch table.boundedStat.cached(link) {
-        case .status(let status): return status.device == file.mount.device
-        // Ours would have answered: this is another one.
-        case .failed, .late: return false
-        }
+        return table.fileStatus(link, true)?.device == file.mount.device
     }
 }

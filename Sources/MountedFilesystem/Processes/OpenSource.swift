@@ -30,6 +30,9 @@ extension ProcessTable {
     /// Whether they are regular files is not known yet: that would mean to ask their file systems. What was opened as a
     /// directory is left out, and what has no path.
     ///
+    /// The links may make the reader wait while the process is in the middle of `exec`, which a process cannot be that
+    /// waits for the answer of a WRITE. Of others, to be read on a disposable thread.
+    ///
     /// Empty for a process with more than 4096 descriptors: whatever would be told of that one is no hint.
     public func openSources(of pid: Int32) -> [OpenSource] {
         guard pid > 0 else { return [] }
@@ -48,13 +51,19 @@ extension ProcessTable {
         openSource("\(root)/\(pid)", process: pid, number: number)
     }
 
+    /// What `fdinfo` says of one descriptor; unlike its link it can be read at any time.
+    func descriptorInfo(of pid: Int32, number: Int32) -> DescriptorInfo? {
+        descriptorInfo("\(root)/\(pid)", number)
+    }
+
+    private func descriptorInfo(_ holder: String, _ number: Int32) -> DescriptorInfo? {
+        RawFile.start(of: "\(holder)/fdinfo/\(number)", count: 512).flatMap { DescriptorInfo(parsing: $0) }
+    }
+
     private func openSource(_ holder: String, process: Int32, number: Int32) -> OpenSource? {
-        let link = "\(holder)/fd/\(number)"
-        guard ProcessTable.mayReferToFile(link), let path = RawFile.link(at: link),
-            let info = RawFile.start(of: "\(holder)/fdinfo/\(number)", count: 512).flatMap({
-                DescriptorInfo(parsing: $0)
-            }),
-            info.isReadOnly, !info.isDirectory
+        // Sockets, pipes and the like have no slash in front. Their `fdinfo` need not be read, then.
+        guard let path = RawFile.link(at: "\(holder)/fd/\(number)"), path.first == UInt8(ascii: "/"),
+            let info = descriptorInfo(holder, number), info.isReadOnly, !info.isDirectory
         else { return nil }
         return OpenSource(
             process: process, number: number, mountID: info.mountID, inode: info.inode, position: info.position,

@@ -4,34 +4,38 @@ import Synchronization
 /// What `/proc` tells about the processes that write into the mount.
 ///
 /// Everything in it is taken as hostile and short-lived. Processes vanish, names hold anything, permission is denied:
-/// each of these gives "unknown", never a wrong answer. Nothing that is read can wait: `stat`, `status`, `comm`,
-/// `fdinfo` and the texts of links take no lock that a program can hold, whereas `cmdline`, `environ`, `maps` and others
-/// wait for the lock on a process's memory, which a page fault in a mount can hold for ever.
+/// each of these gives "unknown", never a wrong answer. And nothing may wait. A process that is in the middle of `exec`
+/// keeps readers of many of its files waiting (`stat`, the links in `fd`, `cwd`, `exe`; `ps` hangs with them), and a page
+/// fault in a mount those of others (`cmdline`, `environ`, `maps`); it may itself be waiting for an answer of ours. So
+/// `status`, `comm` and listings are read, which never wait; `fdinfo`, links, and whatever asks a file system are looked
+/// at on threads that can be left behind.
 ///
 /// Ids are those of the process or of any of its threads, as a FUSE request bears them. 0 means a process of another pid
 /// namespace, and has no properties.
 public final class ProcessTable: Sendable {
     /// Where `/proc` is.
     package let root: String
-    /// Asks files of others for their size.
-    package let boundedStat: BoundedStat
-    /// When the processes that the last listing showed were started.
-    private let known = Mutex<[Int32: KnownProcess]>([:])
+    /// Runs what might hang.
+    package let threads = DisposableThreads()
+    /// Asks for a file's status.
+    package let fileStatus: FileStatus.Call
+
+    private let latest = Mutex<ProcessSnapshot?>(nil)
 
     /// The table at `/proc`, or a tree of files like it.
     public convenience init(root: String = "/proc") {
-        self.init(root: root, boundedStat: BoundedStat())
+        self.init(root: root, fileStatus: FileStatus.systemCall)
     }
 
-    /// One that asks for sizes in a way of its own.
-    package init(root: String, boundedStat: BoundedStat) {
+    /// One that asks for files in a way of its own.
+    package init(root: String, fileStatus: @escaping FileStatus.Call) {
         self.root = root
-        self.boundedStat = boundedStat
+        self.fileStatus = fileStatus
     }
 
     /// The process that a thread belongs to (`Tgid`); nil when it is unknown or of another pid namespace.
     public func threadGroup(of pid: Int32) -> Int32? {
-        status(of: pid).flatMap { KeyedLines($0)["Tgid"] }.flatMap { Int32(decimal: $0) }.flatMap { $0 > 0 ? $0 : nil }
+        status(of: pid).flatMap { Self.id("Tgid", in: $0) }
     }
 
     /// The process's name, at most 15 bytes of anything (`comm` of its first thread).
@@ -43,84 +47,79 @@ public final class ProcessTable: Sendable {
         return name
     }
 
-    /// When the process was started.
-    public func startTime(of pid: Int32) -> ClockTicks? {
-        threadGroup(of: pid).flatMap { stat(of: $0) }?.startTime
-    }
-
     /// The process that started this one, or took it over; nil when that is unknown or of another pid namespace.
     public func parent(of pid: Int32) -> Int32? {
-        stat(of: pid).flatMap { $0.parent > 0 ? $0.parent : nil }
+        status(of: pid).flatMap { Self.id("PPid", in: $0) }
     }
 
     /// The signals that wait for a thread: of this very thread, which need not be its process's first.
     public func pendingSignals(of thread: Int32) -> PendingSignals? {
-        status(of: thread).flatMap { PendingSignals(parsing: $0) }
+        status(of: thread).flatMap { PendingSignals($0) }
+    }
+
+    // MARK: - Which processes there are
+
+    /// The processes of now, or of a moment that lies no further back than that.
+    ///
+    /// Taken when a file is opened: whoever may have inherited a descriptor of it later is not among them. A listing of
+    /// a thousand processes takes about a millisecond; one serves all the files that are opened within a second.
+    ///
+    /// Empty when `/proc` cannot be listed: then every process counts as a later one.
+    public func snapshot(noOlderThan age: Duration = .seconds(1)) -> ProcessSnapshot {
+        let now = ContinuousClock.now
+        if let latest = latest.withLock({ $0 }), latest.taken + age >= now { return latest }
+        let processes = threads.run { [self] _ in listing() } ?? []
+        let snapshot = ProcessSnapshot(taken: now, processes: processes)
+        latest.withLock { $0 = snapshot }
+        return snapshot
+    }
+
+    /// The processes of now, by id and the number that `/proc` gave the process's directory: another one for each process.
+    func listing() -> Set<ProcessSnapshot.Process> {
+        var processes: Set<ProcessSnapshot.Process> = []
+        RawFile.eachEntry(of: root) { entry in
+            if let pid = entry.number, pid > 0 {
+                processes.insert(ProcessSnapshot.Process(pid: pid, directory: entry.inode))
+            }
+            return true
+        }
+        return processes
     }
 
     // MARK: - What the other parts read
 
     /// `/proc/<pid>/<name>`.
-    package func path(_ pid: Int32, _ name: String) -> String {
+    func path(_ pid: Int32, _ name: String) -> String {
         "\(root)/\(pid)/\(name)"
     }
 
-    /// The process's or thread's own `stat`.
-    package func stat(of pid: Int32) -> ProcessStat? {
-        guard pid > 0 else { return nil }
-        return RawFile.contents(of: path(pid, "stat"), limit: 4096).flatMap { ProcessStat(parsing: $0) }
-    }
-
-    /// The processes that were started at that moment or later, except the kernel's own and those to leave out.
-    ///
-    /// The listing itself tells a process from an earlier one of the same id: `/proc` numbers the directory of each
-    /// process anew. Hence `stat`, which costs ten times as much as an entry of the listing, is read once for each process.
-    ///
-    /// - Parameter seen: the processes that need not be told again; those that are told are added.
-    package func processes(startedSince moment: ClockTicks, except seen: inout Set<SeenProcess>) -> [Int32] {
-        let earlier = known.withLock { $0 }
-        var current: [Int32: KnownProcess] = [:]
-        current.reserveCapacity(earlier.count + 16)
-        var found: [Int32] = []
-        RawFile.eachEntry(of: root) { entry in
-            guard let pid = entry.number, pid > 0 else { return true }
-            let inode = entry.inode
-            let process: KnownProcess
-            // Inode number 1 is what the kernel fills in where it has none.
-            if let same = earlier[pid], same.inode == inode, inode > 1 {
-                process = same
-            } else if let stat = stat(of: pid) {
-                process = KnownProcess(inode: inode, startTime: stat.isKernelThread ? nil : stat.startTime)
-            } else {
-                return true
-            }
-            current[pid] = process
-            if let startTime = process.startTime, startTime >= moment,
-                seen.insert(SeenProcess(pid: pid, inode: inode)).inserted
-            {
-                found.append(pid)
-            }
-            return true
-        }
-        known.withLock { [current] in $0 = current }
-        return found
-    }
-
-    /// A process as one listing showed it.
-    package struct SeenProcess: Hashable {
-        let pid: Int32
-        let inode: UInt64
-    }
-
-    private struct KnownProcess {
-        let inode: UInt64
-        /// Nil for a thread of the kernel's own.
-        let startTime: ClockTicks?
-    }
-
-    private func status(of pid: Int32) -> [UInt8]? {
+    /// The lines of a process's or thread's `status`.
+    func status(of pid: Int32) -> KeyedLines? {
         guard pid > 0 else { return nil }
         // Most of it is the list of supplementary groups: at most 65536 of them, ten digits each.
-        return RawFile.contents(of: path(pid, "status"), limit: 1 << 20)
+        return RawFile.contents(of: path(pid, "status"), limit: 1 << 20).map { KeyedLines($0) }
+    }
+
+    /// A process's id under a key of `status`.
+    static func id(_ key: StaticString, in status: KeyedLines) -> Int32? {
+        status[key].flatMap { Int32(decimal: $0) }.flatMap { $0 > 0 ? $0 : nil }
+    }
+}
+
+/// The processes that there were at a moment.
+public struct ProcessSnapshot: Sendable {
+    /// A process that is not mistaken for a later one of the same id.
+    struct Process: Sendable, Hashable {
+        let pid: Int32
+        let directory: UInt64
+    }
+
+    let taken: ContinuousClock.Instant
+    let processes: Set<Process>
+
+    /// Whether a process was there. False, too, when the kernel forgot in between which number its directory had.
+    func contains(_ process: Process) -> Bool {
+        // Number 1 is what the kernel fills in where it has none.
+        process.directory > 1 && processes.contains(process)
     }
 }

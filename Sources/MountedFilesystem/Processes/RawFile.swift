@@ -29,20 +29,21 @@ enum RawFile {
 
     /// The text of a symbolic link, or nil when there is none or it does not fit into 4096 bytes.
     static func link(at path: String) -> [UInt8]? {
-        try? linkText(at: path, limit: 4096).get()
-    }
-
-    /// The first bytes of a symbolic link's text, or the errno.
-    static func linkText(at path: String, limit: Int) -> Result<[UInt8], Errno> {
-        var code: Int32 = 0
-        let text = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+        var failed = false
+        let text = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
             let length = buffer.withMemoryRebound(to: CChar.self) { text in
-                text.baseAddress.map { readlink(path, $0, text.count) } ?? 0
+                text.baseAddress.map { readlink(path, $0, text.count) } ?? -1
             }
-            code = length < 0 ? errno : 0
+            failed = length < 0 || length == buffer.count
             count = max(0, length)
         }
-        return code == 0 ? .success(text) : .failure(Errno(code: code))
+        return failed ? nil : text
+    }
+
+    /// Whether there is a symbolic link whose mode lets its owner write: in `/proc/<pid>/fd` it shows what the descriptor can.
+    static func isWritableLink(at path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK && status.st_mode & S_IWUSR != 0
     }
 
     /// Calls `body` with each entry of a directory but `.` and `..`, until it returns false.
@@ -82,11 +83,6 @@ enum RawFile {
             initialized = max(0, length)
         }
         return failed ? nil : bytes
-    }
-
-    /// Why a system call failed.
-    struct Errno: Error {
-        let code: Int32
     }
 }
 

@@ -59,7 +59,10 @@ public struct PendingSignals: Sendable, Equatable {
 
     /// From the contents of `/proc/<pid>/status`; nil when one of the masks is missing.
     package init?(parsing status: [UInt8]) {
-        let lines = KeyedLines(status)
+        self.init(KeyedLines(status))
+    }
+
+    init?(_ lines: KeyedLines) {
         func mask(_ key: StaticString) -> SignalSet? {
             lines[key].flatMap { UInt64(hexadecimal: $0) }.map { SignalSet(rawValue: $0) }
         }

@@ -54,13 +54,15 @@ public struct FoundSource: Sendable, Equatable {
 ///
 /// Asked at the first write, **while that waits for its answer**, so that the writer cannot open or close anything
 /// meanwhile; not in CREATE, where the directory is locked: a file on a network may be waited for, 100 ms at most. The
-/// first one that does not answer in time ends the search.
+/// first one that does not answer in time ends the search, and the thread that asks for it is left behind.
 public struct SourceHintFinder: Sendable {
     /// How many files are asked for their size; whoever reads more at once is no copier.
     static let candidateLimit = 8
 
     private let table: ProcessTable
     private let mount: MountIdentity
+    /// Its own, so that sources that hang do not hinder the search for whoever holds a file.
+    package let threads = DisposableThreads()
 
     /// Finds sources for the files of a mount.
     public init(table: ProcessTable, mount: MountIdentity) {
@@ -70,17 +72,15 @@ public struct SourceHintFinder: Sendable {
 
     /// The source that a writer copies into the target, or nil when it has none, or too many.
     public func source(of writer: Int32, for target: SourceTarget) -> FoundSource? {
-        guard let command = table.command(of: writer) else { return nil }
-        let search = Search(table: table, mount: mount, target: target, mounts: .current(root: table.root))
-        do throws(NoAnswer) {
-            switch Writer(command: command) {
-            case .copier: return try search.copied(by: writer)
-            case .rsync: return try search.sent(to: writer)
-            case .other: return try search.read(by: writer, named: command)
+        threads.run { [table, mount] steps in
+            guard let command = table.command(of: writer) else { return nil }
+            let search = Search(table: table, mount: mount, target: target, steps: steps)
+            return switch Writer(command: command) {
+            case .copier: search.copied(by: writer)
+            case .rsync: search.sent(to: writer)
+            case .other: search.read(by: writer, named: command)
             }
-        } catch {
-            return nil
-        }
+        } ?? nil
     }
 
     /// The size of a source that is still open, in bytes; nil when it is closed, another one, of the own mount, or does not answer.
@@ -88,17 +88,17 @@ public struct SourceHintFinder: Sendable {
     /// A copy is complete when it has as many bytes as its source had at the beginning **or** has at the end, whichever
     /// are fewer: a source that grows while it is copied is read to an end that it no longer has.
     public func currentSize(of found: FoundSource) -> Int64? {
-        // The descriptor is looked at anew: it may be closed, and its number given to another file.
-        guard case .elsewhere(let device, let inode, _) = found.location,
-            let source = table.openSource(of: found.source.process, number: found.source.number)
-        else { return nil }
-        let search = Search(table: table, mount: mount, target: nil, mounts: .current(root: table.root))
-        guard case .elsewhere(device, inode, let size)? = try? search.location(of: source) else { return nil }
-        return size
+        guard case .elsewhere(let device, let inode, _) = found.location else { return nil }
+        return threads.run { [table, mount] steps in
+            // The descriptor is looked at anew: it may be closed, and its number given to another file.
+            guard let source = table.openSource(of: found.source.process, number: found.source.number) else {
+                return nil
+            }
+            let search = Search(table: table, mount: mount, target: nil, steps: steps)
+            guard case .elsewhere(device, inode, let size) = search.location(of: source) else { return nil }
+            return size
+        } ?? nil
     }
-
-    /// A file system did not answer in time.
-    struct NoAnswer: Error {}
 
     private enum Writer {
         case copier, rsync, other

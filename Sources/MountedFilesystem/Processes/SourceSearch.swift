@@ -1,10 +1,21 @@
+import Dispatch
+
 extension SourceHintFinder {
     /// One search, with the mounts as they were at its beginning.
     struct Search {
         let table: ProcessTable
         let mount: MountIdentity
         let target: SourceTarget?
-        let mounts: MountTable
+        let steps: DisposableThreads.Steps
+        private let mounts: MountTable
+
+        init(table: ProcessTable, mount: MountIdentity, target: SourceTarget?, steps: DisposableThreads.Steps) {
+            self.table = table
+            self.mount = mount
+            self.target = target
+            self.steps = steps
+            mounts = .current(root: table.root)
+        }
 
         // MARK: - The rules
 
@@ -13,12 +24,12 @@ extension SourceHintFinder {
         /// They open it themselves. So a file without the target's name does not count when it is one of the three
         /// descriptors that every program gets, or when the parent has it open under the same number: it was inherited
         /// from a shell that reads a list from it.
-        func copied(by writer: Int32) throws(NoAnswer) -> FoundSource? {
-            try choose(candidates(of: writer), kind: .copied) { others in
+        func copied(by writer: Int32) -> FoundSource? {
+            choose(candidates(of: writer), kind: .copied) { others in
                 let parent = table.parent(of: writer)
                 return others.filter { source in
                     guard source.number > 2 else { return false }
-                    guard let inherited = parent.flatMap({ table.openSource(of: $0, number: source.number) }) else {
+                    guard let inherited = parent.flatMap({ table.descriptorInfo(of: $0, number: source.number) }) else {
                         return true
                     }
                     return inherited.mountID != source.mountID || inherited.inode != source.inode
@@ -27,8 +38,8 @@ extension SourceHintFinder {
         }
 
         /// Any other program: the file with the target's name, or else the only one that could be copied.
-        func read(by writer: Int32, named command: [UInt8]) throws(NoAnswer) -> FoundSource? {
-            try choose(candidates(of: writer), kind: .read) { others in
+        func read(by writer: Int32, named command: [UInt8]) -> FoundSource? {
+            choose(candidates(of: writer), kind: .read) { others in
                 others.filter { couldBeCopied($0, by: command) }
             }
         }
@@ -36,7 +47,7 @@ extension SourceHintFinder {
         /// rsync's sender has the source open; it is an ancestor of the receiver, which writes. Only the file with the
         /// target's name counts, since the sender may already be at the next one. The furthest ancestor is the sender;
         /// those between may have an older version open, to compare it. Files of the own mount are such, too.
-        func sent(to receiver: Int32) throws(NoAnswer) -> FoundSource? {
+        func sent(to receiver: Int32) -> FoundSource? {
             var ancestors: [Int32] = []
             var child = receiver
             while ancestors.count < 4, let parent = table.parent(of: child),
@@ -48,7 +59,7 @@ extension SourceHintFinder {
             }
             for ancestor in ancestors.reversed() {
                 let named = candidates(of: ancestor).filter { isNamedAsTarget($0) }
-                guard let found = try only(of: named, kind: .read) else { continue }
+                guard let found = only(of: named, kind: .read) else { continue }
                 if case .elsewhere = found.location { return found }
             }
             return nil
@@ -57,10 +68,10 @@ extension SourceHintFinder {
         /// The one with the target's name, or else the only one of those that `filter` leaves of the others.
         private func choose(
             _ candidates: [OpenSource], kind: FoundSource.Kind, among filter: ([OpenSource]) -> [OpenSource]
-        ) throws(NoAnswer) -> FoundSource? {
+        ) -> FoundSource? {
             let named = candidates.filter { isNamedAsTarget($0) }
-            if let found = try only(of: named, kind: kind) { return found }
-            return try only(of: filter(candidates.filter { !isNamedAsTarget($0) }), kind: kind)
+            if let found = only(of: named, kind: kind) { return found }
+            return only(of: filter(candidates.filter { !isNamedAsTarget($0) }), kind: kind)
         }
 
         // MARK: - What could be copied
@@ -117,11 +128,11 @@ extension SourceHintFinder {
         /// The one regular file among the candidates, which may have it open several times; nil when there are several or none.
         ///
         /// A guess that is shorter than what was written already is none; a copy's source is not guessed.
-        private func only(of candidates: [OpenSource], kind: FoundSource.Kind) throws(NoAnswer) -> FoundSource? {
+        private func only(of candidates: [OpenSource], kind: FoundSource.Kind) -> FoundSource? {
             guard candidates.count <= SourceHintFinder.candidateLimit else { return nil }
             var found: FoundSource?
             for candidate in candidates {
-                guard let location = try location(of: candidate) else { continue }
+                guard let location = location(of: candidate) else { continue }
                 if case .elsewhere(_, _, let size) = location, kind == .read, size < target?.written ?? 0 { continue }
                 if let found, found.location != location { return nil }
                 found = found ?? FoundSource(kind: kind, location: location, source: candidate)
@@ -130,21 +141,27 @@ extension SourceHintFinder {
         }
 
         /// The regular file behind a descriptor; nil for others.
-        func location(of source: OpenSource) throws(NoAnswer) -> FoundSource.Location? {
-            let mount = mounts[source.mountID]
-            if mount?.identity.device == self.mount.device { return source.inode.map { .ownFile(inode: $0) } }
-            let answer = table.boundedStat.status(
-                table.path(source.process, "fd/\(source.number)"), isLocal: mount?.answersAtOnce ?? false,
-                unlessOn: self.mount.device)
-            let status: FileStatus
-            switch answer {
-            case .status(let found): status = found
-            case .failed: return nil
-            case .late: throw NoAnswer()
-            }
-            if status.device == self.mount.device { return .ownFile(inode: status.inode) }
-            guard status.isRegular, status.size >= 0 else { return nil }
+        func location(of source: OpenSource) -> FoundSource.Location? {
+            let path = table.path(source.process, "fd/\(source.number)")
+            let entry = mounts[source.mountID]
+            if entry?.identity.device == mount.device { return source.inode.map { .ownFile(inode: $0) } }
+            // What the kernel remembers is enough to see that it is a file of ours on a mount of another namespace: asking
+            // for that one would be asking ourselves.
+            let patience = entry?.answersAtOnce == true ? Self.localPatience : Self.remotePatience
+            steps.next(within: patience)
+            guard let remembered = table.fileStatus(path, true) else { return nil }
+            if remembered.device == mount.device { return .ownFile(inode: remembered.inode) }
+            steps.next(within: patience)
+            let status = table.fileStatus(path, false)
+            // So that what comes next has its time as well.
+            steps.next()
+            guard let status, status.isRegular, status.size >= 0 else { return nil }
             return .elsewhere(device: status.device, inode: status.inode, size: status.size)
         }
+
+        /// A busy machine must not look like a hanging file system.
+        private static let localPatience = DispatchTimeInterval.seconds(2)
+        /// Networks and programs: the writer waits meanwhile.
+        private static let remotePatience = DispatchTimeInterval.milliseconds(100)
     }
 }
