@@ -15,7 +15,9 @@ import Testing
 
     @Test(arguments: [0, -1, 4711, Int32.max, Int32.min])
     func whoCannotBeSeenHasNoProperties(pid: Int32) throws {
-        let table = try FakeProc().table
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        let table = tree.table
         #expect(table.threadGroup(of: pid) == nil)
         #expect(table.command(of: pid) == nil)
         #expect(table.parent(of: pid) == nil)
@@ -79,6 +81,8 @@ import Testing
         try tree.add(3, of: 100, link: "/srv/clip.mp4")
         chmod("\(tree.root)/100/fd", 0)
         chmod("\(tree.root)/100/status", 0)
+        // A directory that cannot be listed could not be removed either.
+        defer { chmod("\(tree.root)/100/fd", 0o700) }
         #expect(tree.table.threadGroup(of: 100) == nil)
         #expect(tree.table.openSources(of: 100).isEmpty)
     }
