@@ -25,8 +25,11 @@ public struct APIKey: Sendable, Equatable {
 }
 
 extension APIKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Always `<redacted>`.
     public var description: String { "<redacted>" }
+    /// Always `<redacted>`.
     public var debugDescription: String { "<redacted>" }
+    /// A mirror without children: `dump` prints what a mirror shows.
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 

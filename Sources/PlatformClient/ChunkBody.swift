@@ -11,19 +11,22 @@ final class ChunkBody<Source: ChunkSource>: Sendable {
     private let source: Source
     private let pieceSize: Int
     private let onBytesSent: @Sendable (Int) -> Void
+    private let patience: @Sendable () async throws -> Void
     private let events: AsyncStream<Exchange.BodyEvent>
     private let eventsIn: AsyncStream<Exchange.BodyEvent>.Continuation
     /// Completed when the last byte was handed over: that is how async-http-client learns of the body's end.
     private let done: EventLoopPromise<Void>
     private let digest = Mutex<String?>(nil)
 
+    /// - Parameter patience: sleeps for as long as the rest of an early refusal may take.
     init(
         _ source: Source, pieceSize: ByteCount, on eventLoop: any EventLoop,
-        onBytesSent: @escaping @Sendable (Int) -> Void
+        onBytesSent: @escaping @Sendable (Int) -> Void, patience: @escaping @Sendable () async throws -> Void
     ) {
         self.source = source
         self.pieceSize = max(1, Int(clamping: pieceSize.bytes))
         self.onBytesSent = onBytesSent
+        self.patience = patience
         (self.events, self.eventsIn) = AsyncStream.makeStream()
         self.done = eventLoop.makePromise()
     }
@@ -67,6 +70,10 @@ final class ChunkBody<Source: ChunkSource>: Sendable {
             case .sent(let count):
                 inFlight -= count
                 onBytesSent(count)
+            case .answered:
+                // No more is sent. The exchange usually ends by itself, and this task with it.
+                try await patience()
+                throw ExchangeLimit.refusedEarly
             }
             while let writer, offset < source.size, inFlight <= pieceSize {
                 let piece = try await read(at: offset)

@@ -23,12 +23,24 @@ final class Exchange: HTTPClientResponseDelegate {
         case ready(HTTPClient.Body.StreamWriter)
         /// The network took so many bytes of it.
         case sent(Int)
+        /// The other side has answered already, and not with a success: it wants no more of the body.
+        case answered
     }
 
     private struct State {
         var mayHaveBeenSent = false
+        var wasSentWhole = false
         var head: HTTPResponseHead?
         var body = ByteBuffer()
+
+        /// Whether a refusal came while the request was still being sent.
+        var isRefusedEarly: Bool { !wasSentWhole && (head?.status.code ?? 0) >= 300 }
+
+        /// Whether all of the body is there that the head announced.
+        var isWhole: Bool {
+            guard let length = head?.headers.first(name: "content-length").flatMap({ Int($0) }) else { return false }
+            return body.readableBytes >= length
+        }
     }
 
     private let state = Mutex(State())
@@ -53,6 +65,14 @@ final class Exchange: HTTPClientResponseDelegate {
     /// Whether the head of the request was written: from then on it may have reached the other side.
     var mayHaveBeenSent: Bool { state.withLock { $0.mayHaveBeenSent } }
 
+    /// A refusal of which at least the head has come. It says more than how the connection ended after it.
+    var refusal: Answer? {
+        state.withLock { state in
+            guard let head = state.head, head.status.code >= 300 else { return nil }
+            return Answer(status: Int(head.status.code), headers: head.headers, body: state.body)
+        }
+    }
+
     // MARK: HTTPClientResponseDelegate
 
     func didSendRequestHead(task: HTTPClient.Task<Answer>, _ head: HTTPRequestHead) {
@@ -65,9 +85,17 @@ final class Exchange: HTTPClientResponseDelegate {
         onActivity()
     }
 
+    func didSendRequest(task: HTTPClient.Task<Answer>) {
+        state.withLock { $0.wasSentWhole = true }
+    }
+
     func didReceiveHead(task: HTTPClient.Task<Answer>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
         onActivity()
-        state.withLock { $0.head = head }
+        let isRefusedEarly = state.withLock { state in
+            state.head = head
+            return state.isRefusedEarly
+        }
+        if isRefusedEarly { onBody(.answered) }
         let announced = head.headers.first(name: "content-length").flatMap { Int64($0) } ?? 0
         return proceed(announced <= maximumBody.bytes, on: task.eventLoop)
     }
@@ -91,16 +119,30 @@ final class Exchange: HTTPClientResponseDelegate {
     }
 
     private func proceed(_ fits: Bool, on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
-        fits
-            ? eventLoop.makeSucceededVoidFuture()
-            : eventLoop.makeFailedFuture(ExchangeLimit.answerTooLarge(maximumBody))
+        guard fits else { return eventLoop.makeFailedFuture(ExchangeLimit.answerTooLarge(maximumBody)) }
+        // async-http-client does not tell the end of an answer whose request was not sent to its end: not before its user
+        // gives up sending. So when the whole refusal is there, the exchange is ended from here.
+        let isOver = state.withLock { $0.isRefusedEarly && $0.isWhole }
+        return isOver ? eventLoop.makeFailedFuture(ExchangeLimit.refusedEarly) : eventLoop.makeSucceededVoidFuture()
     }
 }
 
 extension HTTPClient.Task<Answer> {
     /// Waits for the answer while `companions` run beside it: what one of them throws ends the exchange with that error, and
     /// they are cancelled when it ends. Cancelling the calling task gives the exchange up.
-    func answer(beside companions: [@Sendable () async throws -> Void]) async -> Result<Answer, any Error> {
+    func answer(
+        of exchange: Exchange, beside companions: [@Sendable () async throws -> Void]
+    ) async -> Result<Answer, PlatformClient.Broken> {
+        let result = await ending(beside: companions)
+        return result.flatMapError { error in
+            if let refusal = exchange.refusal, !Task.isCancelled, !ExchangeLimit.isTooLarge(error) {
+                return .success(refusal)
+            }
+            return .failure(PlatformClient.Broken(error: error, mayHaveBeenSent: exchange.mayHaveBeenSent))
+        }
+    }
+
+    private func ending(beside companions: [@Sendable () async throws -> Void]) async -> Result<Answer, any Error> {
         await withTaskCancellationHandler {
             await withTaskGroup(of: Void.self) { group in
                 for companion in companions {

@@ -136,6 +136,12 @@ enum ExchangeLimit: Error {
     case stalled(Duration)
     /// The answer has more bytes than this.
     case answerTooLarge(ByteCount)
+    /// The answer came before the request was sent, and is no success: what is there of it is what counts.
+    case refusedEarly
+
+    static func isTooLarge(_ error: any Error) -> Bool {
+        if case answerTooLarge = error { true } else { false }
+    }
 }
 
 extension Duration {

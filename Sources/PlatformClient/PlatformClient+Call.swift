@@ -25,13 +25,14 @@ extension PlatformClient {
         let result = try await firstThatIsSent {
             let exchange = Exchange(maximumBody: configuration.maximumAnswer)
             let task = api.execute(request: request, delegate: exchange)
-            let result = await task.answer(beside: [
-                {
-                    try await clock.sleep(for: limit)
-                    throw ExchangeLimit.timedOut(limit)
-                }
-            ])
-            return result.mapError { Broken(error: $0, mayHaveBeenSent: exchange.mayHaveBeenSent) }
+            return await task.answer(
+                of: exchange,
+                beside: [
+                    {
+                        try await clock.sleep(for: limit)
+                        throw ExchangeLimit.timedOut(limit)
+                    }
+                ])
         }
         let metadata: Logger.Metadata = ["method": "\(call.method)", "path": "\(path)"]
         switch result {

@@ -81,7 +81,10 @@ extension PlatformClient {
         _ source: some ChunkSource, to url: PresignedURL, head: HTTPHeaders,
         onBytesSent: @Sendable @escaping (Int) -> Void
     ) async -> Result<(answer: Answer, md5: String?), Broken> {
-        let body = ChunkBody(source, pieceSize: configuration.pieceSize, on: group.any(), onBytesSent: onBytesSent)
+        let clock = configuration.clock
+        let body = ChunkBody(
+            source, pieceSize: configuration.pieceSize, on: group.any(), onBytesSent: onBytesSent,
+            patience: { try await clock.sleep(for: Self.patienceWithRefusals) })
         defer { body.end() }
         let request: HTTPClient.Request
         do {
@@ -92,10 +95,12 @@ extension PlatformClient {
         let watch = ProgressWatch(limit: configuration.progressTimeout, clock: configuration.clock)
         let exchange = Exchange(maximumBody: Self.maximumStoreAnswer, onBody: body.tell, onActivity: watch.touch)
         let task = store.execute(request: request, delegate: exchange)
-        let result = await task.answer(beside: [body.pump, watch.untilStalled])
+        let result = await task.answer(of: exchange, beside: [body.pump, watch.untilStalled])
         return result.map { ($0, body.md5) }
-            .mapError { Broken(error: $0, mayHaveBeenSent: exchange.mayHaveBeenSent) }
     }
+
+    /// How long the rest of a refusal may take that came before the body was sent.
+    private static var patienceWithRefusals: Duration { .seconds(1) }
 
     private static var unusableURL: UploadFailure {
         UploadFailure(

@@ -115,6 +115,22 @@ import UploadCore
         }
     }
 
+    @Test func shuttingDownGivesUpWhatIsUnderWay() async throws {
+        try await ScriptedServer.run([.hang]) { server in
+            let client = try PlatformClient(
+                configuration: .test(server.origin, clock: TestClock()), logger: RecordedLog().logger)
+            async let call = failure { () async throws(UploadFailure) in try await client.asset("a") }
+            async let put = failure { () async throws(UploadFailure) in
+                try await client.put(MemoryChunk(count: 64 << 20), to: server.presigned(), headers: []) { _ in }
+            }
+            await server.wait { $0.count == 2 }
+            await client.shutdown()
+            #expect(await call?.kind == .cancelled)
+            #expect(await put?.kind == .cancelled)
+            await client.shutdown()
+        }
+    }
+
     @Test func connectionsThatTheServerClosedAreReplaced() async throws {
         let answer = ScriptedAnswer.status(200, #"{"_id":"a"}"#, headers: ["Connection: close"]).closing
         try await ScriptedServer.run([answer]) { server in

@@ -231,6 +231,45 @@ import UploadCore
         }
     }
 
+    @Test(arguments: [
+        "Content-Length: 0\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        // Not at its end yet when the connection is given up.
+        "Transfer-Encoding: chunked\r\n\r\n5\r\n<Erro\r\n", "Content-Length: 500\r\n\r\n<Error>",
+    ])
+    func anEarlyRefusalCountsHoweverItEnds(_ rest: String) async throws {
+        let clock = TestClock()
+        let early = ScriptedAnswer.raw("HTTP/1.1 503 Slow Down\r\n" + rest, at: .head)
+        try await ScriptedServer.run([early]) { server in
+            try await withClient(of: server, clock: clock) { client in
+                async let outcome = failure { () async throws(UploadFailure) in
+                    try await Self.put(MemoryChunk(count: 64 << 20), client, server)
+                }
+                await server.wait { $0.count == 1 }
+                if !rest.hasPrefix("Content-Length: 0") {
+                    // What is left of the answer gets a second.
+                    await clock.waitForSleeper(until: .seconds(1))
+                    clock.advance(by: .seconds(1))
+                }
+                let failure = await outcome
+                #expect(failure?.kind == .storeUnavailable)
+                #expect(failure?.httpStatus == 503)
+            }
+        }
+    }
+
+    @Test func aRefusalThatIsCutOffIsARefusalStill() async throws {
+        let cut = ScriptedAnswer.raw("HTTP/1.1 403 Forbidden\r\nContent-Length: 500\r\n\r\n<Error>").closing
+        try await ScriptedServer.run([cut]) { server in
+            try await withClient(of: server) { client in
+                let failure = await failure { () async throws(UploadFailure) in
+                    try await Self.put(MemoryChunk(count: 10), client, server)
+                }
+                #expect(failure?.kind == .storeRefused)
+                #expect(failure?.httpStatus == 403)
+            }
+        }
+    }
+
     @Test func aSuccessThatComesBeforeTheBodyWasTakenIsNone() async throws {
         let chunk = MemoryChunk(count: 64 << 20)
         let early = ScriptedAnswer.status(200, headers: ["ETag: \"\(chunk.md5)\""], at: .head).closing

@@ -13,20 +13,26 @@ struct ReceivedRequest: Sendable {
     var headers: HTTPHeaders
     /// Counts the connections from 0, in the order in which they were made.
     var connection: Int
+    /// The body's beginning.
     var body = ByteBuffer()
     var bodyCount = 0
+    /// Of the whole body, once it has arrived.
+    var bodyMD5 = ""
     var isComplete = false
 
     var path: String { String(uri.prefix { $0 != "?" }) }
     var query: String? { uri.contains("?") ? String(uri.drop { $0 != "?" }.dropFirst()) : nil }
     var bodyText: String { String(buffer: body) }
-    var bodyMD5: String { hexMD5(body) }
 }
 
 func hexMD5(_ bytes: ByteBuffer) -> String {
     var hash = Insecure.MD5()
     bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
-    return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    return hash.finalize().hex
+}
+
+extension Insecure.MD5Digest {
+    var hex: String { map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
 }
 
 /// What the server does about one request: raw bytes, at a moment of its choosing.
@@ -207,6 +213,7 @@ private final class ScriptedHandler: ChannelInboundHandler {
 
     private let server: ScriptedServer
     private let connection: Int
+    private var hash = Insecure.MD5()
     private var current: (number: Int, request: ReceivedRequest, answer: ScriptedAnswer, answered: Bool)?
 
     init(server: ScriptedServer, connection: Int) {
@@ -220,18 +227,21 @@ private final class ScriptedHandler: ChannelInboundHandler {
             let request = ReceivedRequest(
                 method: head.method.rawValue, uri: head.uri, headers: head.headers, connection: connection)
             let (number, answer) = server.begin(request)
+            hash = Insecure.MD5()
             current = (number, request, answer, false)
             if case .head = answer.moment { run(context) }
         case .body(var part):
             guard var now = current else { return }
             now.request.bodyCount += part.readableBytes
-            now.request.body.writeBuffer(&part)
+            part.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
+            if now.request.body.readableBytes < 64 << 10 { now.request.body.writeBuffer(&part) }
             current = now
             server.update(now.number, with: now.request)
             if case .body(let count) = now.answer.moment, now.request.bodyCount >= count { run(context) }
         case .end:
             guard var now = current else { return }
             now.request.isComplete = true
+            now.request.bodyMD5 = hash.finalize().hex
             current = now
             server.update(now.number, with: now.request)
             if case .end = now.answer.moment { run(context) }
