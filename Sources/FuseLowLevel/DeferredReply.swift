@@ -51,6 +51,11 @@ public final class DeferredReply<Payload>: Sendable {
         state.withLock { $0.request == nil }
     }
 
+    /// Whether the caller has been interrupted so far; false once it is answered.
+    public var isInterrupted: Bool {
+        state.withLock { $0.request?.isInterrupted ?? false }
+    }
+
     /// Has a handler run, on the session's dispatcher thread, when the caller is interrupted; at once when it was already.
     ///
     /// It runs at most once, and is let go when the reply is answered. It must not block: other interrupts wait behind it.

@@ -3,13 +3,16 @@ import Glibc
 
 /// One name in a directory.
 public struct DirectoryEntry: Sendable, Hashable {
+    /// Up to 255 bytes, none of them zero or a slash.
     public var name: [UInt8]
     /// Only shown to programs (`d_ino`); makes nothing known to the kernel.
     public var inode: InodeNumber
+    /// Shown to programs as `d_type`.
     public var kind: FileKind
     /// Where a later READDIR goes on after this entry: any number but 0 that stays good while the directory is open.
     public var nextOffset: Int64
 
+    /// See the properties.
     public init(name: [UInt8], inode: InodeNumber, kind: FileKind, nextOffset: Int64) {
         self.name = name
         self.inode = inode
@@ -28,6 +31,7 @@ public struct DirectoryListing: Sendable {
         self.capacity = capacity
     }
 
+    /// Whether nothing has been packed.
     public var isEmpty: Bool { bytes.isEmpty }
 
     /// Packs an entry.
@@ -56,6 +60,7 @@ public struct DirectoryPlusListing: Sendable {
         self.capacity = capacity
     }
 
+    /// Whether nothing has been packed.
     public var isEmpty: Bool { bytes.isEmpty }
 
     /// Packs an entry and its attributes. "." and ".." are packed as names only, since the kernel does not count them.

@@ -3,8 +3,10 @@
 /// A number must not be used again for another file while the mount lives: requests that name the old file may still
 /// be on their way. ``FuseEntry`` with number 0 is a negative entry.
 public struct InodeNumber: RawRepresentable, Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// The number.
     public let rawValue: UInt64
 
+    /// The number.
     public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
@@ -12,23 +14,29 @@ public struct InodeNumber: RawRepresentable, Sendable, Hashable, Comparable, Cus
     /// The mount's root directory. It is known to the kernel from the start and never forgotten.
     public static let root = InodeNumber(rawValue: 1)
 
+    /// By number.
     public static func < (left: InodeNumber, right: InodeNumber) -> Bool {
         left.rawValue < right.rawValue
     }
 
+    /// The number, in decimal.
     public var description: String { String(rawValue) }
 }
 
 /// A point in time as files bear it: seconds since 1970-01-01T00:00:00Z, and nanoseconds (0..<1_000_000_000) upon them.
 public struct FileTime: Sendable, Hashable, Comparable {
+    /// May be negative: before 1970.
     public var seconds: Int64
+    /// 0..<1_000_000_000.
     public var nanoseconds: Int64
 
+    /// See the properties.
     public init(seconds: Int64, nanoseconds: Int64 = 0) {
         self.seconds = seconds
         self.nanoseconds = nanoseconds
     }
 
+    /// The earlier is the smaller.
     public static func < (left: FileTime, right: FileTime) -> Bool {
         (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
     }
@@ -50,12 +58,17 @@ public enum FileKind: UInt32, Sendable, CaseIterable {
 
 /// What `stat` tells about a file.
 public struct FileAttributes: Sendable, Hashable {
+    /// Shown to programs as `st_ino`.
     public var inode: InodeNumber
+    /// The type bits of `st_mode`.
     public var kind: FileKind
     /// The low 12 bits of `st_mode`: rwx for user, group, others, and set-user-id, set-group-id, sticky.
     public var permissions: UInt16
+    /// How many names it has.
     public var linkCount: UInt32
+    /// Owner.
     public var uid: UInt32
+    /// Group.
     public var gid: UInt32
     /// In bytes.
     public var size: Int64
@@ -63,8 +76,11 @@ public struct FileAttributes: Sendable, Hashable {
     public var blocks: Int64
     /// `st_blksize` in bytes: how much tools read and write at a time.
     public var preferredBlockSize: UInt32
+    /// Last read.
     public var accessTime: FileTime
+    /// Last change of the content.
     public var modificationTime: FileTime
+    /// Last change of anything.
     public var changeTime: FileTime
 
     /// - Parameters:
@@ -104,15 +120,20 @@ public struct FileAttributeChanges: Sendable, Hashable {
 
     /// The low 12 bits of `st_mode`.
     public var permissions: UInt16?
+    /// The new owner.
     public var uid: UInt32?
+    /// The new group.
     public var gid: UInt32?
     /// In bytes. `ftruncate` comes with a handle, `truncate` without.
     public var size: Int64?
+    /// The new time of the last read.
     public var accessTime: Time?
+    /// The new time of the last change of the content.
     public var modificationTime: Time?
     /// Only sent with the writeback cache, which this module keeps off.
     public var changeTime: FileTime?
 
+    /// What is nil is left as it is.
     public init(
         permissions: UInt16? = nil, uid: UInt32? = nil, gid: UInt32? = nil, size: Int64? = nil,
         accessTime: Time? = nil, modificationTime: Time? = nil, changeTime: FileTime? = nil

@@ -5,6 +5,7 @@ public struct FuseErrno: RawRepresentable, Error, Sendable, Hashable, CustomStri
     /// The positive number, as in `errno.h`.
     public let rawValue: Int32
 
+    /// A positive number, as in `errno.h`.
     public init(rawValue: Int32) {
         self.rawValue = rawValue
     }

@@ -1,5 +1,6 @@
 /// Why a mount could not be made, served or ended.
 public struct FuseError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What to tell errors apart by.
     public enum Kind: Sendable, Hashable, CaseIterable {
         /// The mount point is missing, no directory, or cannot be entered.
         case unusableMountPoint
@@ -21,6 +22,7 @@ public struct FuseError: Error, Sendable, Hashable, CustomStringConvertible {
         case system
     }
 
+    /// What to tell errors apart by.
     public let kind: Kind
     /// One line for people.
     public let message: String
@@ -30,5 +32,6 @@ public struct FuseError: Error, Sendable, Hashable, CustomStringConvertible {
         self.message = message
     }
 
+    /// The message.
     public var description: String { message }
 }

@@ -13,6 +13,7 @@ public enum FuseLogLevel: UInt32, Sendable, CaseIterable, Comparable {
     case info
     case debug
 
+    /// The graver is the smaller, as in syslog.
     public static func < (left: FuseLogLevel, right: FuseLogLevel) -> Bool {
         left.rawValue < right.rawValue
     }

@@ -10,6 +10,7 @@ public struct FuseMountOptions: Sendable, Hashable {
     public var defaultPermissions = true
     /// When the process dies, however it dies, the mount goes with it. See ``FuseSession/mount()``.
     public var autoUnmount = true
+    /// Nothing can be changed through the mount.
     public var readOnly = false
     /// The largest READ in bytes; the kernel's choice when nil.
     public var maximumRead: UInt32?
@@ -18,6 +19,7 @@ public struct FuseMountOptions: Sendable, Hashable {
     /// Options of fusermount3 and mount(8) as they are given with `-o`: `noexec`, `noatime`, `context=…`
     public var extra: [String] = []
 
+    /// The defaults above.
     public init() {}
 
     /// All of it as fusermount3 takes it.

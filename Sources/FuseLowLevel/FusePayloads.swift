@@ -1,8 +1,11 @@
 /// The answer to CREATE: the new file, and its open handle.
 public struct FuseCreated: Sendable, Hashable {
+    /// The file.
     public var entry: FuseEntry
+    /// Its handle.
     public var open: FuseOpen
 
+    /// Both.
     public init(entry: FuseEntry, open: FuseOpen) {
         self.entry = entry
         self.open = open

@@ -137,6 +137,10 @@ struct FuseRequest: @unchecked Sendable {
         }
     }
 
+    var isInterrupted: Bool {
+        fuse_req_interrupted(pointer) != 0
+    }
+
     /// Has libfuse post the ticket when the caller is interrupted; before this returns, when it was already.
     func notifyOfInterrupt(as ticket: InterruptDispatcher.Ticket) {
         fuse_req_interrupt_func(

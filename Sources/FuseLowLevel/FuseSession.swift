@@ -8,8 +8,7 @@ import Synchronization
 /// two, `deinit` does. None of them may be called from within an operation: they wait for the workers.
 ///
 /// The workers are threads of this session's own, named `fuse-worker-N`. They block all signals, are never
-/// cancelled, and no signal handler is installed. Requests are read with a non-blocking read first and waited for
-/// only when there are none: see the measurements in `Worker`.
+/// cancelled, and no signal handler is installed.
 public final class FuseSession: Sendable {
     /// Absolute, links resolved.
     public let mountpoint: String

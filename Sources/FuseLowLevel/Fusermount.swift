@@ -71,7 +71,8 @@ enum Fusermount {
         // fusermount3 speaks no other language, and has no other way to tell.
         let kind: FuseError.Kind =
             message.contains(FuseErrno.resourceBusy.description)
-            ? .busy : message.contains("not found in") || message.contains("not mounted") ? .notMounted : .unmountRefused
+            ? .busy
+            : message.contains("not found in") || message.contains("not mounted") ? .notMounted : .unmountRefused
         throw FuseError(kind, "cannot unmount \(path): \(message)")
     }
 

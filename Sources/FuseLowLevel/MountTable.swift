@@ -10,6 +10,7 @@ public struct MountTable: Sendable {
     public struct Entry: Sendable, Hashable {
         /// Unique among the mounts of the moment; the `mnt_id` of `/proc/<pid>/fdinfo`.
         public var id: Int
+        /// The mount that this one's mount point lies in.
         public var parentID: Int
         /// `major:minor` of the files' `st_dev`.
         public var device: String

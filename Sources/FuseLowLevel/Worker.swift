@@ -15,7 +15,8 @@ public enum FuseSessionEnd: Sendable, Hashable {
 ///
 /// The device is non-blocking and read first; only when nothing is there does the thread wait, for the device or for the
 /// end. Each thread waits with an epoll of its own, on which the device is exclusive, so that a request wakes one thread
-/// rather than all. A blocking read would save the two calls that find an idle device, but only a signal could stop it.
+/// rather than all. A blocking read would save the two calls that find an idle device, but only a signal could stop it;
+/// measured with `dd` of 1 MiB and of 4 KiB at a time into nothing, the two could not be told apart.
 struct Worker: ~Copyable {
     private let core: SessionCore
     private let poller: Int32

@@ -56,10 +56,12 @@ import Testing
     @Test(.enabled(if: geteuid() == 0, "a forced unmount needs root"))
     func aFileWhoseOpenerIsGoneIsReleased() throws {
         let held = Monitor<DeferredReply<FuseOpen>?>(nil)
-        try withMount(hooks: .init(open: { _, reply in
-            let deferred = reply.deferred()
-            held.update { $0 = deferred }
-        })) { mounted in
+        try withMount(
+            hooks: .init(open: { _, reply in
+                let deferred = reply.deferred()
+                held.update { $0 = deferred }
+            })
+        ) { mounted in
             try writeFile(mounted.path("file"), [1])
             let child = try ChildProcess(shell: "exec 5< \(mounted.path("file"))")
             let reply = try #require(held.wait(atMost: patience) { $0.take() })

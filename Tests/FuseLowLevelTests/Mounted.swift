@@ -89,7 +89,9 @@ func writeFile(_ path: String, _ bytes: [UInt8], chunk: Int = 1 << 20) throws {
     try withOpenFile(path, O_CREAT | O_WRONLY | O_TRUNC) { descriptor in
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = try rest.prefix(chunk).withUnsafeBytes { try check(write(descriptor, $0.baseAddress, $0.count)) }
+            let count = try rest.prefix(chunk).withUnsafeBytes {
+                try check(write(descriptor, $0.baseAddress, $0.count))
+            }
             rest = rest.dropFirst(count)
         }
     }
@@ -115,7 +117,9 @@ func names(in path: String) throws -> [[UInt8]] {
     while let entry = readdir(directory) {
         let name = withUnsafePointer(to: &entry.pointee.d_name) { name in
             name.withMemoryRebound(to: UInt8.self, capacity: 256) { name in
-                [UInt8](UnsafeBufferPointer(start: name, count: strnlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self), 256)))
+                [UInt8](
+                    UnsafeBufferPointer(
+                        start: name, count: strnlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self), 256)))
             }
         }
         if name != [0x2e] && name != [0x2e, 0x2e] { names.append(name) }

@@ -18,10 +18,12 @@ import Testing
 
     @Test func lettingGoFreesWhoeverWaitsForAnAnswer() throws {
         let held = Monitor<DeferredReply<Void>?>(nil)
-        try withMount(hooks: .init(flush: { reply in
-            let deferred = reply.deferred()
-            held.update { $0 = deferred }
-        })) { mounted in
+        try withMount(
+            hooks: .init(flush: { reply in
+                let deferred = reply.deferred()
+                held.update { $0 = deferred }
+            })
+        ) { mounted in
             let child = try ChildProcess(closing: mounted.path("file"))
             let reply = try #require(held.wait(atMost: patience) { $0.take() })
             mounted.session.stop()
