@@ -33,22 +33,11 @@ static inline struct fuse_session *twelvefs_session_new(
     return session;
 }
 
-// In C because newer versions of libfuse make fuse_session_receive_buf a symbol chosen by macro. Answers as it does: bytes
-// received, 0 when the connection is gone, or -errno.
-static inline int twelvefs_session_receive(struct fuse_session *session, struct fuse_buf *buffer) {
-    return fuse_session_receive_buf(session, buffer);
-}
-
 // In C because newer versions widen `want` to 64 bits under another name (want_ext) and have a function for it; the bits
 // that this project uses stay where they are.
 static inline void twelvefs_want(struct fuse_conn_info *connection, unsigned int wanted, unsigned int unwanted) {
     connection->want |= wanted & connection->capable;
     connection->want &= ~unwanted;
-}
-
-// In C because fuse_log is variadic, and Swift cannot call that: sends a line through libfuse's log, to test its redirection.
-static inline void twelvefs_log(enum fuse_log_level level, const char *line) {
-    fuse_log(level, "%s", line);
 }
 
 // These four are in C because their declarations need _GNU_SOURCE, which would give this module another view of the C

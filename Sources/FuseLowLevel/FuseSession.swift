@@ -45,6 +45,12 @@ public final class FuseSession: Sendable {
             throw FuseError(.unusableMountPoint, "cannot mount on \(mountpoint): \(FuseErrno.text(of: errno))")
         }
         defer { free(resolved) }
+        var status = stat()
+        let error = stat(resolved, &status) == 0 ? 0 : errno
+        guard error == 0, status.st_mode & FileKind.mask == FileKind.directory.rawValue else {
+            let reason = error == 0 ? .notDirectory : FuseErrno(rawValue: error)
+            throw FuseError(.unusableMountPoint, "cannot mount on \(mountpoint): \(reason)")
+        }
         self.mountpoint = String(cString: resolved)
         self.options = options
         self.workerCount = max(1, workerCount)
@@ -64,6 +70,9 @@ public final class FuseSession: Sendable {
     ///
     /// - Throws: `mountRefused` with the reason of fusermount3, `fusermountMissing`, `system`.
     public func mount() throws(FuseError) {
+        guard !resources.withLock({ $0.isMounted }) else {
+            throw FuseError(.mountRefused, "this session is mounted already")
+        }
         let mounted = try Fusermount.mount(
             at: mountpoint, options: options.argument(), staysBehind: options.autoUnmount)
         let flags = fcntl(mounted.device, F_GETFL)
@@ -155,6 +164,8 @@ public final class FuseSession: Sendable {
         for thread in threads {
             thread.join()
         }
+        // Somebody else may be joining them.
+        core.waitForWorkers()
         core.interrupts.stop()
         cutConnection()
     }

@@ -13,7 +13,8 @@ final class LookupCounts: Sendable {
     }
 
     func raise(_ inode: InodeNumber) {
-        guard inode != .root else { return }
+        // An entry with inode 0 says that there is no such name: the kernel learns of nothing.
+        guard inode != .root, inode.rawValue != 0 else { return }
         counts.withLock { $0[inode, default: 0] += 1 }
     }
 

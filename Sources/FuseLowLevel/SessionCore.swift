@@ -139,6 +139,12 @@ final class SessionCore: @unchecked Sendable {
         eventfd_write(endingEvent, 1)
     }
 
+    /// Waits for the workers to end; of a session that has had none there is nothing to be told.
+    func waitForWorkers() {
+        state.wait { $0.runningWorkers == 0 && ($0.isOver || $0.connection == nil) ? () : nil }
+        state.update { $0.isOver = true }
+    }
+
     /// A worker has left its loop. The last one tells the operations.
     func workerEnded(_ reason: FuseSessionEnd) {
         end(reason)

@@ -16,6 +16,40 @@ import Testing
         }
     }
 
+    @Test func stopsOnceWhenManyStopIt() throws {
+        try withMount { mounted in
+            let session = mounted.session
+            let threads = try (0..<8).map { _ in try NativeThread(name: "stop") { session.stop() } }
+            for thread in threads { thread.join() }
+            #expect(session.waitUntilEnded() == .stopped)
+            #expect(mounted.filesystem.journal.read { $0.stops } == 1)
+        }
+    }
+
+    @Test func handsNoDescriptorToOtherPrograms() throws {
+        let before = try inheritableDescriptors()
+        var options = FuseMountOptions()
+        options.autoUnmount = true
+        try withMount(options: options) { mounted in
+            // `auto_unmount` hangs on a socket: whoever inherited it would keep a dead mount in place.
+            #expect(try inheritableDescriptors().subtracting(before).isEmpty)
+            try mounted.session.unmount(lazily: false)
+            #expect(mounted.session.waitUntilEnded() == .unmounted)
+        }
+    }
+
+    /// Sockets, FUSE devices and the like that a program would inherit, such as `socket:[4711]`.
+    private func inheritableDescriptors() throws -> Set<String> {
+        let links = try names(in: "/proc/self/fd").compactMap { name -> String? in
+            let number = String(decoding: name, as: UTF8.self)
+            guard let descriptor = Int32(number), fcntl(descriptor, F_GETFD) & FD_CLOEXEC == 0 else { return nil }
+            var link = [CChar](repeating: 0, count: 256)
+            guard readlink("/proc/self/fd/\(number)", &link, link.count - 1) > 0 else { return nil }
+            return String(decoding: link.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+        return Set(links.filter { $0.hasPrefix("socket:") || $0.hasPrefix("anon_inode:") || $0 == "/dev/fuse" })
+    }
+
     @Test func lettingGoFreesWhoeverWaitsForAnAnswer() throws {
         let held = Monitor<DeferredReply<Void>?>(nil)
         try withMount(
@@ -116,6 +150,12 @@ import Testing
         }
         #expect(missing?.kind == .unusableMountPoint)
         #expect(missing?.message == "cannot mount on /nowhere/at/all: No such file or directory")
+
+        let file = #expect(throws: FuseError.self) {
+            try FuseSession(mountpoint: "/etc/passwd", operations: MemoryFilesystem(), log: { _, _ in })
+        }
+        #expect(file?.kind == .unusableMountPoint)
+        #expect(file?.message == "cannot mount on /etc/passwd: Not a directory")
 
         try withTemporaryDirectory { directory in
             var options = testOptions
