@@ -10,7 +10,7 @@ cd "$ROOT"
 make_workspace test
 # The tests note here what they start, and put their temporary folders here; what a killed run leaves is swept below.
 export TWELVEFS_TEST_RUN_DIR="$WORKSPACE"
-ON_EXIT+=(sweep restore_device)
+ON_EXIT+=(sweep close_again)
 
 # shellcheck disable=SC2317 # called when the script ends
 sweep() {
@@ -26,14 +26,29 @@ sweep() {
     fi
 }
 
-# The tests that mount as an ordinary user need /dev/fuse as Debian's udev rules have it; some containers differ.
-DEVICE_MODE=''
+# The tests that mount as an ordinary user need /dev/fuse as Debian's udev rules have it, and a way into the file system;
+# some containers and virtual machines have neither. What is opened here is closed again at the end.
+OPENED=()
 # shellcheck disable=SC2317 # called when the script ends
-restore_device() { if [[ -n $DEVICE_MODE ]]; then chmod "$DEVICE_MODE" /dev/fuse; fi; }
-if ((EUID == 0)) && [[ $(stat -c %a /dev/fuse) != 666 ]]; then
-    DEVICE_MODE=$(stat -c %a /dev/fuse)
-    chmod 666 /dev/fuse
-    say "/dev/fuse is open to everyone while the tests run (its mode was $DEVICE_MODE)"
+close_again() {
+    local item
+    for item in "${OPENED[@]}"; do chmod "${item%% *}" "${item#* }"; done
+}
+# open_to_everyone PATH PERMISSION...
+open_to_everyone() {
+    local mode
+    mode=$(stat -c %a "$1")
+    chmod "$2" "$1"
+    if [[ $(stat -c %a "$1") != "$mode" ]]; then
+        OPENED+=("$mode $1")
+        say "$1 is open to every user while the tests run (its mode was $mode)"
+    fi
+}
+if ((EUID == 0)); then
+    open_to_everyone /dev/fuse a+rw
+    open_to_everyone / a+rx
+    setpriv --reuid=65534 --regid=65534 --clear-groups -- test -x "$TWELVEFS" ||
+        say "no ordinary user can reach $ROOT: the tests that mount as one are left out"
 fi
 
 passed=0 failed=0 status=0

@@ -35,7 +35,9 @@ extension Mounted {
                     #expect(mount.errors.localizedStandardContains("key"), "\(mount)")
                     #expect(!mount.errors.contains("not-the-key"))
                     #expect(!MountTable.contains(options.mountPoint))
-                    #expect(ProcessTable.server(of: options.mountPoint) == nil)
+                    try await eventually("no process is left") {
+                        ProcessTable.server(of: options.mountPoint) == nil
+                    }
                 }
             }
         }

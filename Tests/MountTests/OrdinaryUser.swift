@@ -2,18 +2,24 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Whether an ordinary user may open `/dev/fuse`, as on Debian.
-private var fuseIsOpenToEveryone: Bool {
-    var status = stat()
-    return stat("/dev/fuse", &status) == 0 && status.st_mode & 0o006 == 0o006
+/// Whether an ordinary user could do anything on this machine: open `/dev/fuse`, as on Debian, and get at what was built.
+private func anOrdinaryUserCanTry() async throws -> Bool {
+    var tool = Tool(
+        "test",
+        [
+            "-r", "/dev/fuse", "-a", "-w", "/dev/fuse", "-a", "-x", BuildProducts.twelvefs, "-a", "-r",
+            BuildProducts.tools,
+        ])
+    tool.asOrdinaryUser = true
+    return try await run(tool).succeeded
 }
 
 extension Mounted {
     /// Nothing of it needs root.
     @Suite(
         .enabled(
-            if: fuseIsOpenToEveryone,
-            "/dev/fuse is not open to everyone on this machine; scripts/test.sh sees to it when it runs as root"))
+            "an ordinary user may not open /dev/fuse or cannot reach the build; scripts/test.sh sees to it when it runs as root",
+            anOrdinaryUserCanTry))
     struct OrdinaryUser {
         @Test func copiesReadsBackAndUnmounts() async throws {
             try await withMount(asOrdinaryUser: true) { stage in
@@ -95,6 +101,19 @@ extension Mounted {
                     let outcome = try await TestSupport.run(options.tool)
                     #expect(!outcome.succeeded)
                     #expect(outcome.errors.localizedStandardContains("key"), "\(outcome)")
+                }
+            }
+        }
+
+        @Test func isToldWhenTheStateDirectoryIsNotTheirs() async throws {
+            try await withScratch { scratch in
+                try await withSandbox(scratch: scratch) { sandbox in
+                    var options = try mountOptions(in: scratch, sandbox: sandbox, asOrdinaryUser: true)
+                    options.stateDirectory = "\(try scratch.folder("locked", mode: 0o555))/state"
+                    let outcome = try await TestSupport.run(options.tool)
+                    #expect(!outcome.succeeded)
+                    #expect(outcome.errors.contains(options.stateDirectory), "\(outcome)")
+                    #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome)")
                 }
             }
         }

@@ -64,7 +64,8 @@ import Testing
     @Test func aPacedCopyTellsWhenItWrote() async throws {
         try await withScratch { scratch in
             let source = try await TestFile.random(at: scratch.appending("source"), size: 300_000)
-            let outcome = try await run(PacedCopy.tool(source, scratch.appending("target"), rate: 3_000_000, block: 65_536))
+            let outcome = try await run(
+                PacedCopy.tool(source, scratch.appending("target"), rate: 3_000_000, block: 65_536))
             #expect(outcome.succeeded, "\(outcome)")
             let copy = try PacedCopy.decode(outcome)
             #expect(copy.written == 300_000)
