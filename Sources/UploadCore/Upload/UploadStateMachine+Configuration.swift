@@ -1,0 +1,38 @@
+extension UploadStateMachine {
+    /// What does not change during an upload.
+    public struct Configuration: Sendable {
+        /// The largest file that is uploaded, in bytes; a hint beyond it is not believed.
+        public var sizeLimit: Int64
+        /// How much must be written before a session is opened on a hint, in bytes: the smallest part that an S3
+        /// store takes, so that small files cost one session of the right size and nothing else.
+        public var writtenBeforeSession: Int64
+        /// How long nothing may move before whoever waits in close is answered.
+        public var stallTimeout: Duration
+        /// Retry or not.
+        public var retryPolicy: RetryPolicy
+        /// Chunks in one report. The platform documents no maximum; its own SDK sends 10.
+        public var reportBatch: Int
+        /// URLs in one request: at most 50, says the platform.
+        public var urlBatch: Int
+        /// How many URLs to keep at hand: the PUTs that can be under way, and as many again.
+        public var urlReserve: Int
+        /// How many sessions one version may use up before it is given up.
+        public var sessionLimit: Int
+
+        /// The defaults of the design.
+        public init(
+            sizeLimit: Int64 = 4 << 30, writtenBeforeSession: Int64 = 5 << 20, stallTimeout: Duration = .seconds(300),
+            retryPolicy: RetryPolicy = RetryPolicy(), reportBatch: Int = 100, urlBatch: Int = 50, urlReserve: Int = 8,
+            sessionLimit: Int = 8
+        ) {
+            self.sizeLimit = sizeLimit
+            self.writtenBeforeSession = writtenBeforeSession
+            self.stallTimeout = stallTimeout
+            self.retryPolicy = retryPolicy
+            self.reportBatch = reportBatch
+            self.urlBatch = urlBatch
+            self.urlReserve = urlReserve
+            self.sessionLimit = sessionLimit
+        }
+    }
+}

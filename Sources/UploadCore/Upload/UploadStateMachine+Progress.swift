@@ -1,0 +1,110 @@
+/// What comes next.
+extension UploadStateMachine {
+    mutating func advance(at now: Instant, _ actions: inout [UploadAction]) {
+        if state == .completed { return startCall(at: now, &actions) }
+        guard state.isUnderWay else { return }
+        if let due = session?.takeDue(at: now) {
+            for index in due where scope != nil || isWritten(index) { session?.offer(index) }
+        }
+        if let session, scope == nil, size > session.plan.totalSize {
+            hint = nil
+            giveUpSession(&actions)
+        }
+        if let expiry = session?.deadline, expiry <= now, pendingCall == nil, !(session?.isFullyReported ?? false) {
+            let reason = UploadFailure(
+                .sessionGone, code: "session_expired", message: "the upload session's lifetime is over")
+            replaceSession(reason, deletingAsset: true, &actions)
+            if !state.isUnderWay { return }
+        }
+        settle(&actions)
+        answerStall(at: now, &actions)
+        startCall(at: now, &actions)
+    }
+
+    private func isWritten(_ index: Int) -> Bool {
+        session.map { written.covers($0.plan.range(of: index)) } ?? false
+    }
+
+    /// Moves on to the next state where everything for it is there.
+    private mutating func settle(_ actions: inout [UploadAction]) {
+        guard state == .finishing, let session, session.plan.totalSize == size else { return }
+        switch scope {
+        case .whole:
+            guard isConfirmed else { return }
+            state = .completed
+            failure = nil
+            actions.append(.answer(.success(())))
+        case .allButLast:
+            guard session.isFullyStored, session.unreported(most: 1, includingLast: false).isEmpty else { return }
+            state = .staged
+            actions.append(.answer(.success(())))
+        case nil:
+            return
+        }
+    }
+
+    private mutating func answerStall(at now: Instant, _ actions: inout [UploadAction]) {
+        guard state == .finishing, !hasAnsweredStall, lastMovement + configuration.stallTimeout <= now else { return }
+        hasAnsweredStall = true
+        let cause = failure
+        var answer = UploadFailure(
+            cause?.kind == .keyRefused ? .keyRefused : .stalled,
+            message: "nothing moved for \(DurationText.format(configuration.stallTimeout))",
+            hint: "the bytes are kept and the upload goes on by itself as soon as it can")
+        if let cause {
+            answer.message += ": \(cause.message)"
+            answer.httpStatus = cause.httpStatus
+            if cause.kind == .keyRefused { answer.code = cause.code }
+        }
+        actions.append(.answer(.failure(answer)))
+    }
+
+    private mutating func startCall(at now: Instant, _ actions: inout [UploadAction]) {
+        guard pendingCall == nil, (callRetry.notBefore ?? now) <= now, let call = wantedCall(at: now) else { return }
+        lastSerial += 1
+        let id = CallID(serial: lastSerial)
+        if case .openSession = call {
+            sessionSource = state == .open ? hint?.source : nil
+            sessionsOpened += callRetry.failures == 0 ? 1 : 0
+        }
+        pendingCall = PendingCall(id: id, call: call)
+        callRetry.notBefore = nil
+        actions.append(.call(id, call))
+    }
+
+    private func wantedCall(at now: Instant) -> PlatformCall? {
+        if state == .completed { return wantedAssetCall() }
+        guard let session else {
+            return sessionSizeWanted.map { .openSession(totalSize: $0) }
+        }
+        if refusal != nil { return .checkSession(uploadID: session.uploadID) }
+        if let wanted = session.urlsWanted(
+            reserve: configuration.urlReserve, most: configuration.urlBatch, at: now) {
+            return .requestURLs(uploadID: session.uploadID, start: wanted.lowerBound, count: wanted.count)
+        }
+        guard let scope, state == .finishing else { return nil }
+        let reports = session.unreported(most: configuration.reportBatch, includingLast: scope == .whole)
+        if reports.count == configuration.reportBatch || (session.isFullyStored && !reports.isEmpty) {
+            return .report(uploadID: session.uploadID, reports)
+        }
+        return session.isFullyReported && !isConfirmed ? .checkSession(uploadID: session.uploadID) : nil
+    }
+
+    private func wantedAssetCall() -> PlatformCall? {
+        guard let session, !stopsAskingForAsset else { return nil }
+        switch asset?.status {
+        case .ready, .failed: return nil
+        case .processing, .unknown, nil: return .checkAsset(assetID: session.assetID)
+        }
+    }
+
+    /// The size to open a session for, if one should be opened now.
+    private var sessionSizeWanted: Int64? {
+        guard size > 0 else { return nil }
+        if state == .finishing { return size }
+        guard scope == nil, !waitsForCommit, let hint, hint.size >= size, hint.size <= configuration.sizeLimit,
+            written.byteCount >= configuration.writtenBeforeSession
+        else { return nil }
+        return hint.size
+    }
+}

@@ -1,0 +1,50 @@
+/// What may be asked of an upload.
+extension UploadStateMachine {
+    /// The platform's id of the session, while there is one.
+    public var uploadID: String? { session?.uploadID }
+
+    /// The ranges written so far.
+    public var writtenRanges: SegmentMap { written }
+
+    /// Whether there is a chunk that could be sent but for a place and a URL.
+    public var hasChunksToSend: Bool { session.map { !$0.ready.isEmpty } ?? false }
+
+    /// Whether `declared` bytes were announced and there are holes below them.
+    public var lacksDeclaredBytes: Bool {
+        guard let hint, hint.source == .declared else { return false }
+        return size < hint.size || !written.covers(0..<hint.size)
+    }
+
+    /// When ``UploadEvent/tick`` is due, if nothing else happens before.
+    public var nextDeadline: Instant? {
+        guard state.isUnderWay || state == .completed else { return nil }
+        var earliest: Instant?
+        func consider(_ deadline: Instant?) {
+            guard let deadline else { return }
+            earliest = min(earliest ?? deadline, deadline)
+        }
+        if pendingCall == nil { consider(callRetry.notBefore) }
+        if let session, state != .completed {
+            consider(session.delayed.values.min())
+            consider(session.deadline)
+        }
+        if state == .finishing, !hasAnsweredStall { consider(lastMovement + configuration.stallTimeout) }
+        return earliest
+    }
+
+    /// What the upload waits for, if it does not simply go on.
+    public var waitingFor: StatusDocument.WaitingFor? {
+        guard state.isUnderWay else { return nil }
+        switch failure?.kind {
+        case .keyRefused: return .key
+        case .rateLimited: return .rateLimit
+        case .unreachable, .connectionLost, .platformUnavailable, .storeUnavailable, .stalled: return .network
+        case .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict, .unreadableAnswer, .urlExpired,
+            .storeRefused, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .interrupted, .cancelled, .replaced,
+            .invalidConfiguration, nil:
+            break
+        }
+        guard state == .open, pendingCall == nil, !hasChunksToSend, (session?.uploadingCount ?? 0) == 0 else { return nil }
+        return .writer
+    }
+}

@@ -1,0 +1,49 @@
+/// Chunks on their way to the store.
+extension UploadStateMachine {
+    /// Whether a chunk that was taken is still wanted.
+    public func isUnderWay(_ order: PutOrder) -> Bool {
+        guard let session, session.uploadID == order.uploadID, state.isUnderWay else { return false }
+        return session[order.chunkIndex].state == .uploading(generation: order.generation)
+    }
+
+    /// The next chunk to send, now under way; nil when none can be sent at this moment.
+    public mutating func takeChunk(at now: Instant) -> PutOrder? {
+        guard state.isUnderWay, refusal == nil else { return nil }
+        return session?.take(at: now)
+    }
+
+    mutating func chunkStored(_ order: PutOrder, _ stored: StoredChunk, at now: Instant) {
+        guard session?.uploadID == order.uploadID else { return }
+        succeeded(at: now)
+        session?.stored(order, etag: stored.etag)
+        guard scope != nil else { return }
+        session?.resendIfStale(order.chunkIndex)
+        session?.offer(order.chunkIndex)
+    }
+
+    mutating func chunkFailed(
+        _ order: PutOrder, _ reason: UploadFailure, _ random: Double, at now: Instant, _ actions: inout [UploadAction]
+    ) {
+        guard session?.uploadID == order.uploadID, state.isUnderWay else { return }
+        failure = reason
+        retries += 1
+        let policy = configuration.retryPolicy
+        let decision = session?.updateRetry(of: order.chunkIndex) {
+            $0.failed(reason, policy: policy, random: random, at: now)
+        }
+        let isUnspent = !policy.needsFreshURL(after: reason)
+        switch decision {
+        case .again(let wait), .awaitNetwork(let wait):
+            session?.failed(order, retryAt: now + wait, urlIsUnspent: isUnspent, at: now)
+        case .awaitKey:
+            session?.failed(order, retryAt: now + Self.keyInterval, urlIsUnspent: isUnspent, at: now)
+        case .newSession:
+            replaceSession(reason, deletingAsset: true, &actions)
+        case .giveUp where reason.kind == .storeRefused:
+            session?.failed(order, retryAt: nil, urlIsUnspent: false, at: now)
+            refusal = reason
+        case .giveUp, nil:
+            giveUp(reason, &actions)
+        }
+    }
+}
