@@ -194,18 +194,24 @@ extension MountedFilesystem {
     /// What is known when a descriptor is closed by `pid`, or the last handle is released (nil).
     private func facts(of file: MountedFile, node: NodeID, closedBy pid: Int32?) -> CommitRule.Facts {
         var facts = CommitRule.Facts()
-        let (version, openers, firstOpened) = file.state.withLock { ($0.version, $0.openers, $0.firstOpened) }
+        let (version, openers, before) = file.state.withLock { ($0.version, $0.openers, $0.processesBefore) }
         if let pid { facts.closer = writers.closer(pid) }
         guard let version, version.hasUncommittedContent else {
             facts.hasUncommittedContent = false
             return facts
         }
         facts.size = version.size
-        if let pid {
-            facts.closerWrote = writers.threadGroup(of: pid).map { version.writers.contains($0) } ?? false
-            facts.isHeld =
-                version.writesUnderWay > 0
-                || writers.isHeld(inode: node.rawValue, openers: openers, openedAt: firstOpened ?? .now())
+        if let pid, facts.closer != .unknown {
+            let closer = writers.threadGroup(of: pid)
+            facts.closerWrote = closer.map { version.writers.contains($0) } ?? false
+            let involved = openers.union(version.writers).union(closer.map { [$0] } ?? [pid])
+            let earlier = before ?? ProcessSnapshot(taken: .now, processes: [])
+            switch writers.holder(ofInode: node.rawValue, openers: involved, notIn: earlier) {
+            case .nobody: facts.isHeld = version.writesUnderWay > 0
+            case .process: facts.isHeld = true
+            // Nothing follows from a look that got stuck: the last RELEASE will decide.
+            case .unknown: facts.closer = .unknown
+            }
         }
         facts.taint = version.taint
         facts.hasRefusedWrite = !version.refused.isEmpty

@@ -26,12 +26,13 @@ extension MountedFilesystem {
         _ file: MountedFile, node: NodeID, canWrite: Bool, context: FuseRequestContext
     ) -> FuseOpen {
         let opener = canWrite ? writers.threadGroup(of: context.pid) : nil
+        let processes = canWrite ? writers.snapshot() : nil
         file.state.withLock { state in
             state.handles += 1
             guard canWrite else { return }
             if state.writeHandles == 0 {
                 state.openers = []
-                state.firstOpened = .now()
+                state.processesBefore = processes
             }
             state.writeHandles += 1
             if let opener { state.openers.insert(opener) }

@@ -9,8 +9,10 @@ public protocol WriterInspector: Sendable {
     func command(of pid: Int32) -> [UInt8]?
     /// How the process fares that closes a file.
     func closer(_ pid: Int32) -> CommitRule.Facts.Closer
+    /// The processes that there are, to tell from them those that are started later.
+    func snapshot() -> ProcessSnapshot
     /// Whether any process has the file open for writing.
-    func isHeld(inode: UInt64, openers: Set<Int32>, openedAt: ClockTicks) -> Bool
+    func holder(ofInode inode: UInt64, openers: Set<Int32>, notIn earlier: ProcessSnapshot) -> ProcessTable.Holder
     /// The file that a writer copies into the target.
     func source(of pid: Int32, for target: SourceTarget) -> FoundSource?
     /// The size of a source now, in bytes; nil when nobody can tell any more.
@@ -23,8 +25,9 @@ public protocol WriterInspector: Sendable {
 public final class ProcessInspector: WriterInspector {
     private let mountPoint: String
     private let table: ProcessTable
-    /// Known once the mount exists, which is before the first question comes.
-    private let mount = Mutex<MountIdentity?>(nil)
+    /// Known once the mount exists, which is before the first question comes. There is one finder, since the bound on
+    /// looks that hang lives in it.
+    private let mount = Mutex<(identity: MountIdentity, finder: SourceHintFinder)?>(nil)
 
     /// Asks about the files of the mount at `mountPoint`: an absolute path without symbolic links.
     public init(mountPoint: String, table: ProcessTable = ProcessTable()) {
@@ -40,39 +43,43 @@ public final class ProcessInspector: WriterInspector {
         guard pid > 0 else { return .unknown }
         switch table.exit(of: pid) {
         case .running: return .running
-        case .exiting(status: 0), .exitingUnknown: return .exiting
+        // Nobody reads the answer of a close that `exec` makes, either, and all who look at the process wait for it.
+        case .exiting(status: 0), .exitingUnknown, .startingProgram: return .exiting
         case .exiting(let status): return .dying("its writer exited with status \(status) without closing it")
         case .killed(let signal): return .dying("its writer was killed by signal \(signal)")
         case .unknown: return .unknown
         }
     }
 
-    /// Where the mount can't be told from others, nobody is said to hold a file: the close that comes decides.
-    public func isHeld(inode: UInt64, openers: Set<Int32>, openedAt: ClockTicks) -> Bool {
-        guard let identity else { return false }
-        let file = HeldFile(inode: inode, mount: identity)
-        return table.writer(holding: file, openers: openers, openedAt: openedAt) != nil
+    public func snapshot() -> ProcessSnapshot { table.snapshot() }
+
+    public func holder(
+        ofInode inode: UInt64, openers: Set<Int32>, notIn earlier: ProcessSnapshot
+    ) -> ProcessTable.Holder {
+        guard let mount = located else { return .unknown }
+        return table.writer(
+            holding: HeldFile(inode: inode, mount: mount.identity), openers: openers, notIn: earlier)
     }
 
     public func source(of pid: Int32, for target: SourceTarget) -> FoundSource? {
-        finder?.source(of: pid, for: target)
+        located?.finder.source(of: pid, for: target)
     }
 
-    public func currentSize(of source: FoundSource) -> Int64? { finder?.currentSize(of: source) }
+    public func currentSize(of source: FoundSource) -> Int64? { located?.finder.currentSize(of: source) }
 
     public func isAskedToEnd(_ pid: Int32) -> Bool {
         guard let signals = table.pendingSignals(of: pid) else { return true }
         return !signals.endingTheWait.isEmpty
     }
 
-    private var finder: SourceHintFinder? {
-        identity.map { SourceHintFinder(table: table, mount: $0) }
-    }
-
-    private var identity: MountIdentity? {
+    private var located: (identity: MountIdentity, finder: SourceHintFinder)? {
         if let known = mount.withLock({ $0 }) { return known }
-        let found = MountIdentity(mountPoint: mountPoint)
-        mount.withLock { $0 = found }
-        return found
+        guard let identity = MountIdentity(mountPoint: mountPoint) else { return nil }
+        let found = (identity: identity, finder: SourceHintFinder(table: table, mount: identity))
+        return mount.withLock { mount in
+            if let known = mount { return known }
+            mount = found
+            return found
+        }
     }
 }

@@ -16,8 +16,8 @@ public final class MountedFile: Sendable {
         var handles = 0
         /// Thread groups that opened it for writing.
         var openers: Set<Int32> = []
-        /// When it was first opened for writing, since it was last closed by all.
-        var firstOpened: ClockTicks?
+        /// The processes that there were when it was first opened for writing, since it was last closed by all.
+        var processesBefore: ProcessSnapshot?
         /// Earlier uploads of this name, oldest first.
         var superseded: [Upload] = []
         /// It has no name any more.
