@@ -13,21 +13,21 @@ extension MountedFilesystem: FuseOperations {
     /// How long the kernel may believe names and attributes: only the kernel changes them, through us.
     private static let entryLifetime: Duration = .seconds(1)
 
-    public func started(_ connection: FuseConnection) {
+    package func started(_ connection: FuseConnection) {
         logger.debug("the kernel speaks to us", metadata: ["max_write": "\(connection.maximumWrite)"])
     }
 
-    public func stopped() {
+    package func stopped() {
         logger.debug("the kernel is done with us")
     }
 
-    public func forgotten(_ inode: InodeNumber) {
+    package func forgotten(_ inode: InodeNumber) {
         if StatusDirectory.owns(inode) { status.forgotten(inode) }
     }
 
     // MARK: Names
 
-    public func lookup(
+    package func lookup(
         _ name: [UInt8], in parent: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FuseEntry>
     ) {
         do throws(FuseErrno) {
@@ -59,7 +59,7 @@ extension MountedFilesystem: FuseOperations {
             entryTimeout: .zero)
     }
 
-    public func mkdir(
+    package func mkdir(
         _ name: [UInt8], in parent: InodeNumber, permissions: UInt16, context: FuseRequestContext,
         reply: consuming FuseReply<FuseEntry>
     ) {
@@ -71,7 +71,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func rmdir(
+    package func rmdir(
         _ name: [UInt8], in parent: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         do throws(FuseErrno) {
@@ -82,7 +82,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func unlink(
+    package func unlink(
         _ name: [UInt8], in parent: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         do throws(FuseErrno) {
@@ -93,7 +93,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func rename(
+    package func rename(
         _ name: [UInt8], in parent: InodeNumber, to newName: [UInt8], in newParent: InodeNumber,
         flags: FileRenameFlags, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
@@ -111,7 +111,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func readlink(
+    package func readlink(
         _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FuseLinkTarget>
     ) {
         do throws(FuseErrno) {
@@ -129,7 +129,7 @@ extension MountedFilesystem: FuseOperations {
 
     // MARK: Attributes
 
-    public func getattr(
+    package func getattr(
         _ inode: InodeNumber, handle: UInt64?, context: FuseRequestContext, reply: consuming FuseReply<FileAttributes>
     ) {
         do throws(FuseErrno) {
@@ -143,7 +143,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func setattr(
+    package func setattr(
         _ inode: InodeNumber, changes: FileAttributeChanges, handle: UInt64?, context: FuseRequestContext,
         reply: consuming FuseReply<FileAttributes>
     ) {
@@ -156,7 +156,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func statfs(
+    package func statfs(
         _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FileSystemStatistics>
     ) {
         do throws(FuseErrno) {
@@ -168,7 +168,7 @@ extension MountedFilesystem: FuseOperations {
 
     // MARK: Files
 
-    public func create(
+    package func create(
         _ name: [UInt8], in parent: InodeNumber, permissions: UInt16, flags: FileOpenFlags,
         context: FuseRequestContext, reply: consuming FuseReply<FuseCreated>
     ) {
@@ -182,7 +182,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func open(
+    package func open(
         _ inode: InodeNumber, flags: FileOpenFlags, context: FuseRequestContext, reply: consuming FuseReply<FuseOpen>
     ) {
         do throws(FuseErrno) {
@@ -196,7 +196,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func read(
+    package func read(
         _ inode: InodeNumber, handle: UInt64, at offset: Int64, count: Int, context: FuseRequestContext,
         reply: consuming FuseReply<FuseData>
     ) {
@@ -211,7 +211,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func write(
+    package func write(
         _ data: UnsafeRawBufferPointer, to inode: InodeNumber, handle: UInt64, at offset: Int64,
         context: FuseRequestContext, reply: consuming FuseReply<FuseWritten>
     ) {
@@ -222,7 +222,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func flush(
+    package func flush(
         _ inode: InodeNumber, handle: UInt64, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         if StatusDirectory.owns(inode) { return reply.succeed() }
@@ -238,12 +238,12 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func release(_ inode: InodeNumber, handle: UInt64) {
+    package func release(_ inode: InodeNumber, handle: UInt64) {
         if StatusDirectory.owns(inode) { status.release(handle) } else { release(handle) }
     }
 
     /// Answered from another thread: a disk may take its time, and FUSE's own threads are few.
-    public func fsync(
+    package func fsync(
         _ inode: InodeNumber, handle: UInt64, dataOnly: Bool, context: FuseRequestContext,
         reply: consuming FuseReply<Void>
     ) {
@@ -261,15 +261,15 @@ extension MountedFilesystem: FuseOperations {
 
     // MARK: Directories
 
-    public func opendir(
+    package func opendir(
         _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FuseOpen>
     ) {
         reply.succeed(FuseOpen(handle: 0))
     }
 
-    public func releasedir(_ inode: InodeNumber, handle: UInt64) {}
+    package func releasedir(_ inode: InodeNumber, handle: UInt64) {}
 
-    public func readdir(
+    package func readdir(
         _ inode: InodeNumber, handle: UInt64, from offset: Int64, context: FuseRequestContext,
         reply: consuming FuseReply<FuseLowLevel.DirectoryListing>
     ) {
@@ -282,7 +282,7 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
-    public func readdirplus(
+    package func readdirplus(
         _ inode: InodeNumber, handle: UInt64, from offset: Int64, context: FuseRequestContext,
         reply: consuming FuseReply<DirectoryPlusListing>
     ) {

@@ -10,7 +10,7 @@ import UploadStore
 ///
 /// The tree has one lock, each file its own; neither is held while the other is taken, nor while anything blocks. What
 /// FUSE asks arrives in the extensions, one theme each: names, contents, closing, status.
-public final class MountedFilesystem: Sendable {
+package final class MountedFilesystem: Sendable {
     let configuration: FilesystemConfiguration
     let engine: UploadEngine
     let spool: SpoolDirectory
@@ -27,7 +27,7 @@ public final class MountedFilesystem: Sendable {
     let closeWaits = CloseWaits()
 
     /// A file system without files.
-    public init(
+    package init(
         configuration: FilesystemConfiguration, engine: UploadEngine, spool: SpoolDirectory,
         writers: any WriterInspector, logger: Logger
     ) {
@@ -46,12 +46,12 @@ public final class MountedFilesystem: Sendable {
     }
 
     /// Refuses new files and writes from now on (`EROFS`); what is open can be closed.
-    public func refuseWriting() {
+    package func refuseWriting() {
         refusesWriting.store(true, ordering: .relaxed)
     }
 
     /// Answers every close that still waits, as a stall would: what is not confirmed is not called so.
-    public func answerWaitingCloses(_ failure: UploadFailure) {
+    package func answerWaitingCloses(_ failure: UploadFailure) {
         closeWaits.answerAll(.failure(failure))
     }
 

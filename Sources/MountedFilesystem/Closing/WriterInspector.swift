@@ -2,7 +2,7 @@ import Synchronization
 import UploadCore
 
 /// What the commit rule and the size hints ask about other processes. Answers come from `/proc`; tests give their own.
-public protocol WriterInspector: Sendable {
+package protocol WriterInspector: Sendable {
     /// The process that a thread belongs to; nil when it is not visible here.
     func threadGroup(of pid: Int32) -> Int32?
     /// The program's name (`comm`): bytes, and anybody's.
@@ -22,7 +22,7 @@ public protocol WriterInspector: Sendable {
 }
 
 /// The answers of `/proc`.
-public final class ProcessInspector: WriterInspector {
+package final class ProcessInspector: WriterInspector {
     private let mountPoint: String
     private let table: ProcessTable
     /// Known once the mount exists, which is before the first question comes. There is one finder, since the bound on
@@ -30,16 +30,16 @@ public final class ProcessInspector: WriterInspector {
     private let mount = Mutex<(identity: MountIdentity, finder: SourceHintFinder)?>(nil)
 
     /// Asks about the files of the mount at `mountPoint`: an absolute path without symbolic links.
-    public init(mountPoint: String, table: ProcessTable = ProcessTable()) {
+    package init(mountPoint: String, table: ProcessTable = ProcessTable()) {
         self.mountPoint = mountPoint
         self.table = table
     }
 
-    public func threadGroup(of pid: Int32) -> Int32? { table.threadGroup(of: pid) }
+    package func threadGroup(of pid: Int32) -> Int32? { table.threadGroup(of: pid) }
 
-    public func command(of pid: Int32) -> [UInt8]? { table.command(of: pid) }
+    package func command(of pid: Int32) -> [UInt8]? { table.command(of: pid) }
 
-    public func closer(_ pid: Int32) -> CommitRule.Facts.Closer {
+    package func closer(_ pid: Int32) -> CommitRule.Facts.Closer {
         guard pid > 0 else { return .unknown }
         switch table.exit(of: pid) {
         case .running: return .running
@@ -51,9 +51,9 @@ public final class ProcessInspector: WriterInspector {
         }
     }
 
-    public func snapshot() -> ProcessSnapshot { table.snapshot() }
+    package func snapshot() -> ProcessSnapshot { table.snapshot() }
 
-    public func holder(
+    package func holder(
         ofInode inode: UInt64, openers: Set<Int32>, notIn earlier: ProcessSnapshot
     ) -> ProcessTable.Holder {
         guard let mount = located else { return .unknown }
@@ -61,13 +61,13 @@ public final class ProcessInspector: WriterInspector {
             holding: HeldFile(inode: inode, mount: mount.identity), openers: openers, notIn: earlier)
     }
 
-    public func source(of pid: Int32, for target: SourceTarget) -> FoundSource? {
+    package func source(of pid: Int32, for target: SourceTarget) -> FoundSource? {
         located?.finder.source(of: pid, for: target)
     }
 
-    public func currentSize(of source: FoundSource) -> Int64? { located?.finder.currentSize(of: source) }
+    package func currentSize(of source: FoundSource) -> Int64? { located?.finder.currentSize(of: source) }
 
-    public func isAskedToEnd(_ pid: Int32) -> Bool {
+    package func isAskedToEnd(_ pid: Int32) -> Bool {
         guard let signals = table.pendingSignals(of: pid) else { return true }
         return !signals.endingTheWait.isEmpty
     }
