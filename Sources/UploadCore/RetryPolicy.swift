@@ -56,8 +56,8 @@ public struct RetryPolicy: Sendable {
     ///
     /// - Parameters:
     ///   - failure: what happened.
-    ///   - attempt: how many times in a row the call has failed, this one included: 1 for the first failure. An outage
-    ///     that was waited out does not count.
+    ///   - attempt: how often the call has failed in this way since it last succeeded, this one included: 1 for the
+    ///     first failure. Failures of other kinds, an outage above all, do not count.
     ///   - sinceFirst: the time since the first of those failures.
     ///   - random: a number in `0..<1`, drawn anew for each question.
     public func decide(
@@ -99,6 +99,21 @@ public struct RetryPolicy: Sendable {
         case .keyRefused, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict, .rateLimited,
             .platformUnavailable:
             return true
+        case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
+            return true
+        }
+    }
+
+    /// Whether a call that failed so may have taken effect at the platform all the same: its answer was lost, or says
+    /// nothing.
+    public func mayHaveTakenEffect(_ failure: UploadFailure) -> Bool {
+        switch failure.kind {
+        case .connectionLost, .unreadableAnswer, .platformUnavailable, .conflict, .sessionGone:
+            return true
+        case .unreachable, .keyRefused, .sessionRefused, .sizeRefused, .requestRefused, .rateLimited:
+            return false
+        case .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch:
+            return false
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return true
         }

@@ -22,6 +22,12 @@ struct OpenSession: Sendable {
         var generation = 0
         var attempts = 0
         var retry = RetryState()
+        /// Named in a report that the platform may have accepted: its proof can't be changed any more.
+        var isClaimed = false
+        /// Named in a report that the platform did accept.
+        var isAccepted = false
+        /// How often the platform accepted it and called it failed afterwards.
+        var rejections = 0
 
         /// Whether what is stored, or under way, is older than the content.
         var isStale: Bool {
@@ -49,6 +55,7 @@ struct OpenSession: Sendable {
     /// Chunks stored with the current content, reported or not.
     private(set) var storedCount = 0
     private(set) var completedCount = 0
+    private(set) var claimedCount = 0
     private(set) var uploadingCount = 0
 
     init(_ session: UploadSession, at now: Instant) {
@@ -57,7 +64,7 @@ struct OpenSession: Sendable {
         plan = session.plan
         headers = session.uploadHeaders
         expiresAt = session.expiresAt
-        deadline = session.expiresAfter.map { now + $0 }
+        deadline = Self.deadline(session.expiresAfter, from: now)
         chunks = Array(repeating: Chunk(), count: session.plan.totalChunks)
         add(urls: session.urls, at: now)
     }
@@ -71,6 +78,9 @@ struct OpenSession: Sendable {
 
     var isFullyReported: Bool { completedCount == plan.totalChunks }
 
+    /// Whether the platform may hold the upload for complete: each chunk was named in a report that it may have accepted.
+    var mayBeComplete: Bool { claimedCount == plan.totalChunks }
+
     /// Bytes of chunks that are stored with the current content.
     var storedBytes: Int64 {
         guard storedCount > 0 else { return 0 }
@@ -82,8 +92,9 @@ struct OpenSession: Sendable {
 
     // MARK: Content
 
-    /// The content of chunk `index` changed. Tells whether a reported chunk was hit: its proof can't be changed any more.
+    /// The content of chunk `index` changed. Tells whether a chunk was hit that is, or may be, reported.
     mutating func contentChanged(_ index: Int) -> Bool {
+        if chunks[index - 1].isClaimed { return true }
         switch chunks[index - 1].state {
         case .waiting:
             return false
@@ -156,7 +167,7 @@ struct OpenSession: Sendable {
         chunks[index - 1].state = .waiting
         if let retryAt { delayed[index] = retryAt }
         if urlIsUnspent, urls[index] == nil {
-            urls[index] = (order.url, order.url.expiresAfter.map { now + $0 })
+            urls[index] = (order.url, Self.deadline(order.url.expiresAfter, from: now))
         }
     }
 
@@ -175,8 +186,14 @@ struct OpenSession: Sendable {
 
     mutating func add(urls more: [Int: PresignedURL], at now: Instant) {
         for (index, url) in more where index >= 1 && index <= plan.totalChunks {
-            urls[index] = (url, url.expiresAfter.map { now + $0 })
+            urls[index] = (url, Self.deadline(url.expiresAfter, from: now))
         }
+    }
+
+    /// A lifetime that is over before it began tells of a clock that is wrong, not of what it was given to: nothing is
+    /// known of its end then.
+    private static func deadline(_ lifetime: Duration?, from now: Instant) -> Instant? {
+        lifetime.flatMap { $0 > .zero ? now + $0 : nil }
     }
 
     /// What to ask for so that no chunk waits for its URL: the run of chunks without one that begins with the first
@@ -230,12 +247,34 @@ struct OpenSession: Sendable {
         return reports
     }
 
-    mutating func reported(_ reports: [ChunkReport]) {
+    /// These chunks are about to be reported. Returns those that were in no report before.
+    mutating func claim(_ reports: [ChunkReport]) -> [Int] {
+        let fresh = reports.map(\.chunkIndex).filter { !chunks[$0 - 1].isClaimed }
+        for index in fresh { chunks[index - 1].isClaimed = true }
+        claimedCount += fresh.count
+        return fresh
+    }
+
+    /// The report that named these chunks, and no earlier one, had no effect.
+    mutating func unclaim(_ indices: [Int]) {
+        for index in indices where chunks[index - 1].isClaimed {
+            chunks[index - 1].isClaimed = false
+            claimedCount -= 1
+        }
+    }
+
+    /// The report of these chunks was accepted. Tells whether that brought the upload on: whether it was the first
+    /// report of any of them that was.
+    mutating func reported(_ reports: [ChunkReport]) -> Bool {
+        var isProgress = false
         for report in reports {
             guard case .uploaded(let etag, let generation) = chunks[report.chunkIndex - 1].state else { continue }
             chunks[report.chunkIndex - 1].state = .completed(etag: etag, generation: generation)
             completedCount += 1
+            if !chunks[report.chunkIndex - 1].isAccepted { isProgress = true }
+            chunks[report.chunkIndex - 1].isAccepted = true
         }
+        return isProgress
     }
 
     /// The platform does not hold this chunk for reported: report it again.
@@ -249,6 +288,9 @@ struct OpenSession: Sendable {
     mutating func sendAgain(_ index: Int) {
         reportAgain(index)
         guard case .uploaded = chunks[index - 1].state else { return }
+        unclaim([index])
+        chunks[index - 1].isAccepted = false
+        chunks[index - 1].rejections += 1
         if !chunks[index - 1].isStale { storedCount -= 1 }
         chunks[index - 1].state = .waiting
     }
@@ -259,23 +301,4 @@ struct OpenSession: Sendable {
         case .uploaded, .completed: !chunk.isStale
         }
     }
-}
-
-/// How often something failed in a row, and until when it is held back.
-struct RetryState: Sendable {
-    private(set) var failures = 0
-    private(set) var firstFailure: Instant?
-    var notBefore: Instant?
-
-    /// Counts a failure and asks the policy what to do about it.
-    mutating func failed(
-        _ failure: UploadFailure, policy: RetryPolicy, random: Double, at now: Instant
-    ) -> RetryPolicy.Decision {
-        failures += 1
-        let first = firstFailure ?? now
-        firstFailure = first
-        return policy.decide(failure, attempt: failures, sinceFirst: now - first, random: random)
-    }
-
-    mutating func succeeded() { self = RetryState() }
 }

@@ -2,13 +2,39 @@
 extension UploadStateMachine {
     private static let longestAssetPollInterval: Duration = .seconds(10)
 
-    /// Whether the answer belongs to the call under way; if so, that call is over and has succeeded.
-    mutating func finishCall(_ id: CallID, at now: Instant) -> Bool {
-        guard pendingCall?.id == id else { return false }
+    /// The call under way that this answers, now over and successful; nil when the answer comes too late to matter.
+    @discardableResult
+    mutating func finishCall(_ id: CallID, at now: Instant, isMovement: Bool = true) -> PendingCall? {
+        guard let pending = pendingCall, pending.id == id else { return nil }
         pendingCall = nil
         callRetry.succeeded()
-        succeeded(at: now)
-        return true
+        if isMovement { moved(at: now) }
+        // Something worked: what was wrong is cured.
+        if state.isUnderWay { failure = nil }
+        return pending
+    }
+
+    /// URLs alone bring nothing on: that they keep coming, each already expired, must not hide a stall.
+    mutating func urlsReceived(
+        _ id: CallID, _ urls: [Int: PresignedURL], at now: Instant, _ actions: inout [UploadAction]
+    ) {
+        guard let pending = pendingCall, pending.id == id else { return }
+        if case .requestURLs(_, let start, let count) = pending.call,
+            !urls.keys.contains(where: { $0 >= start && $0 < start + count })
+        {
+            let reason = UploadFailure(
+                .unreadableAnswer, code: "no_urls", message: "the platform answered without any of the URLs asked for")
+            // Nobody waits beside us for this: the full wait will do.
+            return callFailed(id, reason, 1, at: now, &actions)
+        }
+        finishCall(id, at: now, isMovement: false)
+        session?.add(urls: urls, at: now)
+    }
+
+    mutating func reported(_ id: CallID, _ reports: [ChunkReport], _ answer: ReportAnswer, at now: Instant) {
+        guard finishCall(id, at: now, isMovement: false) != nil else { return }
+        if session?.reported(reports) ?? false { moved(at: now) }
+        assetURL = answer.url ?? assetURL
     }
 
     mutating func callFailed(
@@ -19,14 +45,19 @@ extension UploadStateMachine {
         if state == .completed { return assetCheckFailed(reason, at: now) }
         failure = reason
         retries += 1
+        if !configuration.retryPolicy.mayHaveTakenEffect(reason) { session?.unclaim(pending.claimed) }
         switch callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now) {
         case .again(let wait), .awaitNetwork(let wait):
             callRetry.notBefore = now + wait
         case .awaitKey:
             callRetry.notBefore = now + Self.keyInterval
+        case .newSession where refusal == nil && pending.call.needsSession && session?.mayBeComplete ?? false:
+            // A session that is complete may be gone for those who still want to report something to it.
+            callRetry.succeeded()
+            refusal = reason
         case .newSession:
-            replaceSession(reason, deletingAsset: true, &actions)
-        case .giveUp where refusal == nil && pending.call.needsSession && reason.kind == .requestRefused:
+            replaceSession(reason, &actions)
+        case .giveUp where refusal == nil && pending.call.needsSession && Self.mayTellThatSessionIsOver(reason):
             callRetry.succeeded()
             refusal = reason
         case .giveUp:
@@ -35,7 +66,7 @@ extension UploadStateMachine {
     }
 
     mutating func assetChecked(_ id: CallID, _ answer: Asset, at now: Instant) {
-        guard finishCall(id, at: now) else { return }
+        guard finishCall(id, at: now) != nil else { return }
         asset = answer
         assetURL = answer.url ?? assetURL
         callRetry.notBefore = now + assetPollInterval
@@ -46,15 +77,19 @@ extension UploadStateMachine {
     private mutating func assetCheckFailed(_ reason: UploadFailure, at now: Instant) {
         switch reason.kind {
         case .requestRefused, .sessionGone, .conflict: stopsAskingForAsset = true
-        default: callRetry.notBefore = now + Self.longestAssetPollInterval
+        case .keyRefused, .sessionRefused, .sizeRefused, .rateLimited, .platformUnavailable, .unreachable,
+            .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch,
+            .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
+            callRetry.notBefore = now + max(Self.longestAssetPollInterval, reason.retryAfter ?? .zero)
         }
     }
 
-    /// Something worked: what was wrong is cured.
-    mutating func succeeded(at now: Instant) {
-        moved(at: now)
-        if state.isUnderWay { failure = nil }
+    private static func mayTellThatSessionIsOver(_ reason: UploadFailure) -> Bool {
+        reason.kind == .requestRefused || reason.kind == .conflict
     }
 
-    mutating func moved(at now: Instant) { lastMovement = max(lastMovement, now) }
+    mutating func moved(at now: Instant) {
+        lastMovement = max(lastMovement, now)
+        stall = nil
+    }
 }

@@ -16,7 +16,8 @@ extension UploadStateMachine {
         public var urlBatch: Int
         /// How many URLs to keep at hand: the PUTs that can be under way, and as many again.
         public var urlReserve: Int
-        /// How many sessions one version may use up before it is given up.
+        /// How many sessions of one version may end before their time (they expire, or fail at the platform) before
+        /// it is given up.
         public var sessionLimit: Int
 
         /// The defaults of the design.

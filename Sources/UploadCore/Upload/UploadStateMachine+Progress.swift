@@ -6,14 +6,13 @@ extension UploadStateMachine {
         if let due = session?.takeDue(at: now) {
             for index in due where scope != nil || isWritten(index) { session?.offer(index) }
         }
-        if let session, scope == nil, size > session.plan.totalSize {
-            hint = nil
+        if let session, scope == nil ? size > session.plan.totalSize : size != session.plan.totalSize {
             giveUpSession(&actions)
         }
-        if let expiry = session?.deadline, expiry <= now, pendingCall == nil, !(session?.isFullyReported ?? false) {
+        if let expiry = sessionExpiry, expiry <= now {
             let reason = UploadFailure(
                 .sessionGone, code: "session_expired", message: "the upload session's lifetime is over")
-            replaceSession(reason, deletingAsset: true, &actions)
+            replaceSession(reason, &actions)
             if !state.isUnderWay { return }
         }
         settle(&actions)
@@ -21,7 +20,13 @@ extension UploadStateMachine {
         startCall(at: now, &actions)
     }
 
-    private func isWritten(_ index: Int) -> Bool {
+    /// When the session is given up for its age: not while an answer is awaited, nor when it may be complete.
+    var sessionExpiry: Instant? {
+        guard let session, pendingCall == nil, !session.mayBeComplete else { return nil }
+        return session.deadline
+    }
+
+    func isWritten(_ index: Int) -> Bool {
         session.map { written.covers($0.plan.range(of: index)) } ?? false
     }
 
@@ -44,8 +49,7 @@ extension UploadStateMachine {
     }
 
     private mutating func answerStall(at now: Instant, _ actions: inout [UploadAction]) {
-        guard state == .finishing, !hasAnsweredStall, lastMovement + configuration.stallTimeout <= now else { return }
-        hasAnsweredStall = true
+        guard state == .finishing, stall == nil, lastMovement + configuration.stallTimeout <= now else { return }
         let cause = failure
         var answer = UploadFailure(
             cause?.kind == .keyRefused ? .keyRefused : .stalled,
@@ -56,19 +60,21 @@ extension UploadStateMachine {
             answer.httpStatus = cause.httpStatus
             if cause.kind == .keyRefused { answer.code = cause.code }
         }
+        stall = answer
         actions.append(.answer(.failure(answer)))
     }
 
     private mutating func startCall(at now: Instant, _ actions: inout [UploadAction]) {
-        guard pendingCall == nil, (callRetry.notBefore ?? now) <= now, let call = wantedCall(at: now) else { return }
+        guard pendingCall == nil, (callRetry.notBefore ?? now) <= now else { return }
+        callRetry.notBefore = nil
+        guard let call = wantedCall(at: now) else { return }
         lastSerial += 1
         let id = CallID(serial: lastSerial)
         if case .openSession = call {
             sessionSource = state == .open ? hint?.source : nil
-            sessionsOpened += callRetry.failures == 0 ? 1 : 0
         }
         pendingCall = PendingCall(id: id, call: call)
-        callRetry.notBefore = nil
+        if case .report(_, let reports) = call { pendingCall?.claimed = session?.claim(reports) ?? [] }
         actions.append(.call(id, call))
     }
 

@@ -26,9 +26,9 @@ extension UploadStateMachine {
         if pendingCall == nil { consider(callRetry.notBefore) }
         if let session, state != .completed {
             consider(session.delayed.values.min())
-            consider(session.deadline)
+            consider(sessionExpiry)
         }
-        if state == .finishing, !hasAnsweredStall { consider(lastMovement + configuration.stallTimeout) }
+        if state == .finishing, stall == nil { consider(lastMovement + configuration.stallTimeout) }
         return earliest
     }
 

@@ -1,21 +1,25 @@
 /// Sessions come and go.
 extension UploadStateMachine {
-    /// Lets the session go. Its asset is deleted, unless everything was reported: then it may be complete.
-    mutating func giveUpSession(_ actions: inout [UploadAction], deletingAsset: Bool = true) {
+    /// Lets the session go. Its asset is deleted, unless it is complete.
+    ///
+    /// - Parameter isComplete: whether it is, where the platform has just said so; nil where only what was reported
+    ///   can tell.
+    mutating func giveUpSession(_ actions: inout [UploadAction], isComplete: Bool? = nil) {
         pendingCall = nil
         refusal = nil
+        isConfirmed = false
         callRetry.succeeded()
         actions.append(.stopTransfers)
         guard let lost = session else { return }
         abandonedUploadIDs.append(lost.uploadID)
-        if deletingAsset, !lost.isFullyReported { actions.append(.abandon(assetID: lost.assetID)) }
+        if !(isComplete ?? lost.mayBeComplete) { actions.append(.abandon(assetID: lost.assetID)) }
         session = nil
     }
 
     mutating func sessionOpened(
         _ id: CallID, _ opened: UploadSession, at now: Instant, _ actions: inout [UploadAction]
     ) {
-        guard finishCall(id, at: now) else {
+        guard finishCall(id, at: now) != nil else {
             abandonedUploadIDs.append(opened.uploadID)
             actions.append(.abandon(assetID: opened.assetID))
             return
@@ -30,23 +34,39 @@ extension UploadStateMachine {
     mutating func sessionChecked(
         _ id: CallID, _ verdict: SessionVerdict, at now: Instant, _ actions: inout [UploadAction]
     ) {
-        guard finishCall(id, at: now) else { return }
+        // Being told the same again is no movement: a session that never completes is a stall.
+        guard finishCall(id, at: now, isMovement: false) != nil else { return }
         switch verdict.status {
-        case .completed:
+        case .completed where session?.mayBeComplete ?? false:
+            refusal = nil
             isConfirmed = true
+        case .completed:
+            let reason = UploadFailure(
+                .unreadableAnswer, code: "session_completed_early",
+                message: "the platform calls the upload session completed, though not all of it was reported")
+            replaceSession(reason, isComplete: true, &actions)
         case .failed:
             let reason = UploadFailure(
                 .sessionGone, code: "session_failed", message: "the platform says that the upload session failed")
-            replaceSession(reason, deletingAsset: true, &actions)
+            replaceSession(reason, isComplete: false, &actions)
         case .expired:
             let reason = UploadFailure(
                 .sessionGone, code: "session_expired", message: "the platform says that the upload session expired")
-            replaceSession(reason, deletingAsset: true, &actions)
+            replaceSession(reason, isComplete: false, &actions)
         case .active, .unknown:
-            if let refusal { return giveUp(refusal, &actions) }
+            if let refusal {
+                if refusal.kind == .sessionGone { return replaceSession(refusal, &actions) }
+                return giveUp(refusal, &actions)
+            }
             for index in verdict.failedChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
                 session?.sendAgain(index)
                 session?.offer(index)
+                if let session, session[index].rejections >= configuration.retryPolicy.limits.doubtfulAttempts {
+                    let reason = UploadFailure(
+                        .requestRefused, code: "chunk_failed",
+                        message: "the platform calls chunk \(index) failed however often it is sent")
+                    return giveUp(reason, &actions)
+                }
             }
             for index in verdict.pendingChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
                 session?.reportAgain(index)
@@ -55,12 +75,14 @@ extension UploadStateMachine {
         }
     }
 
+    /// The session ended before its time: another one takes its place, as long as that makes sense.
     mutating func replaceSession(
-        _ reason: UploadFailure, deletingAsset: Bool, _ actions: inout [UploadAction]
+        _ reason: UploadFailure, isComplete: Bool? = nil, _ actions: inout [UploadAction]
     ) {
         failure = reason
-        giveUpSession(&actions, deletingAsset: deletingAsset)
-        if sessionsOpened >= configuration.sessionLimit { giveUp(reason, &actions) }
+        giveUpSession(&actions, isComplete: isComplete)
+        sessionsLost += 1
+        if sessionsLost >= configuration.sessionLimit { giveUp(reason, &actions) }
     }
 
     /// Nothing that repeating could help. While the writer is at work only the early session is lost: the commit tries

@@ -13,8 +13,9 @@ extension UploadStateMachine {
     }
 
     mutating func chunkStored(_ order: PutOrder, _ stored: StoredChunk, at now: Instant) {
-        guard session?.uploadID == order.uploadID else { return }
-        succeeded(at: now)
+        guard isUnderWay(order) else { return }
+        moved(at: now)
+        failure = nil
         session?.stored(order, etag: stored.etag)
         guard scope != nil else { return }
         session?.resendIfStale(order.chunkIndex)
@@ -24,7 +25,13 @@ extension UploadStateMachine {
     mutating func chunkFailed(
         _ order: PutOrder, _ reason: UploadFailure, _ random: Double, at now: Instant, _ actions: inout [UploadAction]
     ) {
-        guard session?.uploadID == order.uploadID, state.isUnderWay else { return }
+        guard isUnderWay(order) else { return }
+        if reason.kind == .spoolFailed, session?[order.chunkIndex].isStale ?? false {
+            // The bytes went while they were read: the file was cut meanwhile.
+            session?.failed(order, retryAt: nil, urlIsUnspent: false, at: now)
+            if scope != nil || isWritten(order.chunkIndex) { session?.offer(order.chunkIndex) }
+            return
+        }
         failure = reason
         retries += 1
         let policy = configuration.retryPolicy
@@ -38,7 +45,7 @@ extension UploadStateMachine {
         case .awaitKey:
             session?.failed(order, retryAt: now + Self.keyInterval, urlIsUnspent: isUnspent, at: now)
         case .newSession:
-            replaceSession(reason, deletingAsset: true, &actions)
+            replaceSession(reason, &actions)
         case .giveUp where reason.kind == .storeRefused:
             session?.failed(order, retryAt: nil, urlIsUnspent: false, at: now)
             refusal = reason

@@ -17,6 +17,12 @@ extension UploadStateMachine {
         contentChanged(in: touched, &actions)
     }
 
+    /// A weaker hint does not replace a stronger one, unless the file has outgrown that.
+    mutating func hinted(_ newHint: SizeHint?) {
+        if let newHint, let hint, newHint.source < hint.source, hint.size >= size { return }
+        hint = newHint
+    }
+
     /// A staged version that is written again is open again.
     mutating func reopen(_ actions: inout [UploadAction]) {
         guard scope == .allButLast else { return }
@@ -33,7 +39,11 @@ extension UploadStateMachine {
         var hitReportedChunk = false
         for index in session.plan.chunks(touching: range) {
             if self.session?.contentChanged(index) == true { hitReportedChunk = true }
-            if written.covers(session.plan.range(of: index)) {
+            if scope != nil {
+                // Told late: the commit has looked at this chunk already.
+                self.session?.resendIfStale(index)
+                self.session?.offer(index)
+            } else if written.covers(session.plan.range(of: index)) {
                 if !(self.session?[index].isStale ?? true) { self.session?.offer(index) }
             } else {
                 self.session?.withdraw(index)
@@ -43,14 +53,13 @@ extension UploadStateMachine {
     }
 
     mutating func committed(_ newScope: CommitScope, at now: Instant, _ actions: inout [UploadAction]) {
-        guard state.isUnderWay else { return }
+        guard state.isUnderWay, scope != .whole else { return }
         scope = newScope
         state = .finishing
         waitsForCommit = false
-        hasAnsweredStall = false
+        stall = nil
         lastMovement = now
         guard let session else { return }
-        if session.plan.totalSize != size { return giveUpSession(&actions) }
         for index in session.indices {
             self.session?.resendIfStale(index)
             self.session?.offer(index)
@@ -58,12 +67,15 @@ extension UploadStateMachine {
     }
 
     mutating func end(_ final: UploadState, _ reason: UploadFailure, _ actions: inout [UploadAction]) {
-        guard state.isUnderWay else { return }
+        // A failed upload keeps its session for another try; whoever removes its file gives that up too.
+        guard state.isUnderWay || (state == .failed && final == .cancelled) else { return }
         failure = reason
         state = final
         switch final {
         case .interrupted, .cancelled: giveUpSession(&actions)
-        case .failed: actions.append(.stopTransfers)
+        case .failed:
+            pendingCall = nil
+            actions.append(.stopTransfers)
         case .open, .staged, .finishing, .completed: break
         }
         actions.append(.answer(.failure(reason)))

@@ -8,10 +8,12 @@
 /// it. The session may be opened long before, when the size can be guessed; a guess is checked at commit, and a session
 /// of another size is abandoned for a new one.
 public struct UploadStateMachine: Sendable {
-    /// The call under way, and how its kind has fared.
+    /// The call under way.
     struct PendingCall: Sendable {
         var id: CallID
         var call: PlatformCall
+        /// Of a report: the chunks that it was the first to name.
+        var claimed: [Int] = []
     }
 
     // What people see.
@@ -28,6 +30,8 @@ public struct UploadStateMachine: Sendable {
     public internal(set) var asset: Asset?
     /// Where the platform serves the asset, where it said so.
     public internal(set) var assetURL: String?
+    /// What whoever waits in close was answered because nothing moves; nil while something does.
+    public internal(set) var stall: UploadFailure?
     /// Sessions that were opened for this version and given up.
     public internal(set) var abandonedUploadIDs: [String] = []
     /// Attempts beyond the first, of calls and PUTs.
@@ -48,11 +52,10 @@ public struct UploadStateMachine: Sendable {
     var pendingCall: PendingCall?
     var callRetry = RetryState()
     var lastSerial = 0
-    var sessionsOpened = 0
+    var sessionsLost = 0
     /// A session could not be opened, or was lost for good, while the writer was at work: try again at commit.
     var waitsForCommit = false
     var lastMovement: Instant
-    var hasAnsweredStall = false
     var isConfirmed = false
     /// A refusal that may only mean that the session is over: the session is asked before anything is given up.
     var refusal: UploadFailure?
@@ -85,18 +88,13 @@ public struct UploadStateMachine: Sendable {
         switch event {
         case .wrote(let range): wrote(range, &actions)
         case .truncated(let newSize): truncated(to: newSize, &actions)
-        case .hinted(let newHint): hint = newHint
+        case .hinted(let newHint): hinted(newHint)
         case .committed(let newScope): committed(newScope, at: now, &actions)
         case .interrupted(let reason): end(.interrupted, reason, &actions)
         case .cancelled(let reason): end(.cancelled, reason, &actions)
         case .sessionOpened(let id, let opened): sessionOpened(id, opened, at: now, &actions)
-        case .urlsReceived(let id, let urls):
-            guard finishCall(id, at: now) else { return }
-            session?.add(urls: urls, at: now)
-        case .reported(let id, let reports, let answer):
-            guard finishCall(id, at: now) else { return }
-            session?.reported(reports)
-            assetURL = answer.url ?? assetURL
+        case .urlsReceived(let id, let urls): urlsReceived(id, urls, at: now, &actions)
+        case .reported(let id, let reports, let answer): reported(id, reports, answer, at: now)
         case .sessionChecked(let id, let verdict): sessionChecked(id, verdict, at: now, &actions)
         case .assetChecked(let id, let answer): assetChecked(id, answer, at: now)
         case .callFailed(let id, let failure, let random): callFailed(id, failure, random, at: now, &actions)

@@ -1,0 +1,209 @@
+import Testing
+import UploadCore
+
+/// One upload, driven by hand: events in, actions out, with answers made up as they are asked for.
+///
+/// Sizes are small: chunks of ten bytes, a session from five written bytes on.
+final class Rig {
+    /// An action, as tests compare it.
+    enum Seen: Equatable {
+        case call(PlatformCall)
+        case stop
+        case abandon(String)
+        case answered(UploadFailure.Kind?)
+        case state(UploadState)
+    }
+
+    static let configuration = UploadStateMachine.Configuration(
+        sizeLimit: 1000, writtenBeforeSession: 5, reportBatch: 3, urlReserve: 4, sessionLimit: 3)
+
+    var machine: UploadStateMachine
+    private(set) var now: Instant
+    /// The last call that was asked for and not answered.
+    private(set) var pending: (id: CallID, call: PlatformCall)?
+    /// Everything that was asked for.
+    private(set) var log: [Seen] = []
+    private var lastSession = 0
+    private var lastURL = 0
+
+    init(_ configuration: UploadStateMachine.Configuration = Rig.configuration) {
+        now = ContinuousClock.now
+        machine = UploadStateMachine(configuration: configuration, at: now)
+    }
+
+    @discardableResult
+    func apply(_ event: UploadEvent) -> [Seen] {
+        let seen = machine.apply(event, at: now).map { action -> Seen in
+            switch action {
+            case .call(let id, let call):
+                pending = (id, call)
+                return .call(call)
+            case .stopTransfers: return .stop
+            case .abandon(let assetID): return .abandon(assetID)
+            case .answer(.success): return .answered(nil)
+            case .answer(.failure(let failure)): return .answered(failure.kind)
+            case .stateChanged(let state): return .state(state)
+            }
+        }
+        log += seen
+        return seen
+    }
+
+    /// Lets time pass, and tells of it.
+    @discardableResult
+    func wait(_ duration: Duration) -> [Seen] {
+        now += duration
+        return apply(.tick)
+    }
+
+    // MARK: The writer
+
+    @discardableResult
+    func write(_ range: Range<Int64>) -> [Seen] { apply(.wrote(range)) }
+
+    @discardableResult
+    func hint(_ size: Int64, _ source: SizeHint.Source = .copiedSource) -> [Seen] {
+        apply(.hinted(SizeHint(size: size, source: source)))
+    }
+
+    @discardableResult
+    func commit(_ scope: CommitScope = .whole) -> [Seen] { apply(.committed(scope)) }
+
+    // MARK: The platform
+
+    /// The call under way, which is taken to be answered now.
+    func takePending(_ location: SourceLocation = #_sourceLocation) throws -> (id: CallID, call: PlatformCall) {
+        defer { pending = nil }
+        return try #require(pending, "no call is under way", sourceLocation: location)
+    }
+
+    func url(lifetime: Duration? = .seconds(3600)) -> PresignedURL {
+        lastURL += 1
+        return PresignedURL(text: "https://store.test/\(lastURL)", expiresAfter: lifetime)
+    }
+
+    func urls(_ indices: some Sequence<Int>, lifetime: Duration? = .seconds(3600)) -> [Int: PresignedURL] {
+        var urls: [Int: PresignedURL] = [:]
+        for index in indices { urls[index] = url(lifetime: lifetime) }
+        return urls
+    }
+
+    /// Answers a call for a session: `session-1`, `session-2` and so on, with URLs for the first chunks.
+    @discardableResult
+    func open(
+        urls count: Int = 100, lifetime: Duration? = .seconds(86400), _ location: SourceLocation = #_sourceLocation
+    ) throws -> [Seen] {
+        let (id, call) = try takePending(location)
+        guard case .openSession(let size) = call else { throw Unexpected(call: call) }
+        return apply(.sessionOpened(id, try session(size, urls: count, lifetime: lifetime)))
+    }
+
+    func session(_ size: Int64, urls count: Int = 100, lifetime: Duration? = nil) throws -> UploadSession {
+        lastSession += 1
+        let chunks = Int((size + 9) / 10)
+        return UploadSession(
+            uploadID: "session-\(lastSession)", assetID: "asset-\(lastSession)",
+            urls: urls(1..<min(count, chunks) + 1), uploadHeaders: [("x-test", "1")],
+            plan: try ChunkPlan(totalSize: size, chunkSize: 10, totalChunks: chunks), expiresAfter: lifetime)
+    }
+
+    /// Answers a call for URLs, with at most `most` of them.
+    @discardableResult
+    func giveURLs(
+        most: Int = .max, lifetime: Duration? = .seconds(3600), _ location: SourceLocation = #_sourceLocation
+    ) throws -> [Seen] {
+        let (id, call) = try takePending(location)
+        guard case .requestURLs(_, let start, let count) = call else { throw Unexpected(call: call) }
+        return apply(.urlsReceived(id, urls(start..<start + min(count, most), lifetime: lifetime)))
+    }
+
+    @discardableResult
+    func acceptReport(url: String? = nil, _ location: SourceLocation = #_sourceLocation) throws -> [Seen] {
+        let (id, call) = try takePending(location)
+        guard case .report(_, let reports) = call else { throw Unexpected(call: call) }
+        return apply(.reported(id, reports, ReportAnswer(url: url)))
+    }
+
+    @discardableResult
+    func check(
+        _ status: SessionState, failed: [Int] = [], pending pendingChunks: [Int] = [],
+        _ location: SourceLocation = #_sourceLocation
+    ) throws -> [Seen] {
+        let (id, call) = try takePending(location)
+        guard case .checkSession = call else { throw Unexpected(call: call) }
+        let verdict = SessionVerdict(status: status, failedChunks: failed, pendingChunks: pendingChunks)
+        return apply(.sessionChecked(id, verdict))
+    }
+
+    @discardableResult
+    func failCall(
+        _ kind: UploadFailure.Kind, random: Double = 0.5, _ location: SourceLocation = #_sourceLocation
+    ) throws -> [Seen] {
+        let (id, _) = try takePending(location)
+        return apply(.callFailed(id, UploadFailure(kind, message: "as the test wants it"), random: random))
+    }
+
+    // MARK: The store
+
+    func take() -> PutOrder? { machine.takeChunk(at: now) }
+
+    func takeAll() -> [PutOrder] {
+        var orders: [PutOrder] = []
+        while let order = take() { orders.append(order) }
+        return orders
+    }
+
+    @discardableResult
+    func store(_ order: PutOrder) -> [Seen] {
+        let etag = "etag-\(order.chunkIndex)-\(order.generation)"
+        return apply(.chunkStored(order, StoredChunk(etag: etag, md5: etag, size: Int64(order.range.count))))
+    }
+
+    @discardableResult
+    func fail(_ order: PutOrder, _ kind: UploadFailure.Kind, random: Double = 0.5) -> [Seen] {
+        apply(.chunkFailed(order, UploadFailure(kind, message: "as the test wants it"), random: random))
+    }
+
+    /// Stores everything that can be stored now; returns which chunks.
+    @discardableResult
+    func storeAll() -> [Int] {
+        var stored: [Int] = []
+        while let order = take() {
+            stored.append(order.chunkIndex)
+            store(order)
+        }
+        return stored
+    }
+
+    // MARK: From here to there
+
+    /// A file of `size` bytes, written and committed, all of its chunks stored and its session open.
+    func storeWholeFile(_ size: Int64) throws {
+        write(0..<size)
+        commit()
+        try open()
+        storeAll()
+    }
+
+    /// Answers everything well until the upload is completed.
+    func finish(_ location: SourceLocation = #_sourceLocation) throws {
+        for _ in 1...100 where machine.state == .finishing {
+            storeAll()
+            switch pending?.call {
+            case .openSession: try open(location)
+            case .requestURLs: try giveURLs(location)
+            case .report: try acceptReport(location)
+            case .checkSession: try check(.completed, location)
+            case .checkAsset, nil:
+                let due = try #require(machine.nextDeadline, "nothing is awaited", sourceLocation: location)
+                now = max(now, due)
+                apply(.tick)
+            }
+        }
+        #expect(machine.state == .completed, sourceLocation: location)
+    }
+}
+
+struct Unexpected: Error {
+    var call: PlatformCall
+}

@@ -1,0 +1,285 @@
+import Testing
+import UploadCore
+
+/// Stalls, and the ways in which an upload ends badly.
+@Suite struct UploadStateMachineEndTests {
+    /// A moment in an upload's life, with what of it is to be deleted when it is given up then.
+    struct Moment: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var deletes: [String]
+        var reach: @Sendable (Rig) throws -> Void
+
+        init(_ what: String, deletes: [String], _ reach: @escaping @Sendable (Rig) throws -> Void) {
+            testDescription = what
+            self.deletes = deletes
+            self.reach = reach
+        }
+    }
+
+    static let moments: [Moment] = [
+        Moment("nothing is written", deletes: []) { _ in },
+        Moment("written, no session", deletes: []) { $0.write(0..<20) },
+        Moment("the session is being opened", deletes: []) { rig in
+            rig.write(0..<20)
+            rig.hint(30)
+        },
+        Moment("the session is open", deletes: ["asset-1"]) { rig in
+            rig.write(0..<20)
+            rig.hint(30)
+            try rig.open()
+        },
+        Moment("a chunk is under way", deletes: ["asset-1"]) { rig in
+            rig.write(0..<20)
+            rig.hint(30)
+            try rig.open()
+            _ = rig.take()
+        },
+        Moment("committed", deletes: []) { rig in
+            rig.write(0..<20)
+            rig.commit()
+        },
+        Moment("URLs are being asked for", deletes: ["asset-1"]) { rig in
+            rig.write(0..<20)
+            rig.commit()
+            try rig.open(urls: 0)
+        },
+        Moment("some chunks are reported", deletes: ["asset-1"]) { rig in
+            try rig.storeWholeFile(50)
+            try rig.acceptReport()
+            _ = try rig.failCall(.unreachable)
+        },
+        Moment("the report that completes it is under way", deletes: []) { try $0.storeWholeFile(20) },
+        Moment("the answer to the report that completes it was lost", deletes: []) { rig in
+            try rig.storeWholeFile(20)
+            try rig.failCall(.connectionLost)
+        },
+        Moment("the report that would complete it never got through", deletes: ["asset-1"]) { rig in
+            try rig.storeWholeFile(20)
+            try rig.failCall(.unreachable)
+        },
+        Moment("a repetition never got through, the first report may have", deletes: []) { rig in
+            try rig.storeWholeFile(20)
+            try rig.failCall(.platformUnavailable, random: 0)
+            rig.apply(.tick)
+            try rig.failCall(.unreachable)
+        },
+        Moment("everything is reported", deletes: []) { rig in
+            try rig.storeWholeFile(20)
+            try rig.acceptReport()
+        },
+        Moment("a reported chunk failed", deletes: ["asset-1"]) { rig in
+            try rig.storeWholeFile(20)
+            try rig.acceptReport()
+            try rig.check(.active, failed: [1])
+        },
+        Moment("staged", deletes: ["asset-1"]) { rig in
+            rig.write(0..<20)
+            rig.commit(.allButLast)
+            try rig.open()
+            rig.storeAll()
+            try rig.acceptReport()
+        },
+        Moment("a refusal is being looked into", deletes: ["asset-1"]) { rig in
+            rig.write(0..<20)
+            rig.commit()
+            try rig.open()
+            rig.fail(try #require(rig.take()), .storeRefused)
+        },
+        Moment("stalled", deletes: ["asset-1"]) { rig in
+            rig.write(0..<20)
+            rig.commit()
+            try rig.open()
+            rig.wait(.seconds(300))
+        },
+    ]
+
+    private func giveUp(_ rig: Rig, _ moment: Moment, _ event: UploadEvent, _ state: UploadState) throws {
+        try moment.reach(rig)
+        let open = rig.pending
+        let under = rig.takeAll()
+        let seen = rig.apply(event)
+        #expect(rig.machine.state == state)
+        #expect(seen.contains(.stop))
+        #expect(seen.contains(.state(state)))
+        #expect(seen.contains { if case .answered(_?) = $0 { true } else { false } })
+        #expect(seen.compactMap { if case .abandon(let asset) = $0 { asset } else { nil } } == moment.deletes)
+
+        // Nothing else happens, whatever still comes in; a session that opens only now is given up too.
+        if let (id, call) = open {
+            switch call {
+            case .openSession(let size):
+                let late = rig.apply(.sessionOpened(id, try rig.session(size)))
+                #expect(late == [.abandon("asset-1")])
+                #expect(rig.machine.abandonedUploadIDs == ["session-1"])
+            case .requestURLs: #expect(rig.apply(.urlsReceived(id, rig.urls(1...5))).isEmpty)
+            case .report(_, let reports): #expect(rig.apply(.reported(id, reports, ReportAnswer())).isEmpty)
+            case .checkSession, .checkAsset:
+                #expect(rig.apply(.sessionChecked(id, SessionVerdict(status: .expired))).isEmpty)
+            }
+        }
+        for order in under {
+            #expect(!rig.machine.isUnderWay(order))
+            #expect(rig.store(order).isEmpty)
+        }
+        #expect(rig.write(0..<10).isEmpty)
+        #expect(rig.commit().isEmpty)
+        #expect(rig.apply(.bytesSent(5)).isEmpty)
+        #expect(rig.wait(.seconds(100_000)).isEmpty)
+        #expect(rig.take() == nil)
+        #expect(rig.machine.nextDeadline == nil)
+        #expect(rig.apply(event).isEmpty)
+        #expect(rig.machine.state == state)
+    }
+
+    @Test(arguments: moments) func cancelling(at moment: Moment) throws {
+        let reason = UploadFailure(.cancelled, message: "removed")
+        try giveUp(Rig(), moment, .cancelled(reason), .cancelled)
+    }
+
+    @Test(arguments: moments) func interrupting(at moment: Moment) throws {
+        let reason = UploadFailure(.interrupted, message: "killed")
+        try giveUp(Rig(), moment, .interrupted(reason), .interrupted)
+    }
+
+    @Test func aCompletedUploadCannotBeCancelled() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.finish()
+        #expect(rig.apply(.cancelled(UploadFailure(.cancelled, message: "removed"))).isEmpty)
+        #expect(rig.apply(.interrupted(UploadFailure(.interrupted, message: "killed"))).isEmpty)
+        #expect(rig.machine.state == .completed)
+        #expect(rig.machine.failure == nil)
+    }
+
+    @Test func aFailedUploadKeepsItsSessionUntilItsFileIsRemoved() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.failCall(.requestRefused)
+        try rig.check(.active)
+        #expect(rig.machine.state == .failed)
+        #expect(rig.machine.uploadID == "session-1")
+        #expect(rig.machine.nextDeadline == nil)
+        let seen = rig.apply(.cancelled(UploadFailure(.cancelled, message: "removed")))
+        #expect(seen.contains(.abandon("asset-1")))
+        #expect(rig.machine.state == .cancelled)
+    }
+
+    @Test func whatComesAfterAFailureIsIgnored() throws {
+        let rig = Rig()
+        rig.write(0..<30)
+        rig.commit()
+        try rig.open()
+        let orders = rig.takeAll()
+        rig.fail(orders[0], .storeRefused)
+        let check = try rig.takePending()
+        #expect(rig.fail(orders[1], .spoolFailed).contains(.state(.failed)))
+        let reason = rig.machine.failure
+        #expect(rig.apply(.sessionChecked(check.id, SessionVerdict(status: .expired))).isEmpty)
+        #expect(rig.store(orders[2]).isEmpty)
+        #expect(rig.machine.failure == reason)
+        #expect(rig.machine.uploadID == "session-1")
+    }
+
+    // MARK: Stalls
+
+    @Test func aStallAnswersOnceAndTheUploadGoesOn() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit()
+        try rig.failCall(.unreachable)
+        #expect(rig.wait(.seconds(299)) == [.call(.openSession(totalSize: 20))])
+        try rig.failCall(.unreachable)
+        #expect(rig.wait(.seconds(1)).contains(.answered(.stalled)))
+        #expect(rig.machine.state == .finishing)
+        #expect(rig.machine.stall?.message.contains("as the test wants it") == true)
+        rig.wait(.seconds(400))
+        #expect(rig.log.filter { $0 == .answered(.stalled) }.count == 1)
+        try rig.finish()
+        #expect(rig.machine.stall == nil)
+        #expect(rig.log.contains(.answered(nil)))
+    }
+
+    @Test func anotherStallAnswersThoseWhoCameSince() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit()
+        rig.wait(.seconds(300))
+        try rig.open()
+        #expect(rig.machine.stall == nil)
+        rig.wait(.seconds(300))
+        #expect(rig.log.filter { $0 == .answered(.stalled) }.count == 2)
+    }
+
+    @Test func bytesThatMoveAreNoStall() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit()
+        try rig.open()
+        _ = rig.takeAll()
+        for _ in 1...10 {
+            rig.wait(.seconds(299))
+            rig.apply(.bytesSent(1))
+        }
+        #expect(rig.machine.stall == nil)
+        #expect(rig.machine.nextDeadline == rig.now + .seconds(300))
+        rig.wait(.seconds(300))
+        #expect(rig.machine.stall?.kind == .stalled)
+    }
+
+    @Test func aWriterThatPausesIsNoStall() throws {
+        let rig = Rig()
+        rig.hint(100)
+        rig.write(0..<20)
+        try rig.open()
+        rig.storeAll()
+        #expect(rig.wait(.seconds(3600)).isEmpty)
+        #expect(rig.machine.waitingFor == .writer)
+    }
+
+    @Test func aRefusedKeyIsToldAtTheStallAndAGoodOneTakesTheUploadOn() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit()
+        for _ in 1..<60 {
+            try rig.failCall(.keyRefused)
+            #expect(rig.machine.waitingFor == .key)
+            #expect(rig.wait(.seconds(5)) == [.call(.openSession(totalSize: 20))])
+        }
+        try rig.failCall(.keyRefused)
+        #expect(rig.wait(.seconds(5)).contains(.answered(.keyRefused)))
+        #expect(rig.machine.stall?.code == "keyRefused")
+        try rig.finish()
+    }
+
+    @Test func theCloseIsAnsweredWhenTheFileIsWrittenAgainUnderItsTemporaryName() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit(.allButLast)
+        #expect(rig.write(0..<1).contains(.answered(.replaced)))
+        #expect(rig.machine.state == .open)
+    }
+
+    // MARK: Deadlines
+
+    /// A deadline that has passed, and changes nothing, would keep whoever waits for it busy.
+    @Test(arguments: moments) func noDeadlineStaysInThePast(after moment: Moment) throws {
+        let rig = Rig()
+        try moment.reach(rig)
+        for _ in 1...50 {
+            guard let deadline = rig.machine.nextDeadline else { return }
+            rig.wait(max(.zero, deadline - rig.now))
+            if let next = rig.machine.nextDeadline { #expect(next > rig.now) }
+            if rig.pending != nil { try rig.failCall(.unreachable, random: 0.9) }
+        }
+    }
+
+    @Test func aSessionThatExpiresWhileAnAnswerIsAwaitedIsNoDeadline() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.hint(30)
+        try rig.open(urls: 1, lifetime: .seconds(60))
+        rig.wait(.seconds(60))
+        #expect(rig.machine.nextDeadline == nil)
+        #expect(try rig.giveURLs().contains(.abandon("asset-1")))
+    }
+}

@@ -1,0 +1,304 @@
+import Testing
+import UploadCore
+
+/// Reporting, confirming, and files that wait under a temporary name.
+@Suite struct UploadStateMachineReportTests {
+    private func reported(_ rig: Rig) -> [Int] {
+        guard case .report(_, let reports) = rig.pending?.call else { return [] }
+        return reports.map(\.chunkIndex)
+    }
+
+    @Test func isDoneInBatchesAndConfirmed() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(45)
+        #expect(reported(rig) == [1, 2, 3])
+        #expect(try rig.acceptReport().count == 1)
+        #expect(reported(rig) == [4, 5])
+        #expect(
+            try rig.acceptReport(url: "https://assets.test/1") == [.call(.checkSession(uploadID: "session-1"))])
+        #expect(rig.machine.state == .finishing)
+        #expect(
+            try rig.check(.completed)
+                == [.answered(nil), .call(.checkAsset(assetID: "asset-1")), .state(.completed)])
+        #expect(rig.machine.assetURL == "https://assets.test/1")
+    }
+
+    @Test func namesSizesAndProofs() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(15)
+        #expect(
+            rig.pending?.call
+                == .report(
+                    uploadID: "session-1",
+                    [
+                        ChunkReport(chunkIndex: 1, etag: "etag-1-0", size: 10),
+                        ChunkReport(chunkIndex: 2, etag: "etag-2-0", size: 5),
+                    ]))
+    }
+
+    @Test func doesNotBeginBeforeTheCommit() throws {
+        let rig = Rig()
+        rig.hint(50)
+        rig.write(0..<50)
+        try rig.open()
+        rig.storeAll()
+        #expect(rig.pending == nil)
+        rig.commit()
+        #expect(reported(rig) == [1, 2, 3])
+    }
+
+    @Test func isRepeatedWhenTheAnswerWasLost() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        let lost = rig.pending?.call
+        #expect(try rig.failCall(.connectionLost, random: 1).isEmpty)
+        #expect(rig.wait(.milliseconds(500)) == lost.map { [.call($0)] })
+        try rig.finish()
+    }
+
+    @Test func isAskedForAgainUntilTheSessionIsComplete() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.acceptReport()
+        #expect(try rig.check(.active).isEmpty)
+        #expect(rig.wait(.milliseconds(200)) == [.call(.checkSession(uploadID: "session-1"))])
+        #expect(try rig.check(.unknown("finalizing")).isEmpty)
+        rig.wait(.milliseconds(200))
+        #expect(try rig.check(.completed).contains(.answered(nil)))
+    }
+
+    @Test func aSessionThatNeverCompletesIsAStall() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.acceptReport()
+        for _ in 1...10_000 where rig.machine.stall == nil {
+            if rig.pending != nil { try rig.check(.active) }
+            rig.wait(.milliseconds(200))
+        }
+        #expect(rig.machine.stall?.kind == .stalled)
+        #expect(rig.log.filter { $0 == .answered(.stalled) }.count == 1)
+        try rig.finish()
+    }
+
+    @Test func chunksThatThePlatformForgotAreReportedAgain() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.acceptReport()
+        try rig.check(.active, pending: [2, 7, 0])
+        rig.wait(.milliseconds(200))
+        #expect(reported(rig) == [2])
+        try rig.finish()
+    }
+
+    @Test func aChunkThatFailedAfterItsReportIsSentAndReportedAgain() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.acceptReport()
+        try rig.check(.active, failed: [2, 2, 99])
+        rig.wait(.milliseconds(200))
+        try rig.giveURLs()
+        #expect(rig.storeAll() == [2])
+        #expect(reported(rig) == [2])
+        try rig.finish()
+    }
+
+    @Test func aChunkThatFailsHoweverOftenItIsSentIsGivenUp() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        for _ in 1...5 {
+            try rig.acceptReport()
+            try rig.check(.active, failed: [2])
+            guard rig.machine.state == .finishing else { break }
+            rig.wait(.milliseconds(200))
+            try rig.giveURLs()
+            rig.storeAll()
+        }
+        #expect(rig.machine.state == .failed)
+        #expect(rig.machine.failure?.code == "chunk_failed")
+    }
+
+    /// The report that completes a session may get through while its answer does not; reported again, it is refused.
+    @Test(arguments: [UploadFailure.Kind.requestRefused, .conflict, .sessionGone])
+    func aRefusedRepetitionMayMeanThatItIsComplete(kind: UploadFailure.Kind) throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.failCall(.connectionLost, random: 0)
+        rig.apply(.tick)
+        #expect(try rig.failCall(kind) == [.call(.checkSession(uploadID: "session-1"))])
+        #expect(try rig.check(.completed).contains(.answered(nil)))
+        #expect(rig.machine.state == .completed)
+    }
+
+    @Test func isRepeatedPastTheSessionsTimeWhenItMayBeComplete() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit()
+        try rig.open(lifetime: .seconds(60))
+        rig.storeAll()
+        try rig.failCall(.connectionLost)
+        #expect(rig.wait(.seconds(60)).contains { if case .call(.report) = $0 { true } else { false } })
+        #expect(!rig.log.contains(.abandon("asset-1")))
+        try rig.finish()
+    }
+
+    @Test func unreadableAnswersGetFiveAttempts() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        for attempt in 1...5 {
+            #expect(rig.machine.state == .finishing, "attempt \(attempt)")
+            try rig.failCall(.unreadableAnswer, random: 0)
+            rig.apply(.tick)
+        }
+        #expect(rig.machine.state == .failed)
+        #expect(rig.log.filter { $0 == .answered(.unreadableAnswer) }.count == 1)
+    }
+
+    @Test func unreadableAnswersGetHalfAMinute() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.failCall(.unreadableAnswer, random: 0)
+        rig.wait(.seconds(31))
+        try rig.failCall(.unreadableAnswer, random: 0)
+        #expect(rig.machine.state == .failed)
+    }
+
+    // MARK: Temporary names
+
+    @Test func stagesAllButTheLastChunkAndCompletesAfterTheRename() throws {
+        let rig = Rig()
+        rig.write(0..<50)
+        rig.commit(.allButLast)
+        try rig.open()
+        #expect(rig.storeAll() == [1, 2, 3, 4, 5])
+        #expect(reported(rig) == [1, 2, 3])
+        try rig.acceptReport()
+        #expect(reported(rig) == [4])
+        #expect(try rig.acceptReport() == [.answered(nil), .state(.staged)])
+        #expect(rig.wait(.seconds(3600)).isEmpty)
+        #expect(rig.commit().contains(.state(.finishing)))
+        #expect(reported(rig) == [5])
+        try rig.acceptReport()
+        #expect(try rig.check(.completed).contains(.answered(nil)))
+    }
+
+    @Test func stagesASingleChunkWithoutReportingIt() throws {
+        let rig = Rig()
+        rig.write(0..<5)
+        rig.commit(.allButLast)
+        try rig.open()
+        let order = try #require(rig.take())
+        #expect(rig.store(order) == [.answered(nil), .state(.staged)])
+        rig.commit()
+        try rig.finish()
+    }
+
+    @Test func aReportedChunkThatIsRewrittenNeedsANewSession() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit(.allButLast)
+        try rig.open()
+        rig.storeAll()
+        try rig.acceptReport()
+        #expect(rig.write(0..<1) == [.stop, .abandon("asset-1"), .state(.open)])
+        #expect(rig.commit().contains(.call(.openSession(totalSize: 20))))
+        try rig.finish()
+    }
+
+    @Test func aChunkThatIsRewrittenWhileItsReportIsUnderWayNeedsANewSession() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit(.allButLast)
+        try rig.open()
+        rig.storeAll()
+        let report = try rig.takePending()
+        #expect(
+            rig.write(0..<1) == [.answered(.replaced), .stop, .abandon("asset-1"), .state(.open)])
+        rig.commit()
+        guard case .report(_, let reports) = report.call else { throw Unexpected(call: report.call) }
+        #expect(rig.apply(.reported(report.id, reports, ReportAnswer())).isEmpty)
+        try rig.finish()
+        #expect(rig.machine.uploadID == "session-2")
+    }
+
+    @Test func aChunkThatIsRewrittenAfterItsReportWasLostNeedsANewSession() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit(.allButLast)
+        try rig.open()
+        rig.storeAll()
+        try rig.failCall(.connectionLost)
+        #expect(rig.write(0..<1).contains(.abandon("asset-1")))
+    }
+
+    @Test func aChunkThatIsRewrittenAfterItsReportCannotHaveGotThroughDoesNot() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit(.allButLast)
+        try rig.open()
+        rig.storeAll()
+        try rig.failCall(.unreachable)
+        #expect(rig.write(0..<1) == [.answered(.replaced), .state(.open)])
+        rig.commit()
+        try rig.finish()
+        #expect(rig.machine.uploadID == "session-1")
+    }
+
+    @Test func theLastChunkOfAStagedFileCanBeRewritten() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit(.allButLast)
+        try rig.open()
+        rig.storeAll()
+        try rig.acceptReport()
+        #expect(rig.write(15..<16) == [.state(.open)])
+        rig.commit()
+        try rig.giveURLs()
+        #expect(rig.storeAll() == [2])
+        try rig.finish()
+        #expect(rig.machine.uploadID == "session-1")
+    }
+
+    @Test func aStagedFileWhoseSessionExpiresIsSentAnewAtTheRename() throws {
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit(.allButLast)
+        try rig.open(lifetime: .seconds(60))
+        rig.storeAll()
+        try rig.acceptReport()
+        #expect(rig.wait(.seconds(60)) == [.stop, .abandon("asset-1")])
+        #expect(rig.machine.state == .staged)
+        #expect(rig.commit().contains(.call(.openSession(totalSize: 20))))
+        try rig.finish()
+    }
+
+    // MARK: The asset
+
+    @Test func theAssetIsAskedForUntilItsFateIsKnown() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.finish()
+        for status in [AssetState.processing, .ready] {
+            let (id, call) = try rig.takePending()
+            #expect(call == .checkAsset(assetID: "asset-1"))
+            var asset = Asset(id: "asset-1")
+            asset.status = status
+            #expect(rig.apply(.assetChecked(id, asset)).isEmpty)
+            if status == .processing { rig.wait(try #require(rig.machine.nextDeadline) - rig.now) }
+        }
+        rig.wait(.seconds(60))
+        #expect(rig.pending == nil)
+        #expect(rig.machine.nextDeadline == nil)
+    }
+
+    @Test func anAssetThatCannotBeAskedForIsNoFailure() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.finish()
+        #expect(try rig.failCall(.unreachable).isEmpty)
+        #expect(rig.wait(.seconds(10)) == [.call(.checkAsset(assetID: "asset-1"))])
+        #expect(try rig.failCall(.requestRefused).isEmpty)
+        #expect(rig.wait(.seconds(60)).isEmpty)
+        #expect(rig.machine.nextDeadline == nil)
+        #expect(rig.machine.state == .completed)
+    }
+}
