@@ -14,7 +14,11 @@ final class Activity: Sendable {
     /// An upload changed its state.
     func changed(_ upload: Upload, to new: UploadState) {
         let idle = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-            if new == .finishing { state.finishing.insert(upload.number) } else { state.finishing.remove(upload.number) }
+            if new == .finishing {
+                state.finishing.insert(upload.number)
+            } else {
+                state.finishing.remove(upload.number)
+            }
             guard state.finishing.isEmpty else { return [] }
             defer { state.waiters = [:] }
             return Array(state.waiters.values)

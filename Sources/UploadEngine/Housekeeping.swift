@@ -45,7 +45,8 @@ final class Housekeeping: Sendable {
                 return try await client.deleteAsset(assetID)
             } catch {
                 logger.debug(
-                    "an abandoned asset was not deleted", metadata: ["asset_id": "\(assetID)", "reason": "\(error.message)"])
+                    "an abandoned asset was not deleted",
+                    metadata: ["asset_id": "\(assetID)", "reason": "\(error.message)"])
                 let decision = policy.decide(
                     error, attempt: attempt, sinceFirst: clock.now() - first, random: .random(in: 0..<1))
                 switch decision {

@@ -72,7 +72,9 @@ import UploadCore
             $0.taint = "killed first"
             $0.closer = .dying("killed later")
         },
-        Row("closed empty after a writer was killed", onFlush: .interrupt("killed"), onLastRelease: .interrupt("killed")) {
+        Row(
+            "closed empty after a writer was killed", onFlush: .interrupt("killed"), onLastRelease: .interrupt("killed")
+        ) {
             $0.taint = "killed"
             $0.size = 0
         },
@@ -89,7 +91,10 @@ import UploadCore
             $0.shortOf = 200
             $0.size = 0
         },
-        Row("a copy stopped short, but is not done", onFlush: .notYet, onLastRelease: .interrupt("the copy stopped after 100 of 200 bytes")) {
+        Row(
+            "a copy stopped short, but is not done", onFlush: .notYet,
+            onLastRelease: .interrupt("the copy stopped after 100 of 200 bytes")
+        ) {
             $0.shortOf = 200
             $0.isHeld = true
         },
@@ -114,7 +119,10 @@ import UploadCore
         },
 
         // Nobody reads the answer.
-        Row("an exiting process closes", onFlush: .commitInBackground(.whole), onLastRelease: .commitInBackground(.whole)) {
+        Row(
+            "an exiting process closes", onFlush: .commitInBackground(.whole),
+            onLastRelease: .commitInBackground(.whole)
+        ) {
             $0.closer = .exiting
         },
         Row("another pid namespace", onFlush: .notYet, onLastRelease: .commitInBackground(.whole)) {
@@ -132,7 +140,10 @@ import UploadCore
             $0.name = .temporary
             $0.closer = .exiting
         },
-        Row("a killed writer of a temporary name", onFlush: .interrupt("killed"), onLastRelease: .commitInBackground(.allButLast)) {
+        Row(
+            "a killed writer of a temporary name", onFlush: .interrupt("killed"),
+            onLastRelease: .commitInBackground(.allButLast)
+        ) {
             $0.name = .temporary
             $0.closer = .dying("killed")
         },

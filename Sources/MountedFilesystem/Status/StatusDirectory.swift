@@ -131,12 +131,14 @@ final class StatusDirectory: Sendable {
                 Entry(name: StatusNames.byName, node: .byName([])), Entry(name: StatusNames.summary, node: .summary),
                 Entry(name: StatusNames.metrics, node: .metrics),
             ]
-            return fixed + engine.uploads.flatMap { upload in
-                let current = documentName(of: upload)
-                return names(of: upload).map { name in
-                    Entry(name: name, node: name == current ? .document(upload.number) : .alias(name, upload.number))
+            return fixed
+                + engine.uploads.flatMap { upload in
+                    let current = documentName(of: upload)
+                    return names(of: upload).map { name in
+                        Entry(
+                            name: name, node: name == current ? .document(upload.number) : .alias(name, upload.number))
+                    }
                 }
-            }
         case .byName(let path):
             var seen: Set<[UInt8]> = []
             return engine.uploads.reversed().compactMap { upload in

@@ -39,7 +39,9 @@ struct PlatformMount: MountService {
         do {
             let session = try FuseSession(
                 mountpoint: configuration.mountPoint, options: Self.fuse(configuration), operations: filesystem,
-                log: { level, message in logger.log(level: Logger.Level(level), "libfuse", metadata: ["says": "\(message)"]) })
+                log: { level, message in
+                    logger.log(level: Logger.Level(level), "libfuse", metadata: ["says": "\(message)"])
+                })
             try await offPool {
                 try session.mount()
                 try session.start()

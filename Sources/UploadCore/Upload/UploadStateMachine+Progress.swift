@@ -85,7 +85,8 @@ extension UploadStateMachine {
         }
         if refusal != nil { return .checkSession(uploadID: session.uploadID) }
         if let wanted = session.urlsWanted(
-            reserve: configuration.urlReserve, most: configuration.urlBatch, at: now) {
+            reserve: configuration.urlReserve, most: configuration.urlBatch, at: now)
+        {
             return .requestURLs(uploadID: session.uploadID, start: wanted.lowerBound, count: wanted.count)
         }
         guard let scope, state == .finishing else { return nil }

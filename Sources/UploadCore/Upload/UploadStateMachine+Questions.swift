@@ -44,7 +44,9 @@ extension UploadStateMachine {
             .invalidConfiguration, nil:
             break
         }
-        guard state == .open, pendingCall == nil, !hasChunksToSend, (session?.uploadingCount ?? 0) == 0 else { return nil }
+        guard state == .open, pendingCall == nil, !hasChunksToSend, (session?.uploadingCount ?? 0) == 0 else {
+            return nil
+        }
         return .writer
     }
 }

@@ -2,7 +2,8 @@ extension UploadStateMachine {
     /// What the status document tells of the upload itself; what it is called, and when things happened in the time of
     /// day, is for whoever knows it to fill in.
     public func statusDocument(at now: Instant) -> StatusDocument {
-        var document = StatusDocument(filename: "", path: "", state: state, createdAt: Timestamp(millisecondsSince1970: 0))
+        var document = StatusDocument(
+            filename: "", path: "", state: state, createdAt: Timestamp(millisecondsSince1970: 0))
         document.uploadID = session?.uploadID
         document.assetID = session?.assetID
         document.error = failure.map { StatusError($0) }
