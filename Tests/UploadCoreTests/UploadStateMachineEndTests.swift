@@ -155,7 +155,7 @@ import UploadCore
         let rig = Rig()
         try rig.storeWholeFile(20)
         try rig.failCall(.requestRefused)
-        try rig.check(.active)
+        try rig.check(.active, pending: [1, 2])
         #expect(rig.machine.state == .failed)
         #expect(rig.machine.uploadID == "session-1")
         #expect(rig.machine.nextDeadline == nil)

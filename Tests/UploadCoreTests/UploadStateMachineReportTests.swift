@@ -129,6 +129,17 @@ import UploadCore
         #expect(rig.machine.state == .completed)
     }
 
+    @Test func aRefusedRepetitionMayMeanThatItIsAboutToBeComplete() throws {
+        let rig = Rig()
+        try rig.storeWholeFile(20)
+        try rig.failCall(.connectionLost, random: 0)
+        rig.apply(.tick)
+        try rig.failCall(.requestRefused)
+        #expect(try rig.check(.active).isEmpty)
+        #expect(rig.wait(.milliseconds(200)) == [.call(.checkSession(uploadID: "session-1"))])
+        #expect(try rig.check(.completed).contains(.answered(nil)))
+    }
+
     @Test func isRepeatedPastTheSessionsTimeWhenItMayBeComplete() throws {
         let rig = Rig()
         rig.write(0..<20)

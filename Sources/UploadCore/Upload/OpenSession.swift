@@ -277,6 +277,11 @@ struct OpenSession: Sendable {
         return isProgress
     }
 
+    /// The platform lacks no chunk, whatever became of the answers to the reports.
+    mutating func everythingIsReported() {
+        _ = reported(unreported(most: plan.totalChunks, includingLast: true))
+    }
+
     /// The platform does not hold this chunk for reported: report it again.
     mutating func reportAgain(_ index: Int) {
         guard case .completed(let etag, let generation) = chunks[index - 1].state else { return }

@@ -55,6 +55,13 @@ extension UploadStateMachine {
             replaceSession(reason, isComplete: false, &actions)
         case .active, .unknown:
             if let refusal {
+                if session?.mayBeComplete ?? false, verdict.failedChunks.isEmpty, verdict.pendingChunks.isEmpty {
+                    // It lacks nothing, and refused only what it has already: it is about to be completed.
+                    self.refusal = nil
+                    session?.everythingIsReported()
+                    callRetry.notBefore = now + Self.pollInterval
+                    return
+                }
                 if refusal.kind == .sessionGone { return replaceSession(refusal, &actions) }
                 return giveUp(refusal, &actions)
             }
