@@ -88,8 +88,9 @@ extension MountedFilesystem {
             endWriting(to: open.file, refused: wanted)
             throw error
         }
-        endWriting(to: open.file, written: taken)
+        // Told before the write counts as over: a commit in between would leave these bytes out.
         version.upload?.apply(.wrote(taken))
+        endWriting(to: open.file, written: taken)
         return taken.count
     }
 
