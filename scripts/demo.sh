@@ -72,7 +72,8 @@ fi
 step "Unmounting"
 command_line "twelvefs unmount $mount_point"
 "$TWELVEFS" unmount "$mount_point" </dev/null
-if is_mounted "$mount_point" || [[ -d /proc/$SERVER_PID ]]; then die "the mount is still there"; fi
+! is_mounted "$mount_point" || die "it is still mounted"
+! is_running "$SERVER_PID" || die "the process that served it still runs"
 good "unmounted, and the process has ended"
 
 printf '\n%sWith your own account:%s\n' "$BOLD" "$PLAIN"

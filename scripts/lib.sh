@@ -59,17 +59,18 @@ end_process() {
     [[ $(start_time "$pid") == "$began" ]] || return 0
     kill -TERM -- "-$pid" 2>/dev/null || kill -TERM "$pid" 2>/dev/null || return 0
     for ((try = 0; try < 50; try++)); do
-        [[ $(start_time "$pid") == "$began" && $(process_state "$pid") != Z ]] || return 0
+        [[ $(start_time "$pid") == "$began" ]] && is_running "$pid" || return 0
         sleep 0.1
     done
     kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
 }
 
-process_state() {
+# Whether a process runs: it exists, and is not a zombie that nobody has waited for yet.
+is_running() {
     local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
     stat=${stat##*) }
-    printf '%s' "${stat:0:1}"
+    [[ ${stat:0:1} != [ZX] ]]
 }
 
 is_mounted() {

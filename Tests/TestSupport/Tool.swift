@@ -29,8 +29,19 @@ package struct Tool: Sendable {
     /// The user id of the ordinary user.
     package static let ordinaryUser = 65534
 
+    /// Whether another user has to be taken on for it.
+    private var takesOnAUser: Bool { asOrdinaryUser && geteuid() == 0 }
+
+    /// All variables that are set or removed for it.
+    var allEnvironment: [String: String?] {
+        var all = Self.plainEnvironment
+        // What root has in its own folders is not the ordinary user's.
+        if takesOnAUser { all.merge(["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent"]) { $1 } }
+        return all.merging(environment) { $1 }
+    }
+
     var line: [String] {
-        guard asOrdinaryUser, geteuid() == 0 else { return [program] + arguments }
+        guard takesOnAUser else { return [program] + arguments }
         let user = "\(Self.ordinaryUser)"
         return ["setpriv", "--reuid=\(user)", "--regid=\(user)", "--clear-groups", "--", program] + arguments
     }
@@ -103,8 +114,7 @@ package func start(_ tool: Tool) async throws -> RunningTool {
         arguments: Arguments(Array(line.dropFirst())),
         environment: Environment.inherit.updating(
             Dictionary(
-                uniqueKeysWithValues: Tool.plainEnvironment.merging(tool.environment) { $1 }
-                    .map { (Environment.Key(stringLiteral: $0.key), $0.value) })),
+                uniqueKeysWithValues: tool.allEnvironment.map { (Environment.Key(stringLiteral: $0.key), $0.value) })),
         workingDirectory: tool.workingDirectory.map { FilePath($0) },
         platformOptions: {
             var options = PlatformOptions()
