@@ -80,7 +80,10 @@ let package = Package(
             ["TestSupport", "UploadCore", "SandboxPlatform", .crypto, .logging, .nioCore, .nioPosix, .nioHTTP1, .nioSSL]),
         tests(of: "UploadStore", ["UploadCore"]),
         tests(of: "UploadEngine", ["TestSupport", "SandboxPlatform", "UploadCore", "UploadStore", "PlatformClient"]),
-        tests(of: "MountedFilesystem", ["TestSupport", "UploadCore"]),
+        tests(
+            of: "MountedFilesystem",
+            ["TestSupport", "SandboxPlatform", "UploadEngine", "UploadStore", "PlatformClient", "UploadCore",
+             "FuseLowLevel", .logging, .nioCore, .nioPosix]),
         tests(of: "TwelveFSCommand", ["TestSupport", "PlatformClient", "UploadCore", .argumentParser, .logging, .unixSignals]),
         tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient]),
         // Real mounts, real tools: the executables under test are run as processes.

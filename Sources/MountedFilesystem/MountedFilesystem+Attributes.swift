@@ -9,8 +9,9 @@ extension MountedFilesystem {
     /// What `stat` shows as the best size of a write: with it, cp and cat write 1 MiB at a time.
     private static let preferredBlockSize: UInt32 = 1 << 20
 
-    func attributes(of node: NodeID) throws(FuseErrno) -> FileAttributes {
-        let entry = try withTree { tree throws(TreeError) in try tree.node(node) }
+    package func attributes(of node: NodeID) throws(FuseErrno) -> FileAttributes {
+        // What was forgotten here and is still known to the kernel is stale: it looks the name up anew.
+        guard let entry = tree.withLock({ try? $0.node(node) }) else { throw .staleFileHandle }
         var attributes = FileAttributes(
             inode: InodeNumber(rawValue: node.rawValue), kind: entry.isDirectory ? .directory : .regular,
             permissions: UInt16(truncatingIfNeeded: entry.attributes.mode & 0o7777), linkCount: entry.linkCount,
@@ -32,12 +33,12 @@ extension MountedFilesystem {
     }
 
     /// Mode, owner and times are kept and shown; a size is cut or extended to.
-    func setAttributes(
+    package func setAttributes(
         of node: NodeID, _ changes: FileAttributeChanges, handle: UInt64?, context: FuseRequestContext
     ) throws(FuseErrno) -> FileAttributes {
         if let size = changes.size {
             try checkWritable()
-            let file = try withTree { tree throws(TreeError) in try tree.file(node) }
+            let file = try file(node)
             try truncate(file, node: node, to: size, context: context, hasHandle: handle != nil)
         }
         let setsTimes = changes.accessTime != nil || changes.modificationTime != nil

@@ -23,24 +23,33 @@ extension MountedFilesystem {
     func flush(_ handle: UInt64, context: FuseRequestContext) throws(FuseErrno) -> FlushAnswer {
         let open = try handles.get(handle)
         guard open.canWrite else { return .now(nil) }
-        let facts = facts(of: open.file, node: open.node, closedBy: context.pid)
-        switch CommitRule.onFlush(facts) {
+        let (facts, version) = facts(of: open.file, node: open.node, closedBy: context.pid)
+        let verdict = CommitRule.onFlush(facts)
+        if case .dying(let how) = facts.closer, facts.closerWrote { taint(open.file, version, how) }
+        switch verdict {
         case .notYet:
             return .now(nil)
         case .taint(let reason):
-            open.file.state.withLock { $0.version?.taint = reason }
+            taint(open.file, version, reason)
             return .now(nil)
         case .nothing:
             return joinedAnswer(open.file, facts)
         case .commit(let scope):
-            guard let upload = freeze(open.file, scope: scope) else { return joinedAnswer(open.file, facts) }
+            guard let upload = freeze(open.file, version, scope: scope) else { return joinedAnswer(open.file, facts) }
             return .when(upload, scope)
         case .commitInBackground(let scope):
-            commitInBackground(open.file, node: open.node, scope: scope)
+            freeze(open.file, version, scope: scope)?.apply(.committed(scope))
             return .now(nil)
         case .interrupt(let reason):
-            interrupt(open.file, reason: reason)
-            return .now(.ioError)
+            return interrupt(open.file, version, reason: reason) ? .now(.ioError) : joinedAnswer(open.file, facts)
+        }
+    }
+
+    /// Remembers, whatever becomes of this close, that a writer was killed: a later name may ask for these bytes.
+    private func taint(_ file: MountedFile, _ version: FileVersion?, _ reason: String) {
+        file.state.withLock { state in
+            guard let version, let current = state.version, current.spool === version.spool else { return }
+            if !current.isFrozen, current.taint == nil { state.version?.taint = reason }
         }
     }
 
@@ -59,8 +68,7 @@ extension MountedFilesystem {
     }
 
     /// Lets a close wait for an upload, until that is decided or stalls, the caller is told to end, or the mount ends.
-    func wait(for upload: Upload, committing scope: CommitScope?, pid: Int32, reply: DeferredReply<Void>) {
-        let wait = CloseWait(reply)
+    package func wait(for upload: Upload, committing scope: CommitScope?, pid: Int32, _ wait: CloseWait) {
         closeWaits.add(wait)
         let waiter = upload.whenAnswered { result in
             self.closeWaits.remove(wait)
@@ -82,9 +90,10 @@ extension MountedFilesystem {
     private func makeDurable(_ upload: Upload) {
         guard upload.currentState.isUnderWay else { return }
         DispatchQueue.global().async {
+            let mark = upload.contentMark
             do throws(SpoolError) {
                 try upload.spool.synchronize()
-                upload.setDurable(true)
+                upload.contentIsDurable(asOf: mark)
             } catch {
                 self.logger.error("the spool could not be put on disk", metadata: ["reason": "\(error)"])
             }
@@ -94,7 +103,7 @@ extension MountedFilesystem {
     // MARK: RELEASE
 
     /// The last descriptor of a handle is gone.
-    func release(_ handle: UInt64) {
+    package func release(_ handle: UInt64) {
         guard let open = handles.remove(handle) else { return }
         let file = open.file
         let isLastWriter = file.state.withLock { state in
@@ -110,61 +119,61 @@ extension MountedFilesystem {
         guard isUnused else { return }
         if isRemoved {
             discard(file, node: open.node)
-        } else if upload?.currentState == .interrupted, !isPlain(file) {
-            unlist(file, node: open.node)
+        } else if let upload, upload.currentState == .interrupted {
+            unlist(file, node: open.node, upload)
         }
     }
 
-    private func lastWriterReleased(_ file: MountedFile, node: NodeID) {
-        let facts = facts(of: file, node: node, closedBy: nil)
+    /// Nobody can write into the file any more: what no close has decided is decided now.
+    func lastWriterReleased(_ file: MountedFile, node: NodeID) {
+        let (facts, version) = facts(of: file, node: node, closedBy: nil)
         switch CommitRule.onLastRelease(facts) {
         case .nothing, .notYet, .taint: break
-        case .commit(let scope), .commitInBackground(let scope): commitInBackground(file, node: node, scope: scope)
-        case .interrupt(let reason): interrupt(file, reason: reason)
+        case .commit(let scope), .commitInBackground(let scope):
+            freeze(file, version, scope: scope, unlessOpen: true)?.apply(.committed(scope))
+        case .interrupt(let reason): _ = interrupt(file, version, reason: reason)
         }
     }
 
-    /// Takes an interrupted file out of the listing. Its bytes are kept for a while.
-    private func unlist(_ file: MountedFile, node: NodeID) {
-        let upload = file.state.withLock { state in
-            defer { state.version = nil }
+    /// Takes an interrupted file out of the listing, unless somebody has opened it again or it is to stay there: rsync's
+    /// `--partial` wants to find it again. Its bytes are kept for a while.
+    private func unlist(_ file: MountedFile, node: NodeID, _ upload: Upload) {
+        let isTaken = file.state.withLock { state in
+            guard state.handles == 0, let version = state.version, version.upload === upload, !version.isPlain
+            else { return false }
+            // Under one lock: who opens it from now on is told to look again, and finds nothing.
             state.isRemoved = true
-            return state.version?.upload
+            state.version = nil
+            return true
         }
+        guard isTaken else { return }
         tree.withLock { tree in
             guard let location = try? tree.node(node).location else { return }
             _ = try? tree.removeFile(location.name, in: location.parent, at: .now())
             tree.discard(node)
         }
-        if let upload { keeper.keep(upload) }
-    }
-
-    /// An interrupted file that stays listed: rsync's `--partial` wants to find it again.
-    private func isPlain(_ file: MountedFile) -> Bool {
-        file.state.withLock { $0.version?.isPlain ?? false }
+        keeper.keep(upload)
     }
 
     // MARK: Committing
 
-    /// Freezes the version and gives its upload; nil when there is nothing to commit.
-    private func freeze(_ file: MountedFile, scope: CommitScope) -> Upload? {
+    /// Freezes the version that was looked at and gives its upload; nil when there is nothing to commit, or when it
+    /// changes: whoever changes it has yet to let go of it.
+    private func freeze(
+        _ file: MountedFile, _ looked: FileVersion?, scope: CommitScope, unlessOpen: Bool = false
+    ) -> Upload? {
         file.state.withLock { state in
-            guard let version = state.version, !version.isFrozen, version.writesUnderWay == 0 else { return nil }
-            guard let upload = version.upload else { return nil }
+            guard let looked, let version = state.version, version.spool === looked.spool else { return nil }
+            guard !version.isFrozen, version.changesUnderWay == 0, let upload = version.upload else { return nil }
+            if unlessOpen, state.writeHandles > 0 { return nil }
             state.version?.isFrozen = true
             state.version?.isStaged = scope == .allButLast
             return upload
         }
     }
 
-    /// Commits the version while nobody waits for it. A file that got a name under which it is uploaded only now gets
-    /// its upload now.
-    func commitInBackground(_ file: MountedFile, node: NodeID, scope: CommitScope) {
-        startUploadIfLacking(file, node: node)
-        freeze(file, scope: scope)?.apply(.committed(scope))
-    }
-
-    private func startUploadIfLacking(_ file: MountedFile, node: NodeID) {
+    /// A file that got a name under which it is uploaded only now gets its upload now.
+    func startUploadIfLacking(_ file: MountedFile, node: NodeID) {
         guard let path = path(of: node), verdict(on: path).isUploaded else { return }
         guard let version = file.state.withLock({ $0.version }), version.upload == nil, version.size > 0 else { return }
         let upload = engine.begin(identity(for: path), spool: version.spool)
@@ -177,28 +186,34 @@ extension MountedFilesystem {
         if !isUsed { engine.forget(upload) }
     }
 
-    private func interrupt(_ file: MountedFile, reason: String) {
-        let upload = file.state.withLock { state in
+    /// Ends the version that was looked at, unless somebody is at it; tells whether it has come to its end so.
+    private func interrupt(_ file: MountedFile, _ looked: FileVersion?, reason: String) -> Bool {
+        let (isEnded, upload) = file.state.withLock { state -> (Bool, Upload?) in
+            guard let looked, let version = state.version, version.spool === looked.spool else { return (false, nil) }
+            guard !version.isFrozen, version.changesUnderWay == 0 else { return (false, nil) }
             state.version?.isFrozen = true
-            return state.version?.upload
+            return (true, version.upload)
         }
         upload?.apply(
             .interrupted(
                 UploadFailure(
                     .interrupted, message: reason,
                     hint: "nothing was uploaded; the bytes are kept for a while, copy the file again")))
+        return isEnded
     }
 
     // MARK: Facts
 
-    /// What is known when a descriptor is closed by `pid`, or the last handle is released (nil).
-    private func facts(of file: MountedFile, node: NodeID, closedBy pid: Int32?) -> CommitRule.Facts {
+    /// What is known when a descriptor is closed by `pid`, or the last handle is released (nil), and of which version.
+    private func facts(
+        of file: MountedFile, node: NodeID, closedBy pid: Int32?
+    ) -> (CommitRule.Facts, FileVersion?) {
         var facts = CommitRule.Facts()
         let (version, openers, before) = file.state.withLock { ($0.version, $0.openers, $0.processesBefore) }
         if let pid { facts.closer = writers.closer(pid) }
         guard let version, version.hasUncommittedContent else {
             facts.hasUncommittedContent = false
-            return facts
+            return (facts, version)
         }
         facts.size = version.size
         if let pid, facts.closer != .unknown {
@@ -207,7 +222,7 @@ extension MountedFilesystem {
             let involved = openers.union(version.writers).union(closer.map { [$0] } ?? [pid])
             let earlier = before ?? ProcessSnapshot(taken: .now, processes: [])
             switch writers.holder(ofInode: node.rawValue, openers: involved, notIn: earlier) {
-            case .nobody: facts.isHeld = version.writesUnderWay > 0
+            case .nobody: facts.isHeld = version.changesUnderWay > 0
             case .process: facts.isHeld = true
             // Nothing follows from a look that got stuck: the last RELEASE will decide.
             case .unknown: facts.closer = .unknown
@@ -219,7 +234,7 @@ extension MountedFilesystem {
         facts.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
         facts.shortOf = missingBytes(of: version)
         facts.name = closingName(of: node, version)
-        return facts
+        return (facts, version)
     }
 
     /// How many bytes a whole copy has, if this one has fewer: as many as its source had at the beginning or has now,
@@ -258,7 +273,9 @@ extension MountedFilesystem {
         }
         guard let upload, upload.inspect({ $0.hint }) == nil else { return }
         nameWriter(of: upload, pid: pid)
-        let target = SourceTarget(name: finalName(for: path(of: node) ?? []), inode: node.rawValue, written: end)
+        // Nothing is sent under a name that does not tell the final one, so that no size is wanted before the rename.
+        guard let path = path(of: node), verdict(on: path) != .temporary(final: nil) else { return }
+        let target = SourceTarget(name: finalName(for: path), inode: node.rawValue, written: end)
         guard let source = writers.source(of: pid, for: target) else { return }
         let size: Int64
         switch source.location {

@@ -10,33 +10,53 @@ import UploadStore
 extension MountedFilesystem {
     // MARK: Handles
 
-    func open(_ node: NodeID, flags: FileOpenFlags, context: FuseRequestContext) throws(FuseErrno) -> FuseOpen {
+    package func open(_ node: NodeID, flags: FileOpenFlags, context: FuseRequestContext) throws(FuseErrno) -> FuseOpen {
         if flags.canWrite { try checkWritable() }
-        let file = try withTree { tree throws(TreeError) in try tree.file(node) }
-        if flags.truncates, flags.canWrite {
+        let file = try file(node)
+        let open = try openHandle(file, node: node, canWrite: flags.canWrite, context: context)
+        guard flags.truncates, flags.canWrite else { return open }
+        do throws(FuseErrno) {
             try truncate(file, node: node, to: 0, context: context, hasHandle: true)
+        } catch {
+            release(open.handle)
+            throw error
         }
-        return openHandle(file, node: node, canWrite: flags.canWrite, context: context)
+        return open
+    }
+
+    /// The file of an inode that the kernel knows. One that was forgotten here meanwhile is stale: the kernel then
+    /// looks its name up anew, once, instead of telling the caller that a file which it is about to make is not there.
+    func file(_ node: NodeID) throws(FuseErrno) -> MountedFile {
+        do throws(FuseErrno) {
+            return try withTree { tree throws(TreeError) in try tree.file(node) }
+        } catch {
+            throw error == .noSuchFileOrDirectory ? .staleFileHandle : error
+        }
     }
 
     /// A handle that can write bypasses the page cache: the kernel then asks for no `security.capability` before each
     /// write, writes arrive with their writer's pid, and a shared writable mapping is refused. One that only reads needs
     /// no FLUSH.
-    func openHandle(
+    package func openHandle(
         _ file: MountedFile, node: NodeID, canWrite: Bool, context: FuseRequestContext
-    ) -> FuseOpen {
+    ) throws(FuseErrno) -> FuseOpen {
         let opener = canWrite ? writers.threadGroup(of: context.pid) : nil
         let processes = canWrite ? writers.snapshot() : nil
-        file.state.withLock { state in
+        let isOpen = file.state.withLock { state in
+            // Taken out of the listing a moment ago: what were written into it now would go nowhere.
+            if state.isRemoved, state.handles == 0 { return false }
             state.handles += 1
-            guard canWrite else { return }
+            guard canWrite else { return true }
             if state.writeHandles == 0 {
                 state.openers = []
                 state.processesBefore = processes
+                state.refused = SegmentMap()
             }
             state.writeHandles += 1
             if let opener { state.openers.insert(opener) }
+            return true
         }
+        guard isOpen else { throw .staleFileHandle }
         let number = handles.add(OpenFile(node: node, file: file, canWrite: canWrite))
         return FuseOpen(handle: number, directIO: canWrite, noFlush: !canWrite)
     }
@@ -44,7 +64,7 @@ extension MountedFilesystem {
     // MARK: Reading
 
     /// At most `count` bytes, fewer only where the file ends.
-    func read(_ handle: UInt64, at offset: Int64, count: Int) throws(FuseErrno) -> [UInt8] {
+    package func read(_ handle: UInt64, at offset: Int64, count: Int) throws(FuseErrno) -> [UInt8] {
         let file = try handles.get(handle).file
         let (spool, size) = file.state.withLock { ($0.version?.spool, $0.version?.size ?? 0) }
         let wanted = Int(min(Int64(count), max(0, size - offset)))
@@ -65,73 +85,106 @@ extension MountedFilesystem {
 
     /// Writes into the spool and tells the upload. Fewer bytes than given are taken where the size limit is reached;
     /// the first byte past it is `EFBIG`.
-    func write(
+    package func write(
         _ data: UnsafeRawBufferPointer, handle: UInt64, at offset: Int64, context: FuseRequestContext
     ) throws(FuseErrno) -> Int {
         try checkWritable()
         let open = try handles.get(handle)
         guard open.canWrite else { throw .badFileDescriptor }
         guard !data.isEmpty else { return 0 }
-        let writer = writers.threadGroup(of: context.pid)
-        let version = try beginWriting(to: open.file, node: open.node, writer: writer)
         let wanted = offset..<offset + Int64(data.count)
+        var version: FileVersion
+        do throws(FuseErrno) {
+            version = try beginChange(of: open.file, node: open.node, keepingContent: true)
+        } catch {
+            open.file.state.withLock { $0.refused.insert(wanted) }
+            throw error
+        }
+        noteWriter(process(of: context.pid, writingInto: open.file), of: open.file, node: open.node)
         let taken: Range<Int64>
         do throws(FuseErrno) {
             findSize(open.file, node: open.node, pid: context.pid, upTo: wanted.upperBound)
             taken = try checkSize(wanted, of: open.file)
-            do throws(SpoolError) {
-                try version.spool.write(UnsafeRawBufferPointer(rebasing: data[..<taken.count]), at: offset)
-            } catch {
-                throw FuseErrno(error.uploadFailure)
-            }
+            // Again where the file was cut meanwhile: then this write comes after the cut.
+            repeat {
+                do throws(SpoolError) {
+                    try version.spool.write(UnsafeRawBufferPointer(rebasing: data[..<taken.count]), at: offset)
+                } catch {
+                    throw FuseErrno(error.uploadFailure)
+                }
+                version.upload?.apply(.wrote(taken))
+            } while !endWriting(to: open.file, &version, written: taken)
         } catch {
-            endWriting(to: open.file, refused: wanted)
+            endWriting(to: open.file, version, refused: wanted)
             throw error
         }
-        // Told before the write counts as over: a commit in between would leave these bytes out.
-        version.upload?.apply(.wrote(taken))
-        endWriting(to: open.file, written: taken)
         return taken.count
     }
 
-    /// The version that the write goes into, begun if there is none or the last one is frozen.
-    private func beginWriting(
-        to file: MountedFile, node: NodeID, writer: Int32?
+    /// The version that a change goes into, begun if there is none or the last one is frozen. It is not frozen before
+    /// the change has come back.
+    func beginChange(
+        of file: MountedFile, node: NodeID, keepingContent: Bool
     ) throws(FuseErrno) -> FileVersion {
-        try ensureVersion(of: file, node: node, keepingContent: true)
-        noteWriter(writer, of: file, node: node)
-        return try file.state.withLock { state -> FileVersion? in
-            guard state.version != nil else { return nil }
-            state.version?.writesUnderWay += 1
-            if state.version?.isWrittenInPlace == true { state.version?.awaitsFinalTruncation = true }
-            return state.version
-        }.orThrow(.ioError)
+        while true {
+            try ensureVersion(of: file, node: node, keepingContent: keepingContent)
+            let begun = file.state.withLock { state -> FileVersion? in
+                // Another close may have frozen it since.
+                guard let version = state.version, !version.isFrozen else { return nil }
+                state.version?.changesUnderWay += 1
+                return state.version
+            }
+            if let begun { return begun }
+        }
+    }
+
+    /// The process that a writing thread belongs to. Asked anew only when another thread writes than last time, since
+    /// asking costs more than a small write.
+    private func process(of thread: Int32, writingInto file: MountedFile) -> Int32? {
+        if let last = file.state.withLock({ $0.lastWriter }), last.thread == thread { return last.process }
+        guard let process = writers.threadGroup(of: thread) else { return nil }
+        file.state.withLock { $0.lastWriter = (thread: thread, process: process) }
+        return process
     }
 
     /// Remembers who writes; a new writer is looked at more closely.
     private func noteWriter(_ writer: Int32?, of file: MountedFile, node: NodeID) {
-        guard let writer else { return }
-        let isNew = file.state.withLock { $0.version?.writers.insert(writer).inserted ?? false }
-        guard isNew, writers.command(of: writer) == Array("rsync".utf8) else { return }
+        let isNew = file.state.withLock { state in
+            if state.version?.isWrittenInPlace == true { state.version?.awaitsFinalTruncation = true }
+            guard let writer else { return false }
+            return state.version?.writers.insert(writer).inserted ?? false
+        }
+        guard isNew, let writer, writers.command(of: writer) == Array("rsync".utf8) else { return }
         guard let path = path(of: node), verdict(on: path) == .upload else { return }
-        file.state.withLock { $0.version?.isWrittenInPlace = true }
-    }
-
-    private func endWriting(to file: MountedFile, written: Range<Int64>) {
-        let now = NodeTime.now()
         file.state.withLock { state in
-            state.version?.writesUnderWay -= 1
-            state.version?.refused.remove(written)
-            let size = state.version?.size ?? 0
-            state.version?.size = max(size, written.upperBound)
-            state.version?.hasContent = true
-            state.modified = now
+            state.version?.isWrittenInPlace = true
+            state.version?.awaitsFinalTruncation = true
         }
     }
 
-    private func endWriting(to file: MountedFile, refused: Range<Int64>) {
+    /// The write has come back; false when the file was cut since it began, so that its bytes may be gone.
+    private func endWriting(to file: MountedFile, _ begun: inout FileVersion, written: Range<Int64>) -> Bool {
+        let now = NodeTime.now()
+        let (isOver, current) = file.state.withLock { state -> (Bool, FileVersion?) in
+            // Gone with its file.
+            guard let version = state.version, version.spool === begun.spool else { return (true, nil) }
+            guard version.cutsDone == begun.cutsDone else { return (false, version) }
+            state.version?.changesUnderWay -= 1
+            state.version?.writesDone += 1
+            state.version?.refused.remove(written)
+            state.version?.size = max(version.size, written.upperBound)
+            state.version?.hasContent = true
+            state.modified = now
+            return (true, nil)
+        }
+        if let current { begun = current }
+        return isOver
+    }
+
+    private func endWriting(to file: MountedFile, _ begun: FileVersion, refused: Range<Int64>) {
         file.state.withLock { state in
-            state.version?.writesUnderWay -= 1
+            guard state.version?.spool === begun.spool else { return }
+            state.version?.changesUnderWay -= 1
             state.version?.refused.insert(refused)
             state.version?.hasContent = true
         }
@@ -179,16 +232,18 @@ extension MountedFilesystem {
             if next.size > 0 { next.upload?.apply(.wrote(0..<next.size)) }
         }
         let begun = next
-        let (isUsed, old) = file.state.withLock { state -> (Bool, FileVersion?) in
-            if let current = state.version, !current.isFrozen { return (false, nil) }
+        let (isUsed, old, earlier) = file.state.withLock { state -> (Bool, FileVersion?, [Upload]) in
+            if let current = state.version, !current.isFrozen { return (false, nil, []) }
             let old = state.version
             if let upload = old?.upload { state.superseded.append(upload) }
             let earlier = state.superseded
-            begun.upload?.updateIdentity { identity in
-                identity.supersededUploadIDs = earlier.compactMap { $0.status().uploadID }
-            }
             state.version = begun
-            return (true, old)
+            state.version?.refused = state.refused
+            state.refused = SegmentMap()
+            return (true, old, earlier)
+        }
+        begun.upload?.updateIdentity { identity in
+            identity.supersededUploadIDs = earlier.compactMap { $0.inspect { $0.uploadID } }
         }
         if isUsed { retire(old) } else { dropUnused(begun) }
     }
@@ -207,7 +262,7 @@ extension MountedFilesystem {
 
     // MARK: Cutting and extending
 
-    func truncate(
+    package func truncate(
         _ file: MountedFile, node: NodeID, to size: Int64, context: FuseRequestContext, hasHandle: Bool
     ) throws(FuseErrno) {
         guard size >= 0 else { throw .invalidArgument }
@@ -219,18 +274,41 @@ extension MountedFilesystem {
                 .replaced, message: "the file was overwritten before the platform had confirmed it")
             cancel(before.upload, reason: reason)
         }
-        try ensureVersion(of: file, node: node, keepingContent: size > 0)
-        guard let version = file.state.withLock({ $0.version }) else { throw .ioError }
-        if version.upload != nil, size > configuration.maxFileSize { throw .fileTooLarge }
-        do throws(SpoolError) {
-            try version.spool.truncate(to: size)
-        } catch {
-            throw FuseErrno(error.uploadFailure)
-        }
-        let isDeclaration = !version.hasContent && version.size == 0 && size > 0
-        let now = NodeTime.now()
         let writer = writers.threadGroup(of: context.pid)
-        file.state.withLock { state in
+        var version = try beginChange(of: file, node: node, keepingContent: size > 0)
+        let first = version
+        do throws(FuseErrno) {
+            if version.upload != nil, size > configuration.maxFileSize { throw .fileTooLarge }
+            // Again where a write came back meanwhile: then this cut comes after the write.
+            repeat {
+                do throws(SpoolError) {
+                    try version.spool.truncate(to: size)
+                } catch {
+                    throw FuseErrno(error.uploadFailure)
+                }
+                version.upload?.apply(.truncated(to: size))
+            } while !endCut(of: file, &version, to: size, by: writer)
+        } catch {
+            file.state.withLock { state in
+                if state.version?.spool === version.spool { state.version?.changesUnderWay -= 1 }
+            }
+            throw error
+        }
+        declareSize(size, of: first)
+        if !hasHandle, file.state.withLock({ $0.writeHandles == 0 }) { lastWriterReleased(file, node: node) }
+    }
+
+    /// The cut has come back; false when a write did since it began, so that bytes may lie beyond the end.
+    private func endCut(
+        of file: MountedFile, _ begun: inout FileVersion, to size: Int64, by writer: Int32?
+    ) -> Bool {
+        let now = NodeTime.now()
+        let (isOver, current) = file.state.withLock { state -> (Bool, FileVersion?) in
+            // Gone with its file.
+            guard let version = state.version, version.spool === begun.spool else { return (true, nil) }
+            guard version.writesDone == begun.writesDone else { return (false, version) }
+            state.version?.changesUnderWay -= 1
+            state.version?.cutsDone += 1
             state.version?.size = size
             state.version?.refused.remove(size..<Int64.max)
             state.version?.awaitsFinalTruncation = false
@@ -239,30 +317,36 @@ extension MountedFilesystem {
             if size > 0 { state.version?.hasContent = true }
             if let writer { state.version?.writers.insert(writer) }
             state.modified = now
+            return (true, nil)
         }
-        version.upload?.apply(.truncated(to: size))
-        if size == 0 { version.upload?.apply(.hinted(nil)) }
-        if isDeclaration, configuration.usesSizeHints {
-            version.upload?.apply(.hinted(SizeHint(size: size, source: .declared)))
-        }
-        if !hasHandle, file.state.withLock({ $0.writeHandles == 0 }) {
-            commitInBackground(file, node: node, scope: .whole)
-        }
+        if let current { begun = current }
+        return isOver
+    }
+
+    /// A size that is set before anything is written declares how much will be; set anew, it declares that.
+    private func declareSize(_ size: Int64, of version: FileVersion) {
+        guard let upload = version.upload else { return }
+        if size == 0 { return upload.apply(.hinted(nil)) }
+        guard configuration.usesSizeHints else { return }
+        let isFirst = !version.hasContent && version.size == 0
+        guard isFirst || upload.inspect({ $0.hint?.source }) == .declared else { return }
+        upload.apply(.hinted(SizeHint(size: size, source: .declared)))
     }
 
     // MARK: Durability
 
     /// Puts what was written on disk.
-    func synchronize(_ handle: UInt64) throws(FuseErrno) {
+    package func synchronize(_ handle: UInt64) throws(FuseErrno) {
         let file = try handles.get(handle).file
         guard let version = file.state.withLock({ $0.version }) else { return }
+        let mark = version.upload?.contentMark
         do throws(SpoolError) {
             try version.spool.synchronize()
         } catch {
             logger.error("the spool could not be put on disk", metadata: ["reason": "\(error)"])
             throw FuseErrno(error.uploadFailure)
         }
-        version.upload?.setDurable(true)
+        if let mark { version.upload?.contentIsDurable(asOf: mark) }
     }
 }
 

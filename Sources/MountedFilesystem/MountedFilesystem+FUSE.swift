@@ -22,7 +22,7 @@ extension MountedFilesystem: FuseOperations {
     }
 
     package func forgotten(_ inode: InodeNumber) {
-        if StatusDirectory.owns(inode) { status.forgotten(inode) }
+        // Nothing: nodes go with their last handle or name, and the status directory's numbers stay.
     }
 
     // MARK: Names
@@ -98,14 +98,9 @@ extension MountedFilesystem: FuseOperations {
         flags: FileRenameFlags, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         do throws(FuseErrno) {
-            let plan = try planRename(
-                name, in: try ownDirectory(parent), to: newName, in: try ownDirectory(newParent), flags: flags)
-            if let staged = plan.staged {
-                renameStaged(plan, staged, reply: reply.deferred())
-            } else {
-                try carryOut(plan)
-                reply.succeed()
-            }
+            let (parent, newParent) = (try ownDirectory(parent), try ownDirectory(newParent))
+            let wait = CloseWait(reply.deferred())
+            rename(name, in: parent, to: newName, in: newParent, flags: flags, wait)
         } catch {
             reply.fail(error)
         }
@@ -176,7 +171,7 @@ extension MountedFilesystem: FuseOperations {
             let (node, file) = try createFile(
                 name, in: try ownDirectory(parent), permissions: permissions, context: context)
             let entry = entry(try found(node))
-            reply.succeed(entry, openHandle(file, node: node, canWrite: flags.canWrite, context: context))
+            reply.succeed(entry, try openHandle(file, node: node, canWrite: flags.canWrite, context: context))
         } catch {
             reply.fail(error)
         }
@@ -222,19 +217,27 @@ extension MountedFilesystem: FuseOperations {
         }
     }
 
+    /// Decided on another thread: it may take a look at many processes, and FUSE's own threads are few.
     package func flush(
         _ inode: InodeNumber, handle: UInt64, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         if StatusDirectory.owns(inode) { return reply.succeed() }
+        let wait = CloseWait(reply.deferred())
+        Self.closing.async { self.close(handle, context: context, wait) }
+    }
+
+    private static let closing = DispatchQueue(label: "twelvefs.closing", attributes: .concurrent)
+
+    /// Decides what a close means, and answers it at once or when that is done.
+    package func close(_ handle: UInt64, context: FuseRequestContext, _ wait: CloseWait) {
         do throws(FuseErrno) {
             switch try flush(handle, context: context) {
-            case .now(nil): reply.succeed()
-            case .now(let errno?): reply.fail(errno)
-            case .when(let upload, let scope):
-                wait(for: upload, committing: scope, pid: context.pid, reply: reply.deferred())
+            case .now(nil): wait.answer(.success(()))
+            case .now(let errno?): wait.answer(.failure(errno))
+            case .when(let upload, let scope): self.wait(for: upload, committing: scope, pid: context.pid, wait)
             }
         } catch {
-            reply.fail(error)
+            wait.answer(.failure(error))
         }
     }
 

@@ -10,12 +10,12 @@ import UploadStore
 
 extension MountedFilesystem {
     /// A node's number and attributes.
-    struct Found: Sendable {
-        var node: NodeID
-        var attributes: FileAttributes
+    package struct Found: Sendable {
+        package var node: NodeID
+        package var attributes: FileAttributes
     }
 
-    func lookup(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) -> Found {
+    package func lookup(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) -> Found {
         let name = try fileName(name)
         return try found(try withTree { tree throws(TreeError) in try tree.lookup(name, in: parent) })
     }
@@ -46,7 +46,7 @@ extension MountedFilesystem {
     }
 
     /// Makes an empty file. A name that is not to be uploaded is refused here, where the caller can still see why.
-    func createFile(
+    package func createFile(
         _ name: [UInt8], in parent: NodeID, permissions: UInt16, context: FuseRequestContext
     ) throws(FuseErrno) -> (NodeID, MountedFile) {
         try checkWritable()
@@ -61,7 +61,7 @@ extension MountedFilesystem {
     }
 
     /// Removes a file's name. What was not confirmed is cancelled; what was keeps its asset.
-    func removeFile(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) {
+    package func removeFile(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) {
         try checkWritable()
         let name = try ownName(name, in: parent)
         let (node, file) = try withTree { tree throws(TreeError) in
@@ -111,7 +111,7 @@ extension MountedFilesystem {
     // MARK: Renaming
 
     /// What a rename has to see to besides the names.
-    struct RenamePlan: Sendable {
+    private struct RenamePlan: Sendable {
         var name: FileName
         var parent: NodeID
         var newName: FileName
@@ -119,11 +119,27 @@ extension MountedFilesystem {
         var rule: RenameRule
         /// The file that is renamed; nil for a directory.
         var file: MountedFile?
-        /// The upload that the new name commits, and that has been sent already.
+        /// The upload that the new name commits, and that has been sent already, or will be soon.
         var staged: Upload?
     }
 
-    func planRename(
+    /// Changes names. Answered at once, or, where the new name commits what was sent under the old one, when that is
+    /// confirmed.
+    package func rename(
+        _ name: [UInt8], in parent: NodeID, to newName: [UInt8], in newParent: NodeID, flags: FileRenameFlags,
+        _ wait: CloseWait
+    ) {
+        do throws(FuseErrno) {
+            let plan = try planRename(name, in: parent, to: newName, in: newParent, flags: flags)
+            if let staged = plan.staged { return renameStaged(plan, staged, wait) }
+            try carryOut(plan)
+            wait.answer(.success(()))
+        } catch {
+            wait.answer(.failure(error))
+        }
+    }
+
+    private func planRename(
         _ name: [UInt8], in parent: NodeID, to newName: [UInt8], in newParent: NodeID, flags: FileRenameFlags
     ) throws(FuseErrno) -> RenamePlan {
         try checkWritable()
@@ -140,35 +156,64 @@ extension MountedFilesystem {
         var plan = RenamePlan(
             name: name, parent: parent, newName: newName, newParent: newParent, rule: rule, file: file)
         if file != nil { try checkUploadable(newName, in: newParent) }
-        if let file, isFinal(newName, in: newParent) {
-            plan.staged = file.state.withLock { state in
-                guard state.writeHandles == 0, let version = state.version, version.isFrozen else { return nil }
-                guard let upload = version.upload, upload.currentState == .staged else { return nil }
-                return upload
-            }
+        guard let file, isFinal(newName, in: newParent), let path = path(of: node), verdict(on: path) != .upload
+        else { return plan }
+        if isMarkedPartial(file, node) {
+            setAsidePartial(file)
+            return plan
+        }
+        let upload = file.state.withLock { state -> Upload? in
+            guard state.writeHandles == 0, let version = state.version, version.isFrozen else { return nil }
+            return version.upload
+        }
+        switch upload?.currentState {
+        case .staged, .finishing: plan.staged = upload
+        // The bytes under the new name would look as if they had been uploaded.
+        case .failed: throw FuseErrno(upload?.inspect { $0.failure } ?? Self.notStaged)
+        case .open, .interrupted, .cancelled, .completed, nil: break
         }
         return plan
     }
 
+    private static let notStaged = UploadFailure(
+        .interrupted, message: "the upload failed before the file got its name")
+
+    /// rsync's mark of a file whose transfer was cut off: it sets the time to 0 before it gives it its final name.
+    private func isMarkedPartial(_ file: MountedFile, _ node: NodeID) -> Bool {
+        guard file.state.withLock({ $0.modified == nil && $0.version != nil }) else { return false }
+        return tree.withLock { (try? $0.node(node))?.attributes.modificationTime.seconds == 0 }
+    }
+
+    /// Such a file is listed, so that rsync finds it again, and never uploaded.
+    private func setAsidePartial(_ file: MountedFile) {
+        let upload = file.state.withLock { state in
+            state.version?.isPlain = true
+            state.version?.isFrozen = true
+            state.version?.isStaged = false
+            return state.version?.upload
+        }
+        upload?.apply(
+            .interrupted(
+                UploadFailure(
+                    .interrupted, message: "rsync was cut off and kept a partial file",
+                    hint: "run rsync again to complete it")))
+    }
+
     /// Completes an upload that was sent under a temporary name, and then changes the names. Both directories stand
     /// still meanwhile, hence the bound; the upload goes on after it, and the rename can be tried again.
-    func renameStaged(_ plan: RenamePlan, _ upload: Upload, reply: DeferredReply<Void>) {
-        let wait = CloseWait(reply)
+    private func renameStaged(_ plan: RenamePlan, _ upload: Upload, _ wait: CloseWait) {
         closeWaits.add(wait)
         plan.file?.state.withLock { $0.version?.isStaged = false }
-        let waiter = upload.whenAnswered { result in
+        let waiter = upload.whenAnswered(stagedIsEnough: false) { result in
             self.closeWaits.remove(wait)
-            switch result {
-            case .success:
-                guard !wait.isOver else { return }
+            wait.answer {
+                if case .failure(let failure) = result { return .failure(FuseErrno(failure)) }
                 do throws(FuseErrno) {
                     try self.carryOut(plan)
-                    wait.answer(.success(()))
+                    return .success(())
                 } catch {
-                    wait.answer(.failure(error))
+                    return .failure(error)
                 }
-            case .failure(let failure):
-                wait.answer(.failure(FuseErrno(failure)))
             }
         }
         DispatchQueue.global().asyncAfter(deadline: .now() + Self.renameLimit) {
@@ -182,7 +227,7 @@ extension MountedFilesystem {
     private static let renameLimit = DispatchTimeInterval.seconds(10)
 
     /// Changes the names, and what follows from it for the files.
-    func carryOut(_ plan: RenamePlan) throws(FuseErrno) {
+    private func carryOut(_ plan: RenamePlan) throws(FuseErrno) {
         let result = try withTree { tree throws(TreeError) in
             try tree.rename(
                 plan.name, in: plan.parent, to: plan.newName, in: plan.newParent, rule: plan.rule, at: .now())
@@ -210,8 +255,16 @@ extension MountedFilesystem {
             tree.files(atOrBelow: moved).compactMap { node, file in tree.path(of: node).map { (file, $0) } }
         }
         for (file, path) in paths {
-            let upload = file.state.withLock { $0.version?.upload }
-            upload?.updateIdentity { $0.path = path }
+            guard let upload = file.state.withLock({ $0.version?.upload }) else { continue }
+            let new = identity(for: path)
+            // A session bears the name that it was opened with.
+            let hasSession = upload.inspect { $0.uploadID } != nil
+            upload.updateIdentity { identity in
+                identity.path = path
+                if hasSession { return }
+                identity.filename = new.filename
+                identity.type = new.type
+            }
         }
     }
 
@@ -230,7 +283,8 @@ extension MountedFilesystem {
             return version.hasUncommittedContent && version.size > 0
         }
         guard isWaiting else { return }
-        commitInBackground(file, node: node, scope: .whole)
+        startUploadIfLacking(file, node: node)
+        lastWriterReleased(file, node: node)
     }
 
     // MARK: Checks

@@ -24,13 +24,18 @@ public final class Upload: Sendable {
         var machine: UploadStateMachine
         var identity: UploadIdentity
         var moments: Moments
-        var isDurable = false
+        /// Rises when the content changes.
+        var contentMark = 0
+        /// The content that is on disk.
+        var durableMark: Int?
         var waiters: [Int: @Sendable (Result<Void, UploadFailure>) -> Void] = [:]
         var lastWaiter = 0
         var endHandlers: [@Sendable (UploadState) -> Void] = []
         var transfers: [Int: Task<Void, Never>] = [:]
         /// When the timer that is set goes off.
         var timer: Instant?
+        /// When the last one did.
+        var lastTimer: Instant?
     }
 
     /// Counts the uploads of a mount, from 1; its status document is called after it until a session gives a better name.
@@ -59,6 +64,7 @@ public final class Upload: Sendable {
         let (actions, hasChunks, deadline) = state.withLock { state in
             let actions = state.machine.apply(event, at: now)
             if case .committed = event { state.moments.closed = services.clock.wallTime() }
+            if event.changesContent { state.contentMark += 1 }
             return (actions, state.machine.hasChunksToSend, Self.newTimer(&state))
         }
         for action in actions { perform(action) }
@@ -67,10 +73,16 @@ public final class Upload: Sendable {
     }
 
     /// Calls `answer` once: when the upload is completed (or staged), fails, or stalls; at once where that is decided.
-    public func whenAnswered(_ answer: @escaping @Sendable (Result<Void, UploadFailure>) -> Void) -> Waiter? {
+    ///
+    /// - Parameter stagedIsEnough: false for one who is about to commit what is staged already.
+    public func whenAnswered(
+        stagedIsEnough: Bool = true, _ answer: @escaping @Sendable (Result<Void, UploadFailure>) -> Void
+    ) -> Waiter? {
         let (waiter, known): (Waiter?, Result<Void, UploadFailure>?) = state.withLock { state in
             switch state.machine.state {
             case .completed:
+                return (nil, .success(()))
+            case .staged where stagedIsEnough:
                 return (nil, .success(()))
             case .failed, .interrupted, .cancelled:
                 return (nil, .failure(state.machine.failure ?? Self.endedWithoutReason))
@@ -107,9 +119,12 @@ public final class Upload: Sendable {
         state.withLock { change(&$0.identity) }
     }
 
-    /// The bytes are on disk, or (false) not known to be any more.
-    public func setDurable(_ isDurable: Bool) {
-        state.withLock { $0.isDurable = isDurable }
+    /// Names the content as it is now. Taken before the bytes are put on disk, and told after it.
+    public var contentMark: Int { state.withLock { $0.contentMark } }
+
+    /// The content that bore that mark is on disk; what was written since is not known to be.
+    public func contentIsDurable(asOf mark: Int) {
+        state.withLock { $0.durableMark = max($0.durableMark ?? mark, mark) }
     }
 
     /// Where the upload stands.
@@ -124,7 +139,7 @@ public final class Upload: Sendable {
     public func status() -> StatusDocument {
         let now = services.clock.now()
         let (machine, identity, moments, isDurable) = state.withLock {
-            ($0.machine, $0.identity, $0.moments, $0.isDurable)
+            ($0.machine, $0.identity, $0.moments, $0.durableMark == $0.contentMark)
         }
         var document = machine.statusDocument(at: now)
         document.filename = identity.filename
@@ -245,6 +260,8 @@ public final class Upload: Sendable {
     /// The moment to set a timer for, when the one that is set goes off too late or there is none.
     private static func newTimer(_ state: inout State) -> Instant? {
         guard let deadline = state.machine.nextDeadline else { return nil }
+        // What did not follow from a deadline that has passed will not follow from it a second time.
+        if let last = state.lastTimer, deadline <= last { return nil }
         if let timer = state.timer, timer <= deadline { return nil }
         state.timer = deadline
         return deadline
@@ -253,8 +270,23 @@ public final class Upload: Sendable {
     private func setTimer(_ deadline: Instant) {
         Task {
             try? await services.clock.sleep(deadline)
-            state.withLock { if $0.timer == deadline { $0.timer = nil } }
+            state.withLock { state in
+                if state.timer == deadline { state.timer = nil }
+                state.lastTimer = max(state.lastTimer ?? deadline, deadline)
+            }
             apply(.tick)
+        }
+    }
+}
+
+extension UploadEvent {
+    /// Whether bytes of the file are others afterwards.
+    fileprivate var changesContent: Bool {
+        switch self {
+        case .wrote, .truncated: true
+        case .hinted, .committed, .interrupted, .cancelled, .sessionOpened, .urlsReceived, .reported, .sessionChecked,
+            .assetChecked, .callFailed, .bytesSent, .chunkStored, .chunkFailed, .tick:
+            false
         }
     }
 }

@@ -54,7 +54,8 @@ final class ModelPlatform {
     /// Does what the call asks for. `isHostile` platforms answer in all the ways that are allowed; others in the best one.
     func execute(_ call: PlatformCall, as id: CallID, isHostile: Bool, at now: Instant) throws -> UploadEvent {
         switch call {
-        case .openSession(let size): return .sessionOpened(id, try openSession(Int(size), isHostile: isHostile, at: now))
+        case .openSession(let size):
+            return .sessionOpened(id, try openSession(Int(size), isHostile: isHostile, at: now))
         case .requestURLs(let uploadID, let start, let count):
             guard (1...50).contains(count), start >= 1, let session = sessions[uploadID] else {
                 violated("asked for \(count) URLs from \(start)")

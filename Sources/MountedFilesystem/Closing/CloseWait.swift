@@ -3,44 +3,79 @@ import Synchronization
 import UploadCore
 
 /// One close that waits for the platform. Answered once: by the upload, by an interrupt, or when the mount ends.
-final class CloseWait: Sendable {
-    private let reply: DeferredReply<Void>
+package final class CloseWait: Sendable {
+    private let reply: @Sendable (Result<Void, FuseErrno>) -> Void
+    private let whenInterrupted: @Sendable (@escaping @Sendable () -> Void) -> Void
     private let isAnswered = Atomic(false)
 
-    init(_ reply: DeferredReply<Void>) { self.reply = reply }
+    /// - Parameters:
+    ///   - reply: is given the answer, once.
+    ///   - whenInterrupted: calls what it is given when the caller has a signal.
+    package init(
+        reply: @escaping @Sendable (Result<Void, FuseErrno>) -> Void,
+        whenInterrupted: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
+    ) {
+        self.reply = reply
+        self.whenInterrupted = whenInterrupted
+    }
+
+    convenience init(_ reply: DeferredReply<Void>) {
+        self.init(
+            reply: { result in
+                switch result {
+                case .success: reply.succeed()
+                case .failure(let errno): reply.fail(errno)
+                }
+            },
+            whenInterrupted: { reply.onInterrupt($0) })
+    }
 
     /// Whether somebody has answered.
     var isOver: Bool { isAnswered.load(ordering: .acquiring) }
 
     /// Answers, unless somebody has; tells whether this was the answer.
     @discardableResult
-    func answer(_ result: Result<Void, FuseErrno>) -> Bool {
+    func answer(_ result: Result<Void, FuseErrno>) -> Bool { answer { result } }
+
+    /// Does what the answer depends on and answers, unless somebody has answered: then it is not done.
+    @discardableResult
+    func answer(_ outcome: () -> Result<Void, FuseErrno>) -> Bool {
         guard isAnswered.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
         else { return false }
-        switch result {
-        case .success: reply.succeed()
-        case .failure(let errno): reply.fail(errno)
-        }
+        reply(outcome())
         return true
     }
 
     /// Calls `handler` when the kernel says that the caller has a signal.
-    func onInterrupt(_ handler: @escaping @Sendable () -> Void) { reply.onInterrupt(handler) }
+    func onInterrupt(_ handler: @escaping @Sendable () -> Void) { whenInterrupted(handler) }
 }
 
 /// All closes that wait, so that the end of the mount can answer them.
 final class CloseWaits: Sendable {
-    private let waits = Mutex<[ObjectIdentifier: CloseWait]>([:])
+    private struct State: Sendable {
+        var waits: [ObjectIdentifier: CloseWait] = [:]
+        /// What whoever comes later is answered with.
+        var end: Result<Void, UploadFailure>?
+    }
 
-    func add(_ wait: CloseWait) { waits.withLock { $0[ObjectIdentifier(wait)] = wait } }
+    private let state = Mutex(State())
 
-    func remove(_ wait: CloseWait) { waits.withLock { $0[ObjectIdentifier(wait)] = nil } }
+    func add(_ wait: CloseWait) {
+        let end = state.withLock { state in
+            if state.end == nil { state.waits[ObjectIdentifier(wait)] = wait }
+            return state.end
+        }
+        if let end { wait.answer(end.mapError { FuseErrno($0) }) }
+    }
 
-    /// Answers whoever waits.
+    func remove(_ wait: CloseWait) { state.withLock { $0.waits[ObjectIdentifier(wait)] = nil } }
+
+    /// Answers whoever waits, and whoever comes later.
     func answerAll(_ result: Result<Void, UploadFailure>) {
-        let all = waits.withLock { waits in
-            defer { waits = [:] }
-            return Array(waits.values)
+        let all = state.withLock { state in
+            defer { state.waits = [:] }
+            state.end = result
+            return Array(state.waits.values)
         }
         for wait in all { wait.answer(result.mapError { FuseErrno($0) }) }
     }

@@ -36,8 +36,11 @@ struct FileVersion: Sendable {
     var taint: String?
     /// Ranges whose write was refused and not made good.
     var refused = SegmentMap()
-    /// Writes that have passed the lock and not come back.
-    var writesUnderWay = 0
+    /// Writes and cuts that have passed the lock and not come back: the version is not frozen meanwhile.
+    var changesUnderWay = 0
+    /// Writes that have come back, and cuts: each notices by them that the other came in between.
+    var writesDone = 0
+    var cutsDone = 0
     /// Where the size hint stands.
     var hintSearch = HintSearch.notTried
     /// The file that the writer copies or reads.

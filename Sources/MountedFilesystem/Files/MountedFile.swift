@@ -16,6 +16,10 @@ public final class MountedFile: Sendable {
         var handles = 0
         /// Thread groups that opened it for writing.
         var openers: Set<Int32> = []
+        /// The thread that wrote last, and the process that it belongs to.
+        var lastWriter: (thread: Int32, process: Int32)?
+        /// Ranges whose write was refused because no version could be begun for it.
+        var refused = SegmentMap()
         /// The processes that there were when it was first opened for writing, since it was last closed by all.
         var processesBefore: ProcessSnapshot?
         /// Earlier uploads of this name, oldest first.

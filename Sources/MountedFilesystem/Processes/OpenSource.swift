@@ -17,6 +17,19 @@ public struct OpenSource: Sendable, Equatable {
     /// Its path as the kernel tells it, with ` (deleted)` behind it when that is so.
     public var path: [UInt8]
 
+    package init(
+        process: Int32, number: Int32, mountID: Int32, inode: UInt64?, position: Int64, closesOnExec: Bool,
+        path: [UInt8]
+    ) {
+        self.process = process
+        self.number = number
+        self.mountID = mountID
+        self.inode = inode
+        self.position = position
+        self.closesOnExec = closesOnExec
+        self.path = path
+    }
+
     /// Whether its last path component is that name, also after it was deleted.
     func hasBaseName(_ name: [UInt8]) -> Bool {
         let base = path.baseName

@@ -1,0 +1,156 @@
+import FuseLowLevel
+import Logging
+import MountedFilesystem
+import NIOCore
+import NIOPosix
+import PlatformClient
+import SandboxPlatform
+import Synchronization
+import TestSupport
+import UploadCore
+import UploadEngine
+import UploadStore
+
+/// The file system without FUSE and without a mount: its operations are called as methods. Spool, engine and client are
+/// the real ones, the platform is the stand-in.
+final class InProcess: Sendable {
+    let filesystem: MountedFilesystem
+    let engine: UploadEngine
+    let sandbox: Sandbox
+    let writers = FakeWriters()
+    let clock: CountingClock
+
+    private init(
+        filesystem: (FakeWriters) -> MountedFilesystem, engine: UploadEngine, sandbox: Sandbox, clock: CountingClock
+    ) {
+        self.filesystem = filesystem(writers)
+        self.engine = engine
+        self.sandbox = sandbox
+        self.clock = clock
+    }
+
+    /// Runs `body` with a file system that is gone afterwards.
+    static func run(
+        _ configure: (inout FilesystemConfiguration) -> Void = { _ in }, stallTimeout: Duration = .seconds(300),
+        _ body: (InProcess) async throws -> Void
+    ) async throws {
+        try await withScratch { scratch in
+            var platform = SandboxConfiguration()
+            platform.processingTime = .zero
+            let sandbox = try await Sandbox.start(platform)
+            let key = APIKeySource(try APIKey(platform.apiKey))
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let client = try PlatformClient(
+                configuration: PlatformConfiguration(baseURL: sandbox.baseURL, keySource: key), logger: logger)
+            let threads = NIOThreadPool(numberOfThreads: 2)
+            threads.start()
+            let clock = CountingClock()
+            var settings = EngineConfiguration()
+            settings.upload.stallTimeout = stallTimeout
+            let engine = UploadEngine(
+                configuration: settings, client: client, threads: threads, clock: clock.engineClock, logger: logger)
+            let spool = try SpoolDirectory(
+                stateDirectory: scratch.path, limit: .mebibytes(512), diskReserve: ByteCount(0))
+            var configuration = FilesystemConfiguration(uid: 0, gid: 0, mountPoint: "/mnt")
+            configure(&configuration)
+            let run = InProcess(
+                filesystem: {
+                    MountedFilesystem(
+                        configuration: configuration, engine: engine, spool: spool, writers: $0, logger: logger)
+                }, engine: engine, sandbox: sandbox, clock: clock)
+            let outcome: Result<Void, any Error>
+            do {
+                outcome = .success(try await body(run))
+            } catch {
+                outcome = .failure(error)
+            }
+            await engine.stop()
+            await client.shutdown()
+            try await threads.shutdownGracefully()
+            await sandbox.stop()
+            try outcome.get()
+        }
+    }
+
+    // MARK: Operations
+
+    static func caller(_ pid: Int32) -> FuseRequestContext { FuseRequestContext(pid: pid, uid: 0, gid: 0, umask: 0) }
+
+    private static let writing = FileOpenFlags(rawValue: 1)
+    private static let cutting = FileOpenFlags(rawValue: 1 | 0o1000)
+
+    func create(_ name: String, by pid: Int32 = 1) throws -> UInt64 {
+        let (node, file) = try filesystem.createFile(
+            Array(name.utf8), in: .root, permissions: 0o644, context: Self.caller(pid))
+        return try filesystem.openHandle(file, node: node, canWrite: true, context: Self.caller(pid)).handle
+    }
+
+    func node(_ name: String) throws -> NodeID { try filesystem.lookup(Array(name.utf8), in: .root).node }
+
+    func open(_ name: String, cutting: Bool = false, by pid: Int32 = 1) throws -> UInt64 {
+        try filesystem.open(
+            try node(name), flags: cutting ? Self.cutting : Self.writing, context: Self.caller(pid)
+        ).handle
+    }
+
+    @discardableResult
+    func write(_ bytes: [UInt8], to handle: UInt64, at offset: Int64 = 0, by pid: Int32 = 1) throws -> Int {
+        try bytes.withUnsafeBytes {
+            try filesystem.write($0, handle: handle, at: offset, context: Self.caller(pid))
+        }
+    }
+
+    func cut(_ name: String, to size: Int64, through handle: UInt64?, by pid: Int32 = 1) throws {
+        var changes = FileAttributeChanges()
+        changes.size = size
+        _ = try filesystem.setAttributes(of: try node(name), changes, handle: handle, context: Self.caller(pid))
+    }
+
+    /// A FLUSH and its answer: nil for success.
+    func close(_ handle: UInt64, by pid: Int32 = 1) async -> FuseErrno? {
+        await answer { self.filesystem.close(handle, context: Self.caller(pid), $0) }
+    }
+
+    func rename(_ name: String, to newName: String) async -> FuseErrno? {
+        await answer {
+            self.filesystem.rename(
+                Array(name.utf8), in: .root, to: Array(newName.utf8), in: .root, flags: [], $0)
+        }
+    }
+
+    func answer(_ ask: (CloseWait) -> Void) async -> FuseErrno? {
+        await withCheckedContinuation { continuation in
+            ask(
+                CloseWait(
+                    reply: { result in
+                        switch result {
+                        case .success: continuation.resume(returning: nil)
+                        case .failure(let errno): continuation.resume(returning: errno)
+                        }
+                    }, whenInterrupted: { _ in }))
+        }
+    }
+
+    /// The bytes of the only complete asset; nil when there is none, or more than one.
+    func onlyAsset() async throws -> [UInt8]? {
+        let assets = try await sandbox.completeAssets()
+        guard assets.count == 1, let asset = assets.first else { return nil }
+        return try await sandbox.content(ofAsset: asset.assetID).map { Array($0.readableBytesView) }
+    }
+}
+
+/// The machine's clock, and how often it was asked to wait for a moment that had passed.
+final class CountingClock: Sendable {
+    private let waitsForThePast = Mutex(0)
+
+    var vain: Int { waitsForThePast.withLock { $0 } }
+
+    var engineClock: EngineClock {
+        EngineClock(
+            now: { ContinuousClock.now }, wallTime: WallClock.now,
+            sleep: { deadline in
+                if deadline <= ContinuousClock.now { self.waitsForThePast.withLock { $0 += 1 } }
+                try await Task.sleep(until: deadline, clock: .continuous)
+            })
+    }
+}
