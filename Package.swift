@@ -56,15 +56,21 @@ let package = Package(
         .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
         library("FuseLowLevel", ["CFuse3"]),
         library("UploadCore"),
-        library("PlatformClient", ["UploadCore", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .logging]),
+        library(
+            "PlatformClient",
+            ["UploadCore", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .logging]),
         .systemLibrary(name: "CSpool"),
         library("UploadStore", ["UploadCore", "CSpool", .systemPackage]),
         library("UploadEngine", ["UploadCore", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
-        library("MountedFilesystem", ["FuseLowLevel", "UploadEngine", "UploadCore", "UploadStore", .logging, .systemPackage]),
+        library(
+            "MountedFilesystem",
+            ["FuseLowLevel", "UploadEngine", "UploadCore", "UploadStore", .logging, .systemPackage]),
         library(
             "TwelveFSCommand",
-            ["MountedFilesystem", "UploadEngine", "PlatformClient", "UploadStore", "UploadCore", "FuseLowLevel",
-             .argumentParser, .logging, .nioPosix, .unixSignals, .systemPackage]),
+            [
+                "MountedFilesystem", "UploadEngine", "PlatformClient", "UploadStore", "UploadCore", "FuseLowLevel",
+                .argumentParser, .logging, .nioPosix, .unixSignals, .systemPackage,
+            ]),
         executable("twelvefs", ["TwelveFSCommand"]),
         library("SandboxPlatform", [.hummingbird, .crypto, .logging, .nioCore, .nioPosix]),
         executable("twelvefs-sandbox", ["SandboxPlatform", .argumentParser, .logging]),
@@ -77,14 +83,21 @@ let package = Package(
         tests(of: "UploadCore"),
         tests(
             of: "PlatformClient",
-            ["TestSupport", "UploadCore", "SandboxPlatform", .crypto, .logging, .nioCore, .nioPosix, .nioHTTP1, .nioSSL]),
+            [
+                "TestSupport", "UploadCore", "SandboxPlatform", .crypto, .logging, .nioCore, .nioPosix, .nioHTTP1,
+                .nioSSL,
+            ]),
         tests(of: "UploadStore", ["UploadCore"]),
         tests(of: "UploadEngine", ["TestSupport", "SandboxPlatform", "UploadCore", "UploadStore", "PlatformClient"]),
         tests(
             of: "MountedFilesystem",
-            ["TestSupport", "SandboxPlatform", "UploadEngine", "UploadStore", "PlatformClient", "UploadCore",
-             "FuseLowLevel", .logging, .nioCore, .nioPosix]),
-        tests(of: "TwelveFSCommand", ["TestSupport", "PlatformClient", "UploadCore", .argumentParser, .logging, .unixSignals]),
+            [
+                "TestSupport", "SandboxPlatform", "UploadEngine", "UploadStore", "PlatformClient", "UploadCore",
+                "FuseLowLevel", .logging, .nioCore, .nioPosix,
+            ]),
+        tests(
+            of: "TwelveFSCommand",
+            ["TestSupport", "PlatformClient", "UploadCore", .argumentParser, .logging, .unixSignals]),
         tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient]),
         // Real mounts, real tools: the executables under test are run as processes.
         .testTarget(
