@@ -228,13 +228,27 @@ extension MountedFilesystem {
             case .unknown: facts.closer = .unknown
             }
         }
-        facts.taint = version.taint
+        facts.taint = taint(of: file, version, closedBy: pid)
         facts.hasRefusedWrite = !version.refused.isEmpty
         facts.isCutOffInPlace = version.awaitsFinalTruncation
         facts.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
         facts.shortOf = missingBytes(of: version)
         facts.name = closingName(of: node, version)
         return (facts, version)
+    }
+
+    /// Why the version can't become an asset any more, if a writer of it was killed.
+    ///
+    /// A writer that dies beside others that hold the file closes at the same moment as they do. Its own FLUSH may not
+    /// have been decided, or not even have come; but until that is answered it is on its way out, for everyone to see.
+    /// Hence the writers are looked at first, and what was remembered of those that are gone is read after it.
+    private func taint(of file: MountedFile, _ version: FileVersion, closedBy pid: Int32?) -> String? {
+        for writer in version.writers where writer != pid {
+            if case .dying(let how) = writers.closer(writer) { return how }
+        }
+        return file.state.withLock { state in
+            state.version?.spool === version.spool ? state.version?.taint : version.taint
+        }
     }
 
     /// How many bytes a whole copy has, if this one has fewer: as many as its source had at the beginning or has now,

@@ -111,7 +111,7 @@ extension Mounted {
         @Test func showNeitherTheKeyNorAPresignedURL() async throws {
             try await withMount(["--debug"]) { stage in
                 let source = try await stage.source(size: 30_000_000)
-                try await stage.sandbox.inject(Fault(on: .put, count: 2, .status(403, body: "<Error>no</Error>")))
+                try await stage.sandbox.inject(Fault(on: .put, count: 2, .status(503, body: "<Error>no</Error>")))
                 let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
                 #expect(copy.succeeded, "\(copy)")
                 try await stage.sandbox.stop()

@@ -123,6 +123,23 @@ struct ClosingTests {
         }
     }
 
+    /// As under `timeout -s KILL 1 cat a > b`: both have the file open, both die, and the closes come side by side.
+    @Test(arguments: [true, false])
+    func aCloseBesideThatOfAKilledWriterCommitsNothing(closerDies: Bool) async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            run.writers.change { state in
+                state.dying[1] = "its writer was killed by signal 9"
+                if closerDies { state.dying[2] = "its writer was killed by signal 9" }
+            }
+            #expect(await run.close(handle, by: 2) == .ioError)
+            run.filesystem.release(handle)
+            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+            #expect(try await run.sandbox.completeAssets().isEmpty)
+        }
+    }
+
     @Test func aKilledWritersFileIsNotUploadedUnderALaterName() async throws {
         try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
             let handle = try run.create("notes.dat")
