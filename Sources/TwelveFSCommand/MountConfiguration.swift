@@ -46,10 +46,10 @@ public struct MountConfiguration: Sendable, Equatable, Codable {
     public var isReadOnly: Bool
     /// Whether other users may look into the mount (`allow_other`).
     public var allowsOther: Bool
-    /// The owner that files and directories show.
-    public var uid: UInt32
-    /// The group that files and directories show.
-    public var gid: UInt32
+    /// The owner that files and directories show, or `nil` for whoever makes them.
+    public var uid: UInt32?
+    /// The group that files and directories show, or `nil` for that of whoever makes them.
+    public var gid: UInt32?
     /// The mode of new files, or `nil` for what the writer asks for.
     public var fileMode: UInt16?
     /// The mode of new directories, or `nil` for what the maker asks for.

@@ -42,7 +42,7 @@ import UploadCore
         #expect(mount.otherFiles == .refuse)
         #expect(mount.enableHLS == nil && mount.enableThumbnail == nil && mount.metadata.isEmpty)
         #expect(!mount.isReadOnly && !mount.allowsOther && !mount.isDebug)
-        #expect(mount.uid == getuid() && mount.gid == getgid())
+        #expect(mount.uid == nil && mount.gid == nil)
         #expect(mount.fileMode == nil && mount.directoryMode == nil)
         #expect(mount.mountFlags.isEmpty)
     }

@@ -78,7 +78,10 @@ struct PlatformMount: MountService {
 
     private static func filesystem(_ configuration: MountConfiguration) -> FilesystemConfiguration {
         var filesystem = FilesystemConfiguration(
-            uid: configuration.uid, gid: configuration.gid, mountPoint: configuration.mountPoint)
+            uid: configuration.uid ?? getuid(), gid: configuration.gid ?? getgid(),
+            mountPoint: configuration.mountPoint)
+        filesystem.fixedUID = configuration.uid
+        filesystem.fixedGID = configuration.gid
         filesystem.maxFileSize = configuration.maxFileSize.bytes
         filesystem.usesSizeHints = configuration.usesSizeHints
         filesystem.names = NamePolicy(otherFiles: configuration.otherFiles)

@@ -10,10 +10,14 @@ struct AccessOptions: ParsableArguments {
         help: "Let other users in; needs user_allow_other in /etc/fuse.conf unless you are root.")
     var allowsOther = false
 
-    @Option(name: .customLong("uid"), help: ArgumentHelp("Owner of all files (default: you).", valueName: "n"))
+    @Option(
+        name: .customLong("uid"),
+        help: ArgumentHelp("Owner of all files (default: whoever makes them).", valueName: "n"))
     var uid: UInt32?
 
-    @Option(name: .customLong("gid"), help: ArgumentHelp("Group of all files (default: yours).", valueName: "n"))
+    @Option(
+        name: .customLong("gid"),
+        help: ArgumentHelp("Group of all files (default: that of whoever makes them).", valueName: "n"))
     var gid: UInt32?
 
     @Option(
