@@ -88,7 +88,6 @@ let package = Package(
                 .nioSSL,
             ]),
         tests(of: "UploadStore", ["UploadCore"]),
-        tests(of: "UploadEngine", ["TestSupport", "SandboxPlatform", "UploadCore", "UploadStore", "PlatformClient"]),
         tests(
             of: "MountedFilesystem",
             [
