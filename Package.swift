@@ -89,6 +89,9 @@ let package = Package(
             ]),
         tests(of: "UploadStore", ["UploadCore"]),
         tests(
+            of: "UploadEngine",
+            ["TestSupport", "SandboxPlatform", "UploadStore", "PlatformClient", "UploadCore", .logging, .nioPosix]),
+        tests(
             of: "MountedFilesystem",
             [
                 "TestSupport", "SandboxPlatform", "UploadEngine", "UploadStore", "PlatformClient", "UploadCore",

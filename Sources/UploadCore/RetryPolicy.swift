@@ -124,6 +124,11 @@ public struct RetryPolicy: Sendable {
         failure.kind == .rateLimited || failure.kind == .storeUnavailable && failure.httpStatus == 429
     }
 
+    /// How long a failure tells all calls of its kind to wait; nil when it concerns nobody else.
+    public func holdBack(after failure: UploadFailure) -> Duration? {
+        holdsBackAllOfItsKind(failure) ? wait(failure, limits.base) : nil
+    }
+
     /// Exponential backoff with full jitter: `random` × min(`cap`, `base` × 2^(`attempt` − 1)).
     ///
     /// With 0.5 s and 15 s the wait is drawn from zero up to

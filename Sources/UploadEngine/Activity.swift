@@ -11,10 +11,10 @@ final class Activity: Sendable {
 
     private let state = Mutex(State())
 
-    /// An upload changed its state.
-    func changed(_ upload: Upload, to new: UploadState) {
+    /// An upload changed its state. Looked up here, since two changes may be told in the wrong order.
+    func changed(_ upload: Upload) {
         let idle = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-            if new == .finishing {
+            if upload.currentState == .finishing {
                 state.finishing.insert(upload.number)
             } else {
                 state.finishing.remove(upload.number)

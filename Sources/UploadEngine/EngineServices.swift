@@ -8,6 +8,7 @@ struct EngineServices: Sendable {
     let configuration: EngineConfiguration
     let client: PlatformClient
     let scheduler: PutScheduler
+    let restraint: Restraint
     let housekeeping: Housekeeping
     let activity: Activity
     let threads: NIOThreadPool

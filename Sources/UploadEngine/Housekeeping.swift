@@ -8,23 +8,26 @@ import UploadCore
 final class Housekeeping: Sendable {
     private let client: PlatformClient
     private let clock: EngineClock
+    private let restraint: Restraint
     private let logger: Logger
     private let underWay = Mutex<[String: Task<Void, Never>]>([:])
     private static let attempts = 5
 
-    init(client: PlatformClient, clock: EngineClock, logger: Logger) {
+    init(client: PlatformClient, clock: EngineClock, restraint: Restraint, logger: Logger) {
         self.client = client
         self.clock = clock
+        self.restraint = restraint
         self.logger = logger
     }
 
     /// Deletes an asset of which nothing was confirmed.
     func delete(assetID: String) {
-        let task = Task {
-            await self.attempt(assetID)
-            self.underWay.withLock { $0[assetID] = nil }
+        underWay.withLock { underWay in
+            underWay[assetID] = Task {
+                await self.attempt(assetID)
+                self.underWay.withLock { $0[assetID] = nil }
+            }
         }
-        underWay.withLock { $0[assetID] = task }
     }
 
     /// Returns when everything that was begun is over.
@@ -41,9 +44,11 @@ final class Housekeeping: Sendable {
         let policy = RetryPolicy()
         let first = clock.now()
         for attempt in 1...Self.attempts {
+            guard await restraint.passes() else { return }
             do throws(UploadFailure) {
                 return try await client.deleteAsset(assetID)
             } catch {
+                restraint.holdBack(after: error)
                 logger.debug(
                     "an abandoned asset was not deleted",
                     metadata: ["asset_id": "\(assetID)", "reason": "\(error.message)"])

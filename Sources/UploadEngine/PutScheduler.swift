@@ -1,4 +1,5 @@
 import Synchronization
+import UploadCore
 
 /// Hands out the mount's few places for PUTs, fairly: a free place goes to the upload that has the fewest of them, and
 /// among equals to the one that was served longest ago. So a small file passes a large one instead of queueing behind it.
@@ -14,13 +15,40 @@ final class PutScheduler: Sendable {
         var freePlaces: Int
         var shares: [Int: Share] = [:]
         var turn = 0
+        /// No PUT begins before: the store wants fewer requests.
+        var heldBackUntil: Instant?
     }
 
     private let state: Mutex<State>
+    private let policy: RetryPolicy
+    private let clock: EngineClock
 
     /// - Parameter places: PUTs at a time, for the whole mount; at least 1.
-    init(places: Int) {
+    init(places: Int, policy: RetryPolicy, clock: EngineClock) {
         state = Mutex(State(freePlaces: max(1, places)))
+        self.policy = policy
+        self.clock = clock
+    }
+
+    /// Lets no PUT begin for a while after a failure that tells all of them to wait.
+    func holdBack(after failure: UploadFailure) {
+        guard let wait = policy.holdBack(after: failure) else { return }
+        let end = clock.now() + wait
+        let isLonger = state.withLock { state in
+            if let held = state.heldBackUntil, held >= end { return false }
+            state.heldBackUntil = end
+            return true
+        }
+        guard isLonger else { return }
+        Task { [weak self, clock] in
+            do { try await clock.sleep(end) } catch { return }
+            self?.endHoldingBack(end)
+        }
+    }
+
+    private func endHoldingBack(_ end: Instant) {
+        state.withLock { if $0.heldBackUntil == end { $0.heldBackUntil = nil } }
+        fillPlaces()
     }
 
     /// `upload` has chunks that may be sent.
@@ -47,7 +75,7 @@ final class PutScheduler: Sendable {
 
     /// Takes a place for the upload whose turn it is, which is asked for a chunk outside of the lock.
     private static func reserve(_ state: inout State) -> Upload? {
-        guard state.freePlaces > 0 else { return nil }
+        guard state.freePlaces > 0, state.heldBackUntil == nil else { return nil }
         let next = state.shares.values.filter(\.isWaiting).min { one, other in
             (one.underWay, one.lastServed) < (other.underWay, other.lastServed)
         }

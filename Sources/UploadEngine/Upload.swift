@@ -32,10 +32,24 @@ public final class Upload: Sendable {
         var lastWaiter = 0
         var endHandlers: [@Sendable (UploadState) -> Void] = []
         var transfers: [Int: Task<Void, Never>] = [:]
-        /// When the timer that is set goes off.
-        var timer: Instant?
+        var calls: [CallID: Task<Void, Never>] = [:]
+        /// When the timer that is set goes off, and what waits for it.
+        var timer: (deadline: Instant, task: Task<Void, Never>?)?
         /// When the last one did.
         var lastTimer: Instant?
+        var isStopped = false
+    }
+
+    private typealias Answer = @Sendable (Result<Void, UploadFailure>) -> Void
+
+    /// What is to be done, once the lock is released, about something that happened.
+    private struct Work {
+        var actions: [UploadAction] = []
+        /// Those who waited when the answer was decided: whoever comes to wait later waits for another one.
+        var answers: [(answer: Answer, result: Result<Void, UploadFailure>)] = []
+        var hasChunks = false
+        var timer: Instant?
+        var obsoleteTimer: Task<Void, Never>?
     }
 
     /// Counts the uploads of a mount, from 1; its status document is called after it until a session gives a better name.
@@ -61,18 +75,33 @@ public final class Upload: Sendable {
     /// Tells what happened to the file.
     public func apply(_ event: UploadEvent) {
         let now = services.clock.now()
-        let (actions, hasChunks, deadline) = state.withLock { state in
-            let actions = state.machine.apply(event, at: now)
+        let work = state.withLock { state in
+            var work = Work()
+            guard !state.isStopped else { return work }
             if case .committed = event { state.moments.closed = services.clock.wallTime() }
             if event.changesContent { state.contentMark += 1 }
-            return (actions, state.machine.hasChunksToSend, Self.newTimer(&state))
+            for action in state.machine.apply(event, at: now) {
+                if case .stateChanged(.completed) = action { state.moments.completed = services.clock.wallTime() }
+                if case .answer(let result) = action {
+                    work.answers += state.waiters.values.map { ($0, result) }
+                    state.waiters = [:]
+                } else {
+                    work.actions.append(action)
+                }
+            }
+            work.hasChunks = state.machine.hasChunksToSend
+            Self.updateTimer(&state, &work)
+            return work
         }
-        for action in actions { perform(action) }
-        if hasChunks { services.scheduler.offer(self) }
-        if let deadline { setTimer(deadline) }
+        for (answer, result) in work.answers { answer(result) }
+        for action in work.actions { perform(action) }
+        if work.hasChunks { services.scheduler.offer(self) }
+        work.obsoleteTimer?.cancel()
+        if let deadline = work.timer { setTimer(deadline) }
     }
 
-    /// Calls `answer` once: when the upload is completed (or staged), fails, or stalls; at once where that is decided.
+    /// Calls `answer` once: when the upload is completed (or staged), fails, or stalls; at once where that is decided,
+    /// and while nothing moves.
     ///
     /// - Parameter stagedIsEnough: false for one who is about to commit what is staged already.
     public func whenAnswered(
@@ -86,6 +115,8 @@ public final class Upload: Sendable {
                 return (nil, .success(()))
             case .failed, .interrupted, .cancelled:
                 return (nil, .failure(state.machine.failure ?? Self.endedWithoutReason))
+            case .finishing where state.machine.stall != nil:
+                return (nil, state.machine.stall.map { .failure($0) })
             case .open, .staged, .finishing:
                 state.lastWaiter += 1
                 state.waiters[state.lastWaiter] = answer
@@ -158,7 +189,7 @@ public final class Upload: Sendable {
     /// The next chunk to send; nil when none can be sent now.
     func takeChunk() -> PutOrder? {
         let now = services.clock.now()
-        return state.withLock { $0.machine.takeChunk(at: now) }
+        return state.withLock { $0.isStopped ? nil : $0.machine.takeChunk(at: now) }
     }
 
     /// Sends a chunk and tells the machine how it went.
@@ -171,6 +202,7 @@ public final class Upload: Sendable {
                     onBytesSent: { self.apply(.bytesSent(Int64($0))) })
                 self.apply(.chunkStored(order, stored))
             } catch {
+                self.services.scheduler.holdBack(after: error)
                 self.log(.debug, "a chunk was not stored", error, ["chunk": "\(order.chunkIndex)"])
                 self.apply(.chunkFailed(order, error, random: .random(in: 0..<1)))
             }
@@ -179,7 +211,7 @@ public final class Upload: Sendable {
         // noticed here, since its machine has forgotten the order.
         let isWanted = state.withLock { state in
             state.transfers[order.chunkIndex] = transfer
-            return state.machine.isUnderWay(order)
+            return !state.isStopped && state.machine.isUnderWay(order)
         }
         if !isWanted { transfer.cancel() }
         await transfer.value
@@ -191,38 +223,29 @@ public final class Upload: Sendable {
     private func perform(_ action: UploadAction) {
         switch action {
         case .call(let id, let call):
-            Task { await self.make(call, id) }
+            start(call, id)
         case .stopTransfers:
             for transfer in state.withLock({ Array($0.transfers.values) }) { transfer.cancel() }
         case .abandon(let assetID):
             services.housekeeping.delete(assetID: assetID)
-        case .answer(let result):
-            answerWaiters(result)
+        case .answer:
+            // Taken out under the lock.
+            break
         case .stateChanged(let new):
             stateChanged(new)
         }
     }
 
-    private func answerWaiters(_ result: Result<Void, UploadFailure>) {
-        let waiters = state.withLock { state in
-            defer { state.waiters = [:] }
-            return state.waiters.values.map { $0 }
-        }
-        for answer in waiters { answer(result) }
-    }
-
     private func stateChanged(_ new: UploadState) {
-        let (wallTime, failure) = (services.clock.wallTime(), state.withLock { $0.machine.failure })
+        let failure = state.withLock { $0.machine.failure }
         switch new {
-        case .completed:
-            state.withLock { $0.moments.completed = wallTime }
-            log(.info, "upload completed", nil)
+        case .completed: log(.info, "upload completed", nil)
         case .failed: log(.error, "upload failed", failure)
         case .interrupted: log(.warning, "upload interrupted", failure)
         case .cancelled: log(.info, "upload cancelled", failure)
         case .open, .staged, .finishing: log(.debug, "upload changed state", nil, ["state": "\(new.rawValue)"])
         }
-        services.activity.changed(self, to: new)
+        services.activity.changed(self)
         guard !new.isUnderWay else { return }
         let handlers = state.withLock { state in
             defer { state.endHandlers = [] }
@@ -231,10 +254,23 @@ public final class Upload: Sendable {
         for handler in handlers { handler(new) }
     }
 
+    private func start(_ call: PlatformCall, _ id: CallID) {
+        state.withLock { state in
+            guard !state.isStopped else { return }
+            // Made under the lock, so that it is known before it can end.
+            state.calls[id] = Task {
+                await self.make(call, id)
+                self.state.withLock { $0.calls[id] = nil }
+            }
+        }
+    }
+
     private func make(_ call: PlatformCall, _ id: CallID) async {
+        guard await services.restraint.passes() else { return }
         do throws(UploadFailure) {
             apply(try await services.answer(to: call, as: id, identity: identity))
         } catch {
+            services.restraint.holdBack(after: error)
             log(.debug, "a call failed", error)
             apply(.callFailed(id, error, random: .random(in: 0..<1)))
         }
@@ -257,25 +293,54 @@ public final class Upload: Sendable {
 
     // MARK: Time
 
-    /// The moment to set a timer for, when the one that is set goes off too late or there is none.
-    private static func newTimer(_ state: inout State) -> Instant? {
-        guard let deadline = state.machine.nextDeadline else { return nil }
+    /// Keeps one timer: for the moment at which the machine wants to be asked again, and none when it does not.
+    private static func updateTimer(_ state: inout State, _ work: inout Work) {
+        let deadline = state.machine.nextDeadline
         // What did not follow from a deadline that has passed will not follow from it a second time.
-        if let last = state.lastTimer, deadline <= last { return nil }
-        if let timer = state.timer, timer <= deadline { return nil }
-        state.timer = deadline
-        return deadline
+        if let deadline, let last = state.lastTimer, deadline <= last { return }
+        // One that goes off early does no harm: it is cheaper than a new one for each byte that moves.
+        if let timer = state.timer, let deadline, timer.deadline <= deadline { return }
+        work.obsoleteTimer = state.timer?.task
+        state.timer = deadline.map { ($0, nil) }
+        work.timer = deadline
     }
 
+    /// The timer does not keep the upload: a session may last a day, and the spool's room is wanted before.
     private func setTimer(_ deadline: Instant) {
-        Task {
-            try? await services.clock.sleep(deadline)
-            state.withLock { state in
-                if state.timer == deadline { state.timer = nil }
-                state.lastTimer = max(state.lastTimer ?? deadline, deadline)
-            }
-            apply(.tick)
+        let task = Task { [weak self, clock = services.clock] in
+            do { try await clock.sleep(deadline) } catch { return }
+            self?.timerWentOff(deadline)
         }
+        let isWanted = state.withLock { state in
+            guard state.timer?.deadline == deadline, state.timer?.task == nil else { return false }
+            state.timer?.task = task
+            return true
+        }
+        if !isWanted { task.cancel() }
+    }
+
+    private func timerWentOff(_ deadline: Instant) {
+        state.withLock { state in
+            if state.timer?.deadline == deadline { state.timer = nil }
+            state.lastTimer = max(state.lastTimer ?? deadline, deadline)
+        }
+        apply(.tick)
+    }
+
+    // MARK: The end of the mount
+
+    /// Ends what is under way; nothing happens to the upload afterwards.
+    func stop() {
+        let tasks = state.withLock { state in
+            defer { (state.transfers, state.calls, state.timer) = ([:], [:], nil) }
+            state.isStopped = true
+            return Array(state.transfers.values) + state.calls.values + [state.timer?.task].compactMap { $0 }
+        }
+        for task in tasks { task.cancel() }
+    }
+
+    deinit {
+        state.withLock { $0.timer?.task }?.cancel()
     }
 }
 

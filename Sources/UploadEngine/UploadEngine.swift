@@ -23,11 +23,14 @@ public final class UploadEngine: Sendable {
         logger: Logger
     ) {
         self.configuration = configuration
+        let policy = configuration.upload.retryPolicy
+        let restraint = Restraint(policy: policy, clock: clock)
         services = EngineServices(
             configuration: configuration, client: client,
-            scheduler: PutScheduler(places: configuration.uploadConcurrency),
-            housekeeping: Housekeeping(client: client, clock: clock, logger: logger), activity: Activity(),
-            threads: threads, clock: clock, logger: logger)
+            scheduler: PutScheduler(places: configuration.uploadConcurrency, policy: policy, clock: clock),
+            restraint: restraint,
+            housekeeping: Housekeeping(client: client, clock: clock, restraint: restraint, logger: logger),
+            activity: Activity(), threads: threads, clock: clock, logger: logger)
     }
 
     /// Begins the upload of a version of which nothing is written yet.
@@ -61,8 +64,10 @@ public final class UploadEngine: Sendable {
         await services.activity.untilIdle()
     }
 
-    /// Ends what is under way. The client is the caller's to shut down.
+    /// Ends what is under way: every call, PUT and timer of the uploads, and the tidying up. Uploads stand still
+    /// afterwards, whoever waits for them. The client is the caller's to shut down.
     public func stop() async {
+        for upload in uploads { upload.stop() }
         services.housekeeping.cancel()
         await services.housekeeping.finish()
     }

@@ -111,6 +111,25 @@ import UploadCore
         #expect(policy.holdsBackAllOfItsKind(UploadFailure(.storeUnavailable, message: "a test", httpStatus: 429)))
     }
 
+    @Test func holdsBackForAsLongAsTheAnswerAsks() {
+        #expect(policy.holdBack(after: UploadFailure(.rateLimited, message: "a test")) == .milliseconds(500))
+        let asked = UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(60))
+        #expect(policy.holdBack(after: asked) == .seconds(60))
+        #expect(policy.holdBack(after: UploadFailure(.unreachable, message: "a test")) == nil)
+    }
+
+    @Test func knowsWhatCannotHaveTakenEffect() {
+        let certain: [UploadFailure.Kind] = [
+            .unreachable, .keyRefused, .sessionRefused, .sizeRefused, .requestRefused, .rateLimited,
+        ]
+        for kind in certain {
+            #expect(!policy.mayHaveTakenEffect(UploadFailure(kind, message: "a test")), "\(kind)")
+        }
+        for kind in [UploadFailure.Kind.connectionLost, .unreadableAnswer, .platformUnavailable] {
+            #expect(policy.mayHaveTakenEffect(UploadFailure(kind, message: "a test")), "\(kind)")
+        }
+    }
+
     @Test func obeysOtherNumbersWhenGiven() {
         let policy = RetryPolicy(
             limits: .init(base: .zero, cap: .seconds(1), doubtfulAttempts: 2, retryAfterCap: .seconds(5)))

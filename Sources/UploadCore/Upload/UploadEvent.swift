@@ -59,7 +59,7 @@ public struct CallID: Sendable, Hashable {
     public var serial: Int
 }
 
-/// What the platform says of a session whose chunks were all reported.
+/// What the platform says of a session, once all of it was reported or a call about it was refused.
 public struct SessionVerdict: Sendable, Equatable {
     /// The session's status.
     public var status: SessionState
@@ -76,7 +76,8 @@ public struct SessionVerdict: Sendable, Equatable {
     }
 }
 
-/// A call to the platform that an upload wants made. At most one is under way for each upload.
+/// A call to the platform that an upload wants made. At most one is under way for each upload, besides those whose
+/// session was given up meanwhile.
 public enum PlatformCall: Sendable, Equatable {
     /// Open a session for this many bytes.
     case openSession(totalSize: Int64)
@@ -118,7 +119,8 @@ public struct PutOrder: Sendable {
 public enum UploadAction: Sendable {
     /// Make this call and tell its outcome with the same id.
     case call(CallID, PlatformCall)
-    /// Stop every PUT under way: its outcome no longer matters.
+    /// Stop every PUT under way: its outcome no longer matters, nor that of the call under way, except for a session
+    /// that is still being opened.
     case stopTransfers
     /// A session was opened and given up: delete its reserved asset, best effort.
     case abandon(assetID: String)
