@@ -12,6 +12,8 @@ public struct FilesystemConfiguration: Sendable {
 
     /// The largest file that can be written, in bytes.
     public var maxFileSize: Int64 = 4 << 30
+    /// How far a writer may be ahead of what is uploaded, when the size is known; nil for as far as it likes.
+    public var runAhead: ByteCount? = .mebibytes(64)
     /// Whether the final size is learnt from the writer.
     public var usesSizeHints = true
     /// Which names are uploaded.

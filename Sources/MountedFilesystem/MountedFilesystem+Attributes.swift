@@ -68,11 +68,12 @@ extension MountedFilesystem {
             throw FuseErrno(error.uploadFailure)
         }
         let blockSize: Int64 = 4096
+        let freeBlocks = UInt64(min(room.free.bytes + evictableBytes, room.capacity.bytes) / blockSize)
         let files = UInt64(tree.withLock { $0.count })
         return FileSystemStatistics(
             blockSize: UInt32(blockSize), fragmentSize: UInt32(blockSize),
-            blocks: UInt64(room.capacity.bytes / blockSize), freeBlocks: UInt64(room.free.bytes / blockSize),
-            availableBlocks: UInt64(room.free.bytes / blockSize), files: files + Self.freeFiles,
+            blocks: UInt64(room.capacity.bytes / blockSize), freeBlocks: freeBlocks,
+            availableBlocks: freeBlocks, files: files + Self.freeFiles,
             freeFiles: Self.freeFiles, maximumNameLength: UInt32(FileName.maximumLength))
     }
 

@@ -168,6 +168,7 @@ extension MountedFilesystem {
             if unlessOpen, state.writeHandles > 0 { return nil }
             state.version?.isFrozen = true
             state.version?.isStaged = scope == .allButLast
+            state.declaredSize = nil
             return upload
         }
     }
@@ -285,7 +286,7 @@ extension MountedFilesystem {
             }
             return upload
         }
-        guard let upload, upload.inspect({ $0.hint }) == nil else { return }
+        guard let upload, upload.inspect({ $0.hint?.source ?? .preallocated }) == .preallocated else { return }
         nameWriter(of: upload, pid: pid)
         // Nothing is sent under a name that does not tell the final one, so that no size is wanted before the rename.
         guard let path = path(of: node), verdict(on: path) != .temporary(final: nil) else { return }

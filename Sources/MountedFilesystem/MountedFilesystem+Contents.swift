@@ -46,6 +46,7 @@ extension MountedFilesystem {
             // Taken out of the listing a moment ago: what were written into it now would go nowhere.
             if state.isRemoved, state.handles == 0 { return false }
             state.handles += 1
+            state.version?.lastUse = .now
             guard canWrite else { return true }
             if state.writeHandles == 0 {
                 state.openers = []
@@ -66,19 +67,29 @@ extension MountedFilesystem {
     /// At most `count` bytes, fewer only where the file ends.
     package func read(_ handle: UInt64, at offset: Int64, count: Int) throws(FuseErrno) -> [UInt8] {
         let file = try handles.get(handle).file
-        let (spool, size) = file.state.withLock { ($0.version?.spool, $0.version?.size ?? 0) }
-        let wanted = Int(min(Int64(count), max(0, size - offset)))
-        guard let spool, wanted > 0 else { return [] }
+        guard let version = file.state.withLock({ $0.version }) else { return [] }
+        let wanted = Int(min(Int64(count), max(0, version.size - offset)))
+        guard wanted > 0 else { return [] }
         var failure: SpoolError?
         let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, initialized in
             do throws(SpoolError) {
-                initialized = try spool.read(at: offset, into: UnsafeMutableRawBufferPointer(buffer))
+                initialized = try version.spool.read(at: offset, into: UnsafeMutableRawBufferPointer(buffer))
             } catch {
                 failure = error
             }
         }
         if let failure { throw FuseErrno(failure.uploadFailure) }
+        // Asked afterwards: what is given up counts as gone before it is, and never reads as zeros.
+        guard holds(offset..<offset + Int64(wanted), of: version, in: file) else { throw .ioError }
         return bytes
+    }
+
+    /// Whether a range of a version is in the spool.
+    func holds(_ range: Range<Int64>, of version: FileVersion, in file: MountedFile) -> Bool {
+        let isEvicted = file.state.withLock { state in
+            state.version.map { $0.spool === version.spool && $0.isEvicted } ?? false
+        }
+        return !isEvicted && !(version.upload?.hasGivenUp(range) ?? false)
     }
 
     // MARK: Writing
@@ -91,6 +102,12 @@ extension MountedFilesystem {
         try checkWritable()
         let open = try handles.get(handle)
         guard open.canWrite else { throw .badFileDescriptor }
+        return try write(data, to: open, at: offset, context: context)
+    }
+
+    func write(
+        _ data: UnsafeRawBufferPointer, to open: OpenFile, at offset: Int64, context: FuseRequestContext
+    ) throws(FuseErrno) -> Int {
         guard !data.isEmpty else { return 0 }
         let wanted = offset..<offset + Int64(data.count)
         var version: FileVersion
@@ -104,7 +121,9 @@ extension MountedFilesystem {
         let taken: Range<Int64>
         do throws(FuseErrno) {
             findSize(open.file, node: open.node, pid: context.pid, upTo: wanted.upperBound)
-            taken = try checkSize(wanted, of: open.file)
+            let terms = try self.terms(of: version, for: wanted)
+            taken = terms.range
+            if let room = terms.room { try obtainRoom(for: room, in: version.spool) }
             // Again where the file was cut meanwhile: then this write comes after the cut.
             repeat {
                 do throws(SpoolError) {
@@ -190,16 +209,21 @@ extension MountedFilesystem {
         }
     }
 
-    /// How much of a write fits below the size limit; throws `EFBIG` when nothing does, or when the size is known for
-    /// certain and is over it.
-    private func checkSize(_ wanted: Range<Int64>, of file: MountedFile) throws(FuseErrno) -> Range<Int64> {
-        let upload = file.state.withLock { $0.version?.upload }
-        guard let upload else { return wanted }
+    /// How much of a write fits below the size limit, and the range whose room it wants first; throws `EFBIG` when
+    /// nothing fits, or when the size is known for certain and is over it, and `EIO` for a part that was given up.
+    private func terms(
+        of version: FileVersion, for wanted: Range<Int64>
+    ) throws(FuseErrno) -> (range: Range<Int64>, room: Range<Int64>?) {
+        guard let upload = version.upload else { return (wanted, wanted) }
+        let terms = upload.inspect { $0.terms(forWriting: wanted) }
         let limit = configuration.maxFileSize
-        let hint = upload.inspect { $0.hint }
-        if let hint, hint.source.isExact, hint.size > limit { throw .fileTooLarge }
+        if let hint = terms.hint, hint.source.isExact, hint.size > limit { throw .fileTooLarge }
         guard wanted.lowerBound < limit else { throw .fileTooLarge }
-        return wanted.lowerBound..<min(wanted.upperBound, limit)
+        if let objection = terms.objection {
+            logger.error("a write was refused", metadata: ["reason": "\(objection.message)"])
+            throw FuseErrno(objection)
+        }
+        return (wanted.lowerBound..<min(wanted.upperBound, limit), terms.room)
     }
 
     // MARK: Versions
@@ -220,6 +244,7 @@ extension MountedFilesystem {
         do throws(SpoolError) {
             next = FileVersion(spool: try spool.create(), upload: nil)
             if keepingContent, let last, last.size > 0 {
+                guard holds(0..<last.size, of: last, in: file) else { throw SpoolError.givenUp }
                 try next.spool.copy(from: last.spool, count: last.size)
                 next.size = last.size
             }
@@ -230,6 +255,7 @@ extension MountedFilesystem {
         if let path = path(of: node), verdict(on: path).isUploaded {
             next.upload = engine.begin(identity(for: path), spool: next.spool)
             if next.size > 0 { next.upload?.apply(.wrote(0..<next.size)) }
+            if let declared = declaredHint(for: file) { next.upload?.apply(.hinted(declared)) }
         }
         let begun = next
         let (isUsed, old, earlier) = file.state.withLock { state -> (Bool, FileVersion?, [Upload]) in
@@ -294,7 +320,7 @@ extension MountedFilesystem {
             }
             throw error
         }
-        declareSize(size, of: first)
+        declareSize(size, of: first, in: file)
         if !hasHandle, file.state.withLock({ $0.writeHandles == 0 }) { lastWriterReleased(file, node: node) }
     }
 
@@ -324,9 +350,9 @@ extension MountedFilesystem {
     }
 
     /// A size that is set before anything is written declares how much will be; set anew, it declares that.
-    private func declareSize(_ size: Int64, of version: FileVersion) {
+    private func declareSize(_ size: Int64, of version: FileVersion, in file: MountedFile) {
         guard let upload = version.upload else { return }
-        if size == 0 { return upload.apply(.hinted(nil)) }
+        if size == 0 { return upload.apply(.hinted(declaredHint(for: file))) }
         guard configuration.usesSizeHints else { return }
         let isFirst = !version.hasContent && version.size == 0
         guard isFirst || upload.inspect({ $0.hint?.source }) == .declared else { return }
@@ -357,6 +383,18 @@ extension NamePolicy.Verdict {
         case .upload, .temporary: true
         case .keepLocally, .refuse: false
         }
+    }
+}
+
+extension [UInt8] {
+    /// `withUnsafeBytes` that keeps the type of what is thrown.
+    func withBytes<Value>(
+        _ body: (UnsafeRawBufferPointer) throws(FuseErrno) -> Value
+    ) throws(FuseErrno) -> Value {
+        let outcome = withUnsafeBytes { bytes -> Result<Value, FuseErrno> in
+            do throws(FuseErrno) { return .success(try body(bytes)) } catch { return .failure(error) }
+        }
+        return try outcome.get()
     }
 }
 

@@ -210,9 +210,20 @@ extension MountedFilesystem: FuseOperations {
         _ data: UnsafeRawBufferPointer, to inode: InodeNumber, handle: UInt64, at offset: Int64,
         context: FuseRequestContext, reply: consuming FuseReply<FuseWritten>
     ) {
+        let outcome: Result<Int, FuseErrno>
         do throws(FuseErrno) {
-            reply.succeed(try write(data, handle: handle, at: offset, context: context))
+            outcome = .success(try write(data, handle: handle, at: offset, context: context))
         } catch {
+            outcome = .failure(error)
+        }
+        switch outcome {
+        case .success(let count):
+            guard let upload = uploadToKeepUpWith(handle) else { return reply.succeed(count) }
+            hold(reply.deferred(), written: count, for: upload)
+        case .failure(.noSpace) where room.isComing:
+            let pending = PendingWrite(data: Array(data), handle: handle, offset: offset, context: context)
+            waitForRoom(pending, reply.deferred())
+        case .failure(let error):
             reply.fail(error)
         }
     }

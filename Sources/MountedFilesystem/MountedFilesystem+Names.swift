@@ -102,7 +102,7 @@ extension MountedFilesystem {
 
     func removeSpool(_ spool: SpoolFile?) {
         do throws(SpoolError) {
-            try spool?.remove()
+            try spool?.discard()
         } catch {
             logger.warning("a spool file could not be removed", metadata: ["reason": "\(error)"])
         }

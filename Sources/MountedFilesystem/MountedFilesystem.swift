@@ -21,6 +21,7 @@ package final class MountedFilesystem: Sendable {
     let handles = HandleTable<OpenFile>()
     let interrupts = InterruptWatch()
     let keeper: InterruptedKeeper
+    let room: RoomKeeper
     /// New files and writes are refused: the mount is draining, or was mounted read-only.
     let refusesWriting: Atomic<Bool>
     /// Closes that wait for the platform, to be answered when the mount ends.
@@ -42,6 +43,7 @@ package final class MountedFilesystem: Sendable {
         tree = Mutex(FileTree(root: root))
         status = StatusDirectory(engine: engine, spool: spool, configuration: configuration)
         keeper = InterruptedKeeper(keepFor: configuration.keepInterrupted, engine: engine, logger: logger)
+        room = RoomKeeper(engine: engine, keeper: keeper, logger: logger)
         refusesWriting = Atomic(configuration.isReadOnly)
     }
 

@@ -26,6 +26,8 @@ public struct MountConfiguration: Sendable, Equatable, Codable {
     public var drainTimeout: Duration
     /// PUTs at a time, for the whole mount; at least 1.
     public var uploadConcurrency: Int
+    /// How far a writer may be ahead of what is uploaded, when the size is known; `nil` for as far as it likes.
+    public var runAhead: ByteCount?
     /// The largest file that may be written.
     public var maxFileSize: ByteCount
     /// Whether sizes are learnt from the writer, so that chunks are sent while it writes.

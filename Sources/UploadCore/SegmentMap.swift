@@ -72,6 +72,13 @@ public struct SegmentMap: Sendable, Equatable {
         }
     }
 
+    /// Whether any byte of `range` is in the map.
+    public func overlaps(_ range: Range<Int64>) -> Bool {
+        guard !range.isEmpty else { return false }
+        let index = firstIndex { $0.upperBound > range.lowerBound }
+        return index < ranges.count && ranges[index].lowerBound < range.upperBound
+    }
+
     /// Whether every byte of the range is in the map; true for an empty range.
     public func covers(_ range: Range<Int64>) -> Bool {
         guard !range.isEmpty else { return true }

@@ -11,6 +11,7 @@ struct EngineServices: Sendable {
     let restraint: Restraint
     let housekeeping: Housekeeping
     let activity: Activity
+    let movement: Movement
     let threads: NIOThreadPool
     let clock: EngineClock
     let logger: Logger

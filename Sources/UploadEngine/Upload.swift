@@ -94,6 +94,7 @@ public final class Upload: Sendable {
             return work
         }
         for (answer, result) in work.answers { answer(result) }
+        if event.movesOn { services.movement.tell() }
         for action in work.actions { perform(action) }
         if work.hasChunks { services.scheduler.offer(self) }
         work.obsoleteTimer?.cancel()
@@ -158,12 +159,20 @@ public final class Upload: Sendable {
         state.withLock { $0.durableMark = max($0.durableMark ?? mark, mark) }
     }
 
+    /// Whether its bytes were promised to be on the disk.
+    public var isDurable: Bool { state.withLock { $0.durableMark != nil } }
+
     /// Where the upload stands.
     public var currentState: UploadState { state.withLock { $0.machine.state } }
 
     /// A look at the machine, for what only the file system asks.
     public func inspect<Answer: Sendable>(_ question: @Sendable (UploadStateMachine) -> Answer) -> Answer {
         state.withLock { question($0.machine) }
+    }
+
+    /// The next chunk that is to be given up; never once the content was promised to be on the disk.
+    func takeChunkToGiveUp() -> Range<Int64>? {
+        state.withLock { $0.durableMark == nil ? $0.machine.takeChunkToGiveUp() : nil }
     }
 
     /// The status document, as of now.
@@ -246,6 +255,7 @@ public final class Upload: Sendable {
         case .open, .staged, .finishing: log(.debug, "upload changed state", nil, ["state": "\(new.rawValue)"])
         }
         services.activity.changed(self)
+        services.movement.tell()
         guard !new.isUnderWay else { return }
         let handlers = state.withLock { state in
             defer { state.endHandlers = [] }
@@ -345,6 +355,16 @@ public final class Upload: Sendable {
 }
 
 extension UploadEvent {
+    /// Whether the upload got on, so that writers who are held back may look again.
+    fileprivate var movesOn: Bool {
+        switch self {
+        case .chunkStored, .sessionOpened, .callFailed, .chunkFailed: true
+        case .wrote, .truncated, .hinted, .committed, .interrupted, .cancelled, .urlsReceived, .reported,
+            .sessionChecked, .assetChecked, .bytesSent, .tick:
+            false
+        }
+    }
+
     /// Whether bytes of the file are others afterwards.
     fileprivate var changesContent: Bool {
         switch self {

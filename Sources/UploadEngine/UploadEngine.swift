@@ -30,7 +30,7 @@ public final class UploadEngine: Sendable {
             scheduler: PutScheduler(places: configuration.uploadConcurrency, policy: policy, clock: clock),
             restraint: restraint,
             housekeeping: Housekeeping(client: client, clock: clock, restraint: restraint, logger: logger),
-            activity: Activity(), threads: threads, clock: clock, logger: logger)
+            activity: Activity(), movement: Movement(clock: clock), threads: threads, clock: clock, logger: logger)
     }
 
     /// Begins the upload of a version of which nothing is written yet.
@@ -58,6 +58,17 @@ public final class UploadEngine: Sendable {
     public func forget(_ upload: Upload) {
         registry.withLock { $0.uploads.removeAll { $0 === upload } }
     }
+
+    /// Calls `handler` once: with true when any upload next gets on (a chunk is stored, one ends), with false when
+    /// `wait` is over before. It must not block.
+    public func atNextMovement(
+        within wait: Duration, _ handler: @escaping @Sendable (_ moved: Bool) -> Void
+    ) {
+        services.movement.next(orAt: services.clock.now() + wait, handler)
+    }
+
+    /// The moment, on the engine's clock.
+    public var now: Instant { services.clock.now() }
 
     /// Returns when every committed upload is completed or given up, or the task is cancelled.
     public func untilIdle() async {

@@ -8,6 +8,8 @@ public enum SpoolError: Error, Sendable, Equatable {
     case noSpace
     /// The disk's file system cannot hold a file of that size (`EFBIG`).
     case tooLarge
+    /// The bytes were given up after the platform had them.
+    case givenUp
     /// The disk failed, or the spool's directory is not what it should be; `code` is an errno.
     case failed(code: Int32, operation: String)
 }
@@ -29,6 +31,7 @@ extension SpoolError: CustomStringConvertible {
         switch self {
         case .noSpace: "the spool is full"
         case .tooLarge: "the file is larger than the spool's disk can hold"
+        case .givenUp: "the bytes are no longer in the spool: the platform has them"
         case .failed(let code, let operation): "the spool's disk failed: \(operation): \(Errno(rawValue: code))"
         }
     }
@@ -42,6 +45,10 @@ extension SpoolError: CustomStringConvertible {
                 hint: "Free space on the spool's disk, raise --spool-limit, or wait for uploads to finish.")
         case .tooLarge:
             UploadFailure(.tooLarge, message: description, hint: "Move --state-dir to another file system.")
+        case .givenUp:
+            UploadFailure(
+                .spoolFailed, code: "evicted", message: description,
+                hint: "Replace the whole file, or raise --spool-limit so that more is kept.")
         case .failed:
             UploadFailure(.spoolFailed, message: description, hint: "Look at the disk that --state-dir is on.")
         }

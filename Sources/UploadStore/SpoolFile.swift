@@ -156,6 +156,12 @@ public final class SpoolFile: Sendable {
         state.withLock { $0.isRemoved = true }
     }
 
+    /// Takes the file out of the spool and gives its bytes back to the disk at once, whoever still has it open.
+    public func discard() throws(SpoolError) {
+        try remove()
+        try truncate(to: 0)
+    }
+
     // MARK: Room
 
     /// Makes sure that there is room for what will be written into the range; throws ``SpoolError/noSpace`` otherwise.

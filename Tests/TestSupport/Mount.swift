@@ -10,6 +10,9 @@ package final class Mount: Sendable {
     /// What it logs.
     package let logFile: String
 
+    /// Where the spool is.
+    package var stateDirectory: String { options.stateDirectory }
+
     private let options: MountOptions
 
     private init(options: MountOptions, server: pid_t) {

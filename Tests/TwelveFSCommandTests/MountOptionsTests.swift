@@ -52,7 +52,8 @@ import UploadCore
             "/mnt/a", "-f", "--api-url", "http://127.0.0.1:8080/v1.3/", "--api-key-file", "/etc/key", "--state-dir",
             "/var/s",
             "--stall-timeout", "1m30s", "--drain-timeout", "0", "--upload-concurrency", "8", "--max-file-size", "10GB",
-            "--spool-limit", "64MiB", "--size-hints", "off", "--keep-interrupted", "2h", "--asset-type", "auto",
+            "--run-ahead", "1GiB", "--spool-limit", "64MiB", "--size-hints", "off", "--keep-interrupted", "2h",
+            "--asset-type", "auto",
             "--other-files",
             "keep", "--enable-hls", "--enable-thumbnail", "--metadata", "a=1", "--metadata", "b=x=y", "--read-only",
             "--allow-other", "--uid", "7", "--gid", "8", "--file-mode", "640", "--dir-mode", "0750", "--ca-file",
@@ -67,6 +68,7 @@ import UploadCore
         #expect(mount.uploadConcurrency == 8)
         #expect(mount.maxFileSize == ByteCount(10_000_000_000))
         #expect(mount.spoolLimit == .mebibytes(64))
+        #expect(mount.runAhead == .gibibytes(1))
         #expect(!mount.usesSizeHints)
         #expect(mount.keepInterrupted == .seconds(7200))
         #expect(mount.assetType == .auto)
@@ -78,6 +80,13 @@ import UploadCore
         #expect(mount.fileMode == 0o640 && mount.directoryMode == 0o750)
         #expect(mount.caFile == "/etc/ca.pem")
         #expect(mount.logFile == "/var/log/t")
+    }
+
+    @Test func writersMayBeHeldBackOrNot() throws {
+        #expect(try configuration(["/mnt/a"]).runAhead == .mebibytes(64))
+        #expect(try configuration(["/mnt/a", "--run-ahead", "0"]).runAhead == ByteCount(0))
+        #expect(try configuration(["/mnt/a", "--run-ahead", "unlimited"]).runAhead == nil)
+        #expect(try configuration(["/mnt/a", "-o", "run-ahead=1GiB"]).runAhead == .gibibytes(1))
     }
 
     @Test func foregroundLogsToStandardErrorUnlessToldOtherwise() throws {

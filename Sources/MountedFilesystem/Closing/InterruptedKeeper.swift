@@ -10,7 +10,8 @@ final class InterruptedKeeper: Sendable {
     private let keepFor: Duration
     private let engine: UploadEngine
     private let logger: Logger
-    private let timers = Mutex<[Int: Task<Void, Never>]>([:])
+    /// What is kept, and until when, by the upload's number: the oldest has the lowest.
+    private let kept = Mutex<[Int: (upload: Upload, timer: Task<Void, Never>)]>([:])
 
     init(keepFor: Duration, engine: UploadEngine, logger: Logger) {
         self.keepFor = keepFor
@@ -19,7 +20,7 @@ final class InterruptedKeeper: Sendable {
     }
 
     deinit {
-        for timer in timers.withLock({ $0.values }) { timer.cancel() }
+        for timer in kept.withLock({ $0.values.map(\.timer) }) { timer.cancel() }
     }
 
     /// The version has no file any more: its bytes go when its upload is decided, unless that was interrupted.
@@ -36,15 +37,32 @@ final class InterruptedKeeper: Sendable {
     func keep(_ upload: Upload) {
         let timer = Task { [weak self, keepFor] in
             guard (try? await Task.sleep(for: keepFor, clock: .continuous)) != nil else { return }
+            guard self?.kept.withLock({ $0.removeValue(forKey: upload.number) }) != nil else { return }
             self?.remove(upload)
-            self?.timers.withLock { $0[upload.number] = nil }
         }
-        timers.withLock { $0[upload.number] = timer }
+        kept.withLock { $0[upload.number] = (upload, timer) }
+    }
+
+    /// Lets the oldest go before its time, since a writer needs the room; false when there is none. What was promised
+    /// to be on the disk stays.
+    func removeOldest() -> Bool {
+        let oldest = kept.withLock { kept -> (upload: Upload, timer: Task<Void, Never>)? in
+            let candidates = kept.filter { !$0.value.upload.isDurable }
+            guard let number = candidates.keys.min() else { return nil }
+            return kept.removeValue(forKey: number)
+        }
+        guard let oldest else { return false }
+        oldest.timer.cancel()
+        remove(oldest.upload)
+        logger.warning(
+            "the bytes of an interrupted file were dropped before their time: the room was needed",
+            metadata: ["filename": "\(oldest.upload.identity.filename)"])
+        return true
     }
 
     private func remove(_ upload: Upload) {
         do throws(SpoolError) {
-            try upload.spool.remove()
+            try upload.spool.discard()
         } catch {
             logger.warning("a spool file could not be removed", metadata: ["reason": "\(error)"])
         }

@@ -50,6 +50,11 @@ struct FileVersion: Sendable {
     /// Whether such an rsync wrote, and the truncation that ends its successful run has not followed.
     var awaitsFinalTruncation = false
 
+    /// Its bytes are gone from the spool, since the platform has them.
+    var isEvicted = false
+    /// When it was last opened, or begun.
+    var lastUse = ContinuousClock.now
+
     init(spool: SpoolFile, upload: Upload?) {
         self.spool = spool
         self.upload = upload

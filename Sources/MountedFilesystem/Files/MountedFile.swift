@@ -22,6 +22,8 @@ public final class MountedFile: Sendable {
         var refused = SegmentMap()
         /// The processes that there were when it was first opened for writing, since it was last closed by all.
         var processesBefore: ProcessSnapshot?
+        /// The size that a user has declared for the next version, in bytes.
+        var declaredSize: Int64?
         /// Earlier uploads of this name, oldest first.
         var superseded: [Upload] = []
         /// It has no name any more.

@@ -88,6 +88,7 @@ package struct MountCommand: ParsableCommand {
             stallTimeout: uploads.stallTimeout.duration,
             drainTimeout: process.drainTimeout.duration,
             uploadConcurrency: uploads.uploadConcurrency,
+            runAhead: uploads.runAhead.byteCount,
             maxFileSize: uploads.maxFileSize.byteCount,
             usesSizeHints: uploads.sizeHints == .on,
             assetType: uploads.assetType,

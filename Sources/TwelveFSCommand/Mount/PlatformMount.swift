@@ -68,6 +68,7 @@ struct PlatformMount: MountService {
         var engine = EngineConfiguration()
         engine.uploadConcurrency = configuration.uploadConcurrency
         engine.upload.sizeLimit = configuration.maxFileSize.bytes
+        engine.upload.roomLimit = configuration.spoolLimit?.bytes
         engine.upload.stallTimeout = configuration.stallTimeout
         engine.upload.urlReserve = 2 * configuration.uploadConcurrency
         engine.enableHLS = configuration.enableHLS
@@ -83,6 +84,7 @@ struct PlatformMount: MountService {
         filesystem.fixedUID = configuration.uid
         filesystem.fixedGID = configuration.gid
         filesystem.maxFileSize = configuration.maxFileSize.bytes
+        filesystem.runAhead = configuration.runAhead
         filesystem.usesSizeHints = configuration.usesSizeHints
         filesystem.names = NamePolicy(otherFiles: configuration.otherFiles)
         switch configuration.assetType {

@@ -36,6 +36,28 @@ struct Size: ExpressibleByArgument, Equatable {
     var defaultValueDescription: String { byteCount.description.replacing(" ", with: "") }
 }
 
+/// How far a writer may run ahead: a size, or `unlimited`.
+struct RunAhead: ExpressibleByArgument, Equatable {
+    /// Nil for as far as it likes.
+    var byteCount: ByteCount?
+
+    init(_ byteCount: ByteCount?) {
+        self.byteCount = byteCount
+    }
+
+    init?(argument: String) {
+        if argument == Self.unlimited { return }
+        guard let byteCount = ByteCount(parsing: argument) else { return nil }
+        self.byteCount = byteCount
+    }
+
+    private static let unlimited = "unlimited"
+
+    var defaultValueDescription: String {
+        byteCount.map { Size($0).defaultValueDescription } ?? Self.unlimited
+    }
+}
+
 /// Permission bits in octal, as chmod takes them: `644`, `0755`.
 struct FileMode: ExpressibleByArgument, Equatable {
     var bits: UInt16

@@ -79,7 +79,8 @@ package enum MountOptionList {
     package static let ownOptions: Set<String> = [
         "api-url", "api-key-file", "ca-file", "state-dir", "spool-limit", "keep-interrupted", "asset-type",
         "other-files",
-        "metadata", "upload-concurrency", "max-file-size", "size-hints", "stall-timeout", "drain-timeout", "uid", "gid",
+        "metadata", "upload-concurrency", "run-ahead", "max-file-size", "size-hints", "stall-timeout", "drain-timeout",
+        "uid", "gid",
         "file-mode", "dir-mode", "log-file",
     ]
     /// The flags of `twelvefs mount` that make sense in a table of file systems (`foreground` does not: it would never boot).

@@ -34,6 +34,14 @@ struct UploadOptions: ParsableArguments {
     var uploadConcurrency = 4
 
     @Option(
+        name: .customLong("run-ahead"),
+        help: ArgumentHelp(
+            "How far a writer may be ahead of what is uploaded, when the size is known: so tools show the network's pace.",
+            discussion: "Never less than one chunk more than are uploaded at a time; \"unlimited\" holds nobody back.",
+            valueName: "size"))
+    var runAhead = RunAhead(.mebibytes(64))
+
+    @Option(
         name: .customLong("max-file-size"),
         help: ArgumentHelp("Refuse to write files larger than this.", valueName: "size"))
     var maxFileSize = Size(.gibibytes(4))

@@ -90,6 +90,9 @@ struct OpenSession: Sendable {
         return full + (lastIsStored ? plan.size(of: plan.totalChunks) : 0)
     }
 
+    /// Whether chunk `index` is stored with the current content.
+    func holds(_ index: Int) -> Bool { Self.isStored(chunks[index - 1]) }
+
     // MARK: Content
 
     /// The content of chunk `index` changed. Tells whether a chunk was hit that is, or may be, reported.

@@ -19,12 +19,15 @@ extension UploadStateMachine {
         /// How many sessions of one version may end before their time (they expire, or fail at the platform) before
         /// it is given up.
         public var sessionLimit: Int
+        /// What the spool may hold, in bytes; nil when only the disk bounds it. Less than two chunks is too little.
+        public var roomLimit: Int64?
 
         /// The defaults of the design.
         public init(
             sizeLimit: Int64 = 4 << 30, writtenBeforeSession: Int64 = 5 << 20, stallTimeout: Duration = .seconds(300),
             retryPolicy: RetryPolicy = RetryPolicy(), reportBatch: Int = 100, urlBatch: Int = 50, urlReserve: Int = 8,
-            sessionLimit: Int = 8
+            sessionLimit: Int = 8,
+            roomLimit: Int64? = nil
         ) {
             self.sizeLimit = sizeLimit
             self.writtenBeforeSession = writtenBeforeSession
@@ -34,6 +37,7 @@ extension UploadStateMachine {
             self.urlBatch = urlBatch
             self.urlReserve = urlReserve
             self.sessionLimit = sessionLimit
+            self.roomLimit = roomLimit
         }
     }
 }

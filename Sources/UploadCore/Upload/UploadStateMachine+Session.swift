@@ -14,6 +14,7 @@ extension UploadStateMachine {
         abandonedUploadIDs.append(lost.uploadID)
         if !(isComplete ?? lost.mayBeComplete) { actions.append(.abandon(assetID: lost.assetID)) }
         session = nil
+        failIfGivenUpIsNeeded(failure, &actions)
     }
 
     mutating func sessionOpened(
@@ -23,6 +24,11 @@ extension UploadStateMachine {
             abandonedUploadIDs.append(opened.uploadID)
             actions.append(.abandon(assetID: opened.assetID))
             return
+        }
+        if let limit = configuration.roomLimit, opened.plan.totalChunks > 1, limit < 2 * opened.plan.chunkSize {
+            abandonedUploadIDs.append(opened.uploadID)
+            actions.append(.abandon(assetID: opened.assetID))
+            return end(.failed, Self.tooLittleRoom(limit, chunkSize: opened.plan.chunkSize), &actions)
         }
         let fresh = OpenSession(opened, at: now)
         session = fresh
@@ -66,6 +72,9 @@ extension UploadStateMachine {
                 return giveUp(refusal, &actions)
             }
             for index in verdict.failedChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
+                if let session, givenUp.overlaps(session.plan.range(of: index)) {
+                    return failIfGivenUpIsNeeded(nil, &actions)
+                }
                 session?.sendAgain(index)
                 session?.offer(index)
                 if let session, session[index].rejections >= configuration.retryPolicy.limits.doubtfulAttempts {

@@ -5,6 +5,7 @@ extension UploadStateMachine {
         reopen(&actions)
         written.insert(range)
         size = max(size, range.upperBound)
+        if givenUp.overlaps(range) { return failIfGivenUpIsNeeded(nil, &actions) }
         contentChanged(in: range, &actions)
     }
 
@@ -14,6 +15,8 @@ extension UploadStateMachine {
         let touched = min(size, newSize)..<max(size, newSize)
         written.remove(newSize..<Int64.max)
         size = newSize
+        if newSize == 0 { givenUp = SegmentMap() }
+        if givenUp.overlaps(newSize..<Int64.max) { return failIfGivenUpIsNeeded(nil, &actions) }
         contentChanged(in: touched, &actions)
     }
 

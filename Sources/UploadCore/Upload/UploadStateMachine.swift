@@ -56,6 +56,8 @@ public struct UploadStateMachine: Sendable {
     /// A session could not be opened, or was lost for good, while the writer was at work: try again at commit.
     var waitsForCommit = false
     var lastMovement: Instant
+    /// Bytes that are stored at the platform and no longer in the spool.
+    public internal(set) var givenUp = SegmentMap()
     var isConfirmed = false
     /// A refusal that may only mean that the session is over: the session is asked before anything is given up.
     var refusal: UploadFailure?

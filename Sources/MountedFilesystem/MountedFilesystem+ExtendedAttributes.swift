@@ -1,0 +1,132 @@
+import FuseLowLevel
+import UploadCore
+import UploadEngine
+
+// Extended attributes: what a program may want to know of a file's upload, without a look into `.status`, and the size
+// that it may want to declare.
+//
+// A write handle bypasses the page cache, so that the kernel asks for no `security.capability` before each write.
+
+/// The extended attributes of files.
+enum FileAttribute: String, CaseIterable {
+    /// The upload session's id.
+    case uploadID = "user.twelvelabs.upload_id"
+    /// The asset's id.
+    case assetID = "user.twelvelabs.asset_id"
+    /// The upload's state, as in its status document.
+    case state = "user.twelvelabs.state"
+    /// Where the platform serves the asset, once it says so.
+    case assetURL = "user.twelvelabs.asset_url"
+    /// Can be set: how many bytes the next version will have.
+    case totalSize = "user.twelvelabs.total_size"
+
+    init?(_ name: [UInt8]) {
+        guard let known = Self.allCases.first(where: { Array($0.rawValue.utf8) == name }) else { return nil }
+        self = known
+    }
+}
+
+extension MountedFilesystem {
+    package func getxattr(
+        _ inode: InodeNumber, name: [UInt8], context: FuseRequestContext,
+        reply: consuming FuseReply<ExtendedAttributeValue>
+    ) {
+        do throws(FuseErrno) {
+            reply.succeed(try extendedAttribute(name, of: inode))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    package func listxattr(
+        _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<ExtendedAttributeNames>
+    ) {
+        reply.succeed(extendedAttributeNames(of: inode))
+    }
+
+    package func setxattr(
+        _ inode: InodeNumber, name: [UInt8], value: [UInt8], flags: ExtendedAttributeFlags,
+        context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        do throws(FuseErrno) {
+            try setExtendedAttribute(name, to: value, flags: flags, of: inode)
+            reply.succeed()
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    package func removexattr(
+        _ inode: InodeNumber, name: [UInt8], context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        do throws(FuseErrno) {
+            guard FileAttribute(name) == .totalSize, let file = ownFile(inode) else { throw .noData }
+            try checkWritable()
+            let (declared, version) = file.state.withLock { ($0.declaredSize.take(), $0.version) }
+            guard declared != nil else { throw .noData }
+            if let version, !version.isFrozen { version.upload?.apply(.hinted(nil)) }
+            reply.succeed()
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    /// The value of an attribute; `ENODATA` where there is none, as for every name that is not ours.
+    package func extendedAttribute(_ name: [UInt8], of inode: InodeNumber) throws(FuseErrno) -> [UInt8] {
+        // Access control lists are not kept at all, which tools take better than that there happens to be none.
+        if name.starts(with: Self.accessControlLists) { throw .notSupported }
+        guard let attribute = FileAttribute(name), let file = ownFile(inode),
+            let value = value(of: attribute, file)
+        else { throw .noData }
+        return Array(value.utf8)
+    }
+
+    /// The names of the attributes that have a value.
+    package func extendedAttributeNames(of inode: InodeNumber) -> [[UInt8]] {
+        guard let file = ownFile(inode) else { return [] }
+        return FileAttribute.allCases.filter { value(of: $0, file) != nil }.map { Array($0.rawValue.utf8) }
+    }
+
+    /// Declares a size, in bytes as decimal digits; nothing else can be set (`EOPNOTSUPP`).
+    package func setExtendedAttribute(
+        _ name: [UInt8], to value: [UInt8], flags: ExtendedAttributeFlags, of inode: InodeNumber
+    ) throws(FuseErrno) {
+        guard FileAttribute(name) == .totalSize, let file = ownFile(inode) else { throw .notSupported }
+        try checkWritable()
+        let digits = String(decoding: value, as: UTF8.self)
+        guard value.allSatisfy({ (0x30...0x39).contains($0) }), let size = Int64(digits), size > 0 else {
+            throw .invalidArgument
+        }
+        guard size <= configuration.maxFileSize else { throw .fileTooLarge }
+        let (isRefused, upload): (FuseErrno?, Upload?) = file.state.withLock { state in
+            if flags.contains(.create), state.declaredSize != nil { return (.fileExists, nil) }
+            if flags.contains(.replace), state.declaredSize == nil { return (.noData, nil) }
+            state.declaredSize = size
+            return (nil, state.version.flatMap { $0.isFrozen ? nil : $0.upload })
+        }
+        if let isRefused { throw isRefused }
+        upload?.apply(.hinted(SizeHint(size: size, source: .declared)))
+    }
+
+    /// What a user has declared of the size of a file's next version.
+    func declaredHint(for file: MountedFile) -> SizeHint? {
+        file.state.withLock { $0.declaredSize }.map { SizeHint(size: $0, source: .declared) }
+    }
+
+    private func ownFile(_ inode: InodeNumber) -> MountedFile? {
+        StatusDirectory.owns(inode) ? nil : tree.withLock { try? $0.file(NodeID(inode.rawValue)) }
+    }
+
+    private func value(of attribute: FileAttribute, _ file: MountedFile) -> String? {
+        let (upload, declared) = file.state.withLock { ($0.version?.upload, $0.declaredSize) }
+        switch attribute {
+        case .totalSize: return declared.map { String($0) }
+        case .uploadID: return upload?.inspect { $0.uploadID }
+        case .state: return upload?.currentState.rawValue
+        case .assetID: return upload?.status().assetID
+        case .assetURL: return upload?.status().assetURL
+        }
+    }
+
+    private static let accessControlLists = Array("system.posix_acl_".utf8)
+}

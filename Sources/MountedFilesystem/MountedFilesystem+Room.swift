@@ -1,0 +1,106 @@
+import Dispatch
+import FuseLowLevel
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// Writers that are held back: until there is room in the spool, or until the network has caught up.
+//
+// The kernel holds the file's lock while a WRITE waits, so that no wait is long; nothing waits on a thread.
+
+extension MountedFilesystem {
+    /// How long a WRITE is held at most for the network's pace.
+    private static let longestHold: Duration = .milliseconds(500)
+    /// How long a writer waits for room while nothing moves.
+    private static let patienceForRoom: Duration = .seconds(10)
+
+    private static let writing = DispatchQueue(label: "twelvefs.writing", attributes: .concurrent)
+
+    /// One WRITE as it came.
+    struct PendingWrite: Sendable {
+        var data: [UInt8]
+        var handle: UInt64
+        var offset: Int64
+        var context: FuseRequestContext
+    }
+
+    // MARK: Room
+
+    /// Makes sure that there is room for the range, giving up what the platform has already.
+    func obtainRoom(for range: Range<Int64>, in spoolFile: SpoolFile) throws(FuseErrno) {
+        while true {
+            do throws(SpoolError) {
+                return try spoolFile.reserve(range)
+            } catch {
+                guard case .noSpace = error, try makeRoom() else { throw FuseErrno(error.uploadFailure) }
+            }
+        }
+    }
+
+    private func makeRoom() throws(FuseErrno) -> Bool {
+        do throws(SpoolError) {
+            return try room.makeRoom(evicting: { self.allFiles })
+        } catch {
+            logger.error("the spool could not be made smaller", metadata: ["reason": "\(error)"])
+            throw FuseErrno(error.uploadFailure)
+        }
+    }
+
+    /// Every file that has a name.
+    private var allFiles: [MountedFile] {
+        tree.withLock { $0.files(atOrBelow: .root) }.map(\.1)
+    }
+
+    /// Bytes of finished files that a writer who needs room would get.
+    var evictableBytes: Int64 { RoomKeeper.evictable(allFiles) }
+
+    /// Tries a write that found no room again whenever something moves, until nothing has for too long.
+    func waitForRoom(_ write: PendingWrite, _ reply: DeferredReply<FuseWritten>) {
+        reply.onInterrupt { [weak reply] in reply?.fail(.interrupted) }
+        engine.atNextMovement(within: Self.patienceForRoom) { moved in
+            Self.writing.async { self.tryAgain(write, reply, isLast: !moved) }
+        }
+    }
+
+    private func tryAgain(_ pending: PendingWrite, _ reply: DeferredReply<FuseWritten>, isLast: Bool) {
+        guard !reply.isAnswered else { return }
+        do throws(FuseErrno) {
+            let count = try pending.data.withBytes { data throws(FuseErrno) in
+                try self.write(data, handle: pending.handle, at: pending.offset, context: pending.context)
+            }
+            reply.succeed(count)
+        } catch {
+            if error == .noSpace, !isLast, room.isComing { return waitForRoom(pending, reply) }
+            reply.fail(error)
+        }
+    }
+
+    // MARK: Pace
+
+    /// The upload whose writer is to be held back, if the one who wrote through this handle is.
+    func uploadToKeepUpWith(_ handle: UInt64) -> Upload? {
+        guard configuration.runAhead != nil, let file = try? handles.get(handle).file else { return nil }
+        guard let upload = file.state.withLock({ $0.version?.upload }) else { return nil }
+        return isAhead(upload) ? upload : nil
+    }
+
+    private func isAhead(_ upload: Upload) -> Bool {
+        guard let window = configuration.runAhead else { return false }
+        return upload.isAhead(of: window.bytes, chunks: engine.configuration.uploadConcurrency + 1)
+    }
+
+    /// Answers a write that was done once its writer is not too far ahead of the network any more.
+    func hold(_ reply: DeferredReply<FuseWritten>, written count: Int, for upload: Upload) {
+        reply.onInterrupt { [weak reply] in reply?.succeed(count) }
+        hold(reply, written: count, for: upload, until: engine.now + Self.longestHold)
+    }
+
+    private func hold(_ reply: DeferredReply<FuseWritten>, written count: Int, for upload: Upload, until end: Instant) {
+        let rest = end - engine.now
+        guard rest > .zero, !reply.isAnswered, isAhead(upload) else {
+            reply.succeed(count)
+            return
+        }
+        engine.atNextMovement(within: rest) { _ in self.hold(reply, written: count, for: upload, until: end) }
+    }
+}

@@ -1,0 +1,26 @@
+import UploadCore
+import UploadStore
+
+// Room in the spool, and how far a writer is ahead of the network.
+
+extension Upload {
+    /// Whether any of these bytes are gone from the spool. To be asked after they were read: bytes count as given up
+    /// before they are.
+    public func hasGivenUp(_ range: Range<Int64>) -> Bool {
+        inspect { $0.givenUp.overlaps(range) }
+    }
+
+    /// Gives one stored chunk's bytes back to the disk; tells whether there was one to give. Blocks on the disk.
+    ///
+    /// Not once its bytes were promised to be on the disk.
+    public func giveUpChunk() throws(SpoolError) -> Bool {
+        guard let range = takeChunkToGiveUp() else { return false }
+        try spool.punchHole(range)
+        return true
+    }
+
+    /// Whether the writer is further ahead of what is stored than `window` bytes, or a few chunks where that is more.
+    public func isAhead(of window: Int64, chunks: Int) -> Bool {
+        inspect { $0.backlog > max(window, Int64(chunks) * ($0.chunkSize ?? 0)) }
+    }
+}

@@ -1,0 +1,90 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Mounted {
+    /// Files larger than the spool pass through it, when their size is known; what does not fit is told at the write.
+    @Suite struct RoomInTheSpool {
+        private static let gibibyte = 1 << 30
+
+        @Test func aFileFourTimesTheSpoolPassesThroughIt() async throws {
+            try await withMount(["--spool-limit", "256MiB"]) { stage in
+                let source = try await stage.source(size: Self.gibibyte)
+                let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
+                #expect(copy.succeeded, "\(copy)")
+                let journal = try await stage.sandbox.journal()
+                #expect(journal.sessions.count == 1)
+                let asset = try #require(try await stage.assets(named: "video.mp4").first)
+                #expect(asset.sha256 == (try await TestFile.sha256(of: source)))
+                // Zeros would be a lie.
+                let middle = try await run(
+                    "dd", "if=\(stage.mount.appending("video.mp4"))", "of=/dev/null", "bs=1M", "skip=100", "count=1")
+                #expect(middle.errors.contains("Input/output error"), "\(middle)")
+                try await expectThatTheMountLivesOn(stage)
+            }
+        }
+
+        @Test func twoSuchFilesAtOnceBothArrive() async throws {
+            try await withMount(["--spool-limit", "64MiB"]) { stage in
+                let one = try await stage.source("one.mp4", size: 200 << 20, seed: 1)
+                let two = try await stage.source("two.mp4", size: 200 << 20, seed: 2)
+                async let first = run("cp", one, stage.mount.appending("one.mp4"))
+                async let second = run("cp", two, stage.mount.appending("two.mp4"))
+                let (a, b) = try await (first, second)
+                #expect(a.succeeded, "\(a)")
+                #expect(b.succeeded, "\(b)")
+                for (name, source) in [("one.mp4", one), ("two.mp4", two)] {
+                    let asset = try #require(try await stage.assets(named: name).first)
+                    #expect(asset.sha256 == (try await TestFile.sha256(of: source)))
+                }
+            }
+        }
+
+        @Test func aPipeThatDoesNotFitIsToldSoAndMakesNoAsset() async throws {
+            try await withMount(["--spool-limit", "64MiB"]) { stage in
+                let pipe = try await stage.shellInMount("head -c 200000000 /dev/urandom | cat > pipe.mp4")
+                #expect(!pipe.succeeded)
+                #expect(pipe.errors.contains("No space left on device"), "\(pipe)")
+                #expect(try await stage.sandbox.completeAssets().isEmpty)
+                try await expectThatTheMountLivesOn(stage)
+            }
+        }
+
+        @Test func finishedFilesMakeRoomForNewOnes() async throws {
+            try await withMount(["--spool-limit", "32MiB"]) { stage in
+                for number in 1...6 {
+                    let source = try await stage.source("take\(number).mp4", size: 12_000_000, seed: UInt64(number))
+                    let copy = try await run("cp", source, stage.mount.appending("take\(number).mp4"))
+                    #expect(copy.succeeded, "\(copy)")
+                    let last = try await run("cmp", source, stage.mount.appending("take\(number).mp4"))
+                    #expect(last.succeeded, "the newest is kept: \(last)")
+                }
+                #expect(try await stage.sandbox.completeAssets().count == 6)
+                let free = try await run("stat", "-f", "-c", "%a %S", stage.mount.path)
+                let numbers = free.output.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+                try #require(numbers.count == 2, "\(free)")
+                #expect(numbers[0] * numbers[1] > 20_000_000, "what would be evicted counts as free: \(free)")
+            }
+        }
+
+        @Test func aFileThatIsRemovedGivesItsRoomBack() async throws {
+            try await withMount(["--spool-limit", "64MiB"]) { stage in
+                let source = try await stage.source(size: 40_000_000)
+                #expect(try await run("cp", source, stage.mount.appending("video.mp4")).succeeded)
+                #expect(try await run("rm", stage.mount.appending("video.mp4")).succeeded)
+                let used = try await run("du", "-s", "-B1", "\(stage.mount.stateDirectory)/spool")
+                let bytes = try #require(used.output.split(separator: "\t").first.flatMap { Int($0) }, "\(used)")
+                #expect(bytes < 1_000_000)
+            }
+        }
+
+        @Test func aSpoolBelowTwoChunksIsRefused() async throws {
+            try await withMount(["--spool-limit", "8MiB"]) { stage in
+                let source = try await stage.source(size: 30_000_000)
+                let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
+                #expect(copy.errors.contains("No space left on device"), "\(copy)")
+                #expect(try await stage.sandbox.completeAssets().isEmpty)
+            }
+        }
+    }
+}
