@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what was promised, as ratios: scripts/bench.sh [memory|curl|loopback|sdk|close|accept|small-writes|looks]...
+# Measures what was promised, as ratios: scripts/bench.sh [memory|curl|loopback|sdk|close|accept|small-writes|looks|rsync|many|spool|holders]...
 # Each line shows what was measured, against what, the ratio, its limit and a verdict; exits 1 when one misses.
 # Numbers of one machine are not those of another; the ratios are what counts. Needs about 12 GB of room in $TMPDIR.
 . "$(dirname "$0")/lib.sh"
@@ -9,9 +9,10 @@ MIB=1048576
 CHUNK=$((5 * MIB))
 REPEATS=${REPEATS:-3}
 results=()
+MOUNT_OPTIONS=() # for the next mount
 misses=0
 
-all=(memory curl loopback sdk close accept small-writes looks)
+all=(memory curl loopback sdk close accept small-writes looks rsync many spool holders)
 chosen=("$@")
 ((${#chosen[@]})) || chosen=("${all[@]}")
 for name in "${chosen[@]}"; do
@@ -56,7 +57,7 @@ fresh() {
     place="$WORKSPACE/$name"
     mount_point="$place/mnt"
     start_sandbox "$place/sandbox" "$@"
-    mount_twelvefs "$mount_point" "$place/state" --log-file "$place/log"
+    mount_twelvefs "$mount_point" "$place/state" --log-file "$place/log" "${MOUNT_OPTIONS[@]}"
 }
 
 # Takes them away again, with what they keep on disk.
@@ -246,6 +247,74 @@ measure_looks() {
     rm "$WORKSPACE/video.mp4"
     verdict "the worst of 1000 looks beside 8 uploads, ms (median $(calculate "round($middle * 1000, 1)"))" \
         "$(calculate "$worst * 1000")" 250 1
+}
+
+# What `rsync --progress` shows over a network of 100 MB/s.
+measure_rsync() {
+    local round size=1000000000 pace=100000000 paces=() rests=() rate rest
+    make_file "$WORKSPACE/video.mp4" "$size"
+    for ((round = 1; round <= REPEATS; round++)); do
+        fresh "rsync$round" --bandwidth "${pace}/s"
+        reading python3 "$ROOT/scripts/bench/rsync_pace.py" "$WORKSPACE/video.mp4" "$mount_point/"
+        read -r rate rest <<<"$READING"
+        paces+=("$rate")
+        rests+=("$rest")
+        finished
+    done
+    rm "$WORKSPACE/video.mp4"
+    rate=$(printf '%s\n' "${paces[@]}" | median)
+    verdict "rsync's mean pace against the network's, MB/s" "$(calculate "$rate / 1e6")" "$(calculate "$pace / 1e6")" 1.15
+    verdict "the same, at least" "$(calculate "$rate / 1e6")" "$(calculate "$pace / 1e6")" 0.85 min
+    verdict "what is left at rsync's close, s" "$(printf '%s\n' "${rests[@]}" | median)" 1.5 1
+}
+
+measure_many() {
+    local number count=2000 ours theirs
+    install_sdk
+    mkdir "$WORKSPACE/takes"
+    for ((number = 1; number <= count; number++)); do
+        make_file "$WORKSPACE/takes/take$number.mp4" 100000
+    done
+    fresh many
+    reading env TWELVELABS_BASE_URL="$SANDBOX_URL" TWELVELABS_API_KEY="$SANDBOX_KEY" \
+        "$SDK_PYTHON" "$ROOT/scripts/bench/sdk_folder.py" "$WORKSPACE/takes"
+    theirs=$READING
+    timing cp -r "$WORKSPACE/takes" "$mount_point/"
+    ours=$READING
+    finished
+    rm -r "$WORKSPACE/takes"
+    verdict "$count files of 100 KB by cp -r, against the official SDK one by one, files/s" \
+        "$(calculate "$count / $ours")" "$(calculate "$count / $theirs")" 1 min
+}
+
+# 4 GiB through a spool of 1 GiB, against a spool that holds all of it.
+measure_spool() {
+    local ours theirs
+    make_file "$WORKSPACE/video.mp4" $((4096 * MIB))
+    fresh spool --bandwidth 125MB/s
+    timing cp "$WORKSPACE/video.mp4" "$mount_point/video.mp4"
+    theirs=$READING
+    finished
+    MOUNT_OPTIONS=(--spool-limit 1GiB)
+    fresh spool-limited --bandwidth 125MB/s
+    MOUNT_OPTIONS=()
+    timing cp "$WORKSPACE/video.mp4" "$mount_point/video.mp4"
+    ours=$READING
+    finished
+    rm "$WORKSPACE/video.mp4"
+    verdict "4 GiB through a spool of 1 GiB, against one without limit, s" "$ours" "$theirs" 1.1
+}
+
+measure_holders() {
+    local beside alone
+    MOUNT_OPTIONS=(--other-files keep)
+    fresh holders
+    MOUNT_OPTIONS=()
+    reading python3 "$ROOT/scripts/bench/holders.py" "$mount_point" 1000 50 9
+    read -r beside alone <<<"$READING"
+    finished
+    verdict "a close beside 1000 processes of 50 descriptors, ms (alone: $(calculate "round($alone * 1000, 2)"))" \
+        "$(calculate "$beside * 1000")" 250 1
 }
 
 for name in "${chosen[@]}"; do
