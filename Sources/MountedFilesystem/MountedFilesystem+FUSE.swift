@@ -195,14 +195,24 @@ extension MountedFilesystem: FuseOperations {
         _ inode: InodeNumber, handle: UInt64, at offset: Int64, count: Int, context: FuseRequestContext,
         reply: consuming FuseReply<FuseData>
     ) {
+        let outcome: Result<[UInt8], FuseErrno>
         do throws(FuseErrno) {
             if StatusDirectory.owns(inode) {
-                reply.succeed(try status.read(handle, at: offset, count: count))
+                outcome = .success(try status.read(handle, at: offset, count: count))
             } else {
-                reply.succeed(try read(handle, at: offset, count: count))
+                outcome = .success(try read(handle, at: offset, count: count))
             }
         } catch {
-            reply.fail(error)
+            outcome = .failure(error)
+        }
+        switch outcome {
+        case .success(let bytes):
+            reply.succeed(bytes)
+        case .failure(let error):
+            guard error == .ioError, let remote = remoteRead(handle, at: offset, count: count) else {
+                return reply.fail(error)
+            }
+            read(remote, reply.deferred())
         }
     }
 

@@ -22,6 +22,7 @@ package final class MountedFilesystem: Sendable {
     let interrupts = InterruptWatch()
     let keeper: InterruptedKeeper
     let room: RoomKeeper
+    let remoteContent: RemoteContent
     /// New files and writes are refused: the mount is draining, or was mounted read-only.
     let refusesWriting: Atomic<Bool>
     /// Closes that wait for the platform, to be answered when the mount ends.
@@ -43,6 +44,7 @@ package final class MountedFilesystem: Sendable {
         tree = Mutex(FileTree(root: root))
         status = StatusDirectory(engine: engine, spool: spool, configuration: configuration)
         keeper = InterruptedKeeper(keepFor: configuration.keepInterrupted, engine: engine, logger: logger)
+        remoteContent = RemoteContent(engine: engine)
         room = RoomKeeper(engine: engine, keeper: keeper, logger: logger)
         refusesWriting = Atomic(configuration.isReadOnly)
     }

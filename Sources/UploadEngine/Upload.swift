@@ -24,6 +24,8 @@ public final class Upload: Sendable {
         var machine: UploadStateMachine
         var identity: UploadIdentity
         var moments: Moments
+        /// Why the content could not be read back from the platform, when last tried.
+        var readFailure: UploadFailure?
         /// Rises when the content changes.
         var contentMark = 0
         /// The content that is on disk.
@@ -175,11 +177,16 @@ public final class Upload: Sendable {
         state.withLock { $0.durableMark == nil ? $0.machine.takeChunkToGiveUp() : nil }
     }
 
+    /// Its bytes were wanted and can't be had: that is told in the status.
+    public func cannotBeRead(_ failure: UploadFailure) {
+        state.withLock { $0.readFailure = failure }
+    }
+
     /// The status document, as of now.
     public func status() -> StatusDocument {
         let now = services.clock.now()
-        let (machine, identity, moments, isDurable) = state.withLock {
-            ($0.machine, $0.identity, $0.moments, $0.durableMark == $0.contentMark)
+        let (machine, identity, moments, isDurable, readFailure) = state.withLock {
+            ($0.machine, $0.identity, $0.moments, $0.durableMark == $0.contentMark, $0.readFailure)
         }
         var document = machine.statusDocument(at: now)
         document.filename = identity.filename
@@ -190,6 +197,7 @@ public final class Upload: Sendable {
         document.closedAt = moments.closed
         document.completedAt = moments.completed
         document.durable = isDurable
+        if document.error == nil, let readFailure { document.error = StatusError(readFailure) }
         return document
     }
 

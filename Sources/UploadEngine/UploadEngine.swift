@@ -14,7 +14,7 @@ public final class UploadEngine: Sendable {
 
     /// What the engine does the same way for every upload.
     public let configuration: EngineConfiguration
-    private let services: EngineServices
+    let services: EngineServices
     private let registry = Mutex(Registry())
 
     /// An engine over `client`; `threads` read the spool.

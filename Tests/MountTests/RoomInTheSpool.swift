@@ -16,10 +16,9 @@ extension Mounted {
                 #expect(journal.sessions.count == 1)
                 let asset = try #require(try await stage.assets(named: "video.mp4").first)
                 #expect(asset.sha256 == (try await TestFile.sha256(of: source)))
-                // Zeros would be a lie.
-                let middle = try await run(
-                    "dd", "if=\(stage.mount.appending("video.mp4"))", "of=/dev/null", "bs=1M", "skip=100", "count=1")
-                #expect(middle.errors.contains("Input/output error"), "\(middle)")
+                // What has left the spool is read from the platform.
+                let back = try await run("cmp", source, stage.mount.appending("video.mp4"))
+                #expect(back.succeeded, "\(back)")
                 try await expectThatTheMountLivesOn(stage)
             }
         }
@@ -64,6 +63,42 @@ extension Mounted {
                 let numbers = free.output.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
                 try #require(numbers.count == 2, "\(free)")
                 #expect(numbers[0] * numbers[1] > 20_000_000, "what would be evicted counts as free: \(free)")
+            }
+        }
+
+        @Test func evictedContentIsReadFromThePlatformByTwoReadersAtOnce() async throws {
+            try await withMount(["--spool-limit", "32MiB"]) { stage in
+                let source = try await stage.source(size: 20_000_000)
+                let other = try await stage.source("other.mp4", size: 25_000_000, seed: 3)
+                let video = stage.mount.appending("video.mp4")
+                #expect(try await run("cp", source, video).succeeded)
+                #expect(try await run("cp", other, stage.mount.appending("other.mp4")).succeeded)
+                async let whole = run("cmp", source, video)
+                async let middle = shell(
+                    #"cmp <(tail -c +7654322 "$1" | head -c 345678) <(tail -c +7654322 "$2" | head -c 345678)"#, source,
+                    video)
+                let (one, two) = try await (whole, middle)
+                #expect(one.succeeded, "\(one)")
+                #expect(two.succeeded, "\(two)")
+                let read = try await stage.sandbox.journal().requests(.content)
+                #expect(!read.isEmpty, "it was evicted")
+                #expect(read.allSatisfy { !$0.carriedAPIKey })
+                let append = try await stage.shellInMount("printf x >> video.mp4")
+                #expect(append.errors.contains("Input/output error"), "\(append)")
+            }
+        }
+
+        @Test func whatNobodyServesIsAnErrorWithAReason() async throws {
+            try await withMount(["--spool-limit", "32MiB"], sandbox: ["--asset-urls", "off"]) { stage in
+                let source = try await stage.source(size: 20_000_000)
+                let other = try await stage.source("other.mp4", size: 25_000_000, seed: 3)
+                #expect(try await run("cp", source, stage.mount.appending("video.mp4")).succeeded)
+                #expect(try await run("cp", other, stage.mount.appending("other.mp4")).succeeded)
+                let read = try await run("cat", stage.mount.appending("video.mp4"))
+                #expect(read.errors.contains("Input/output error"), "\(read)")
+                let status = try await stage.mount.status(of: "video.mp4")
+                #expect(status.state == "completed")
+                #expect(status.error?.code == "no_asset_url")
             }
         }
 

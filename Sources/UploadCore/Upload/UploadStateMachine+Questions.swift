@@ -3,6 +3,9 @@ extension UploadStateMachine {
     /// The platform's id of the session, while there is one.
     public var uploadID: String? { session?.uploadID }
 
+    /// The asset that the session makes, while there is one.
+    public var assetID: String? { session?.assetID }
+
     /// The ranges written so far.
     public var writtenRanges: SegmentMap { written }
 
