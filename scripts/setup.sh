@@ -6,6 +6,7 @@
 needs=(
     "fuse3|command -v fusermount3"
     "libfuse3-dev|pkg-config --exists fuse3"
+    "libsqlite3-dev|pkg-config --exists sqlite3"
     "pkg-config|command -v pkg-config"
     "ffmpeg|command -v ffmpeg && command -v ffprobe"
     "rsync|command -v rsync"
