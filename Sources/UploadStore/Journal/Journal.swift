@@ -1,0 +1,193 @@
+import Dispatch
+import Synchronization
+import UploadCore
+
+/// What survives a crash besides the spool's bytes: uploads, their sessions and chunks, and the tree, in SQLite.
+///
+/// Whoever has something to be written down says so and goes on; a thread of the journal's own asks for it, and writes
+/// everything that has come together in one transaction. What must not be answered before it is written waits in
+/// ``whenWritten(durably:_:)``. What could not be written is kept and tried again.
+public final class Journal: Sendable {
+    /// Gives what is to be written down, as it is at that moment. Called on the journal's thread, once.
+    public typealias Source = @Sendable () -> [JournalChange]
+    /// Is told how the writing went.
+    public typealias Handler = @Sendable (Result<Void, JournalError>) -> Void
+
+    private struct State: Sendable {
+        var sources: [Source] = []
+        /// What the sources gave and is not written yet.
+        var unwritten: [JournalChange] = []
+        var handlers: [(durably: Bool, handler: Handler)] = []
+        /// Whether something was written since the log was last known to be on disk.
+        var hasUnsyncedCommits = false
+        var isScheduled = false
+        var isScheduledSoon = false
+        var failure: JournalError?
+        var isClosed = false
+    }
+
+    /// What an earlier journal came to that could not be read whole.
+    public struct Damage: Sendable, Equatable {
+        /// The name under which it was set aside in the state directory.
+        public var setAside: String
+        /// What was wrong with it.
+        public var reason: String
+    }
+
+    /// What the journal knew when it was opened.
+    public let contents: JournalContents
+    /// What was wrong with it, if anything.
+    public let damage: Damage?
+    /// The boot of the machine that this is; empty when it is not known.
+    public let bootID: String
+    private let database: JournalDatabase
+    private let queue = DispatchQueue(label: "twelvefs.journal")
+    private let state = Mutex(State())
+
+    /// How long records may wait for others that losing would only cost sending some bytes again.
+    private static let patience = DispatchTimeInterval.milliseconds(50)
+    private static let retryInterval = DispatchTimeInterval.seconds(1)
+
+    /// Opens the journal of a state directory, and makes it where there is none. Blocks on the disk.
+    ///
+    /// - Throws: when there is neither a journal nor a way to make one. One that is damaged is set aside instead, and
+    ///   what is sound in it is gone on with: see ``damage``.
+    public init(stateDirectory: String, bootID: String) throws(JournalError) {
+        let opened = try JournalDatabase.open(in: stateDirectory)
+        database = opened.database
+        contents = opened.contents
+        damage = opened.damage.map { Damage(setAside: $0.setAside, reason: $0.reason) }
+        self.bootID = bootID
+    }
+
+    /// Whether the journal of a state directory has uploads to go on with. Blocks on the disk.
+    public static func hasUploadsToResume(in stateDirectory: String) -> Bool {
+        JournalDatabase.hasUploadsToResume(in: stateDirectory)
+    }
+
+    // MARK: Telling
+
+    /// Has `source` asked for what is to be written down; soon, or, where losing it costs little, together with others.
+    public func note(canWait: Bool = false, _ source: @escaping Source) {
+        let isFirst = state.withLock { state -> Bool in
+            state.sources.append(source)
+            return Self.schedule(&state, soon: !canWait)
+        }
+        if isFirst { start(soon: !canWait) }
+    }
+
+    /// Calls `handler` once everything that was noted before is written down; `durably`: on disk, so that it survives
+    /// the machine's end as well as the process's.
+    public func whenWritten(durably: Bool, _ handler: @escaping Handler) {
+        let (isFirst, isClosed) = state.withLock { state -> (Bool, Bool) in
+            guard !state.isClosed else { return (false, true) }
+            state.handlers.append((durably, handler))
+            return (Self.schedule(&state, soon: true), false)
+        }
+        if isClosed { return handler(.failure(.failed("it is closed"))) }
+        if isFirst { start(soon: true) }
+    }
+
+    /// Returns, or throws, when ``whenWritten(durably:_:)`` would tell.
+    public func written(durably: Bool) async throws(JournalError) {
+        let outcome = await withCheckedContinuation { continuation in
+            whenWritten(durably: durably) { continuation.resume(returning: $0) }
+        }
+        try outcome.get()
+    }
+
+    /// As ``written(durably:)``, for threads that may block.
+    public func waitUntilWritten(durably: Bool) throws(JournalError) {
+        let outcome = Mutex<Result<Void, JournalError>>(.success(()))
+        let isOver = DispatchSemaphore(value: 0)
+        whenWritten(durably: durably) { result in
+            outcome.withLock { $0 = result }
+            isOver.signal()
+        }
+        isOver.wait()
+        try outcome.withLock { $0 }.get()
+    }
+
+    /// Why nothing can be written down at present; nil while it can.
+    public var failure: JournalError? { state.withLock { $0.failure } }
+
+    /// Writes what is left and lets go of the files. Blocks on the disk.
+    public func close() {
+        queue.sync {
+            drain()
+            let handlers = state.withLock { state in
+                defer { state.handlers = [] }
+                state.isClosed = true
+                return state.handlers
+            }
+            for (_, handler) in handlers { handler(.failure(.failed("it is closed"))) }
+            database.close()
+        }
+    }
+
+    // MARK: Writing
+
+    private static func schedule(_ state: inout State, soon: Bool) -> Bool {
+        if soon {
+            defer { state.isScheduledSoon = true }
+            return !state.isScheduledSoon
+        }
+        defer { state.isScheduled = true }
+        return !state.isScheduled && !state.isScheduledSoon
+    }
+
+    private func start(soon: Bool) {
+        if soon { queue.async { self.drain() } } else { startLater(Self.patience) }
+    }
+
+    private func startLater(_ interval: DispatchTimeInterval) {
+        queue.asyncAfter(deadline: .now() + interval) { self.drain() }
+    }
+
+    /// Writes until there is nothing left to write, or it fails.
+    private func drain() {
+        while true {
+            let (sources, handlers, isClosed) = state.withLock { state in
+                defer { (state.sources, state.handlers) = ([], []) }
+                state.isScheduled = false
+                state.isScheduledSoon = false
+                return (state.sources, state.handlers, state.isClosed)
+            }
+            guard !isClosed else { return }
+            let fresh = sources.flatMap { $0() }
+            let (changes, isSynced) = state.withLock { state in
+                state.unwritten += fresh
+                return (state.unwritten, !state.hasUnsyncedCommits)
+            }
+            if changes.isEmpty, handlers.isEmpty { return }
+            let result = write(changes, durably: handlers.contains { $0.durably }, isSynced: isSynced)
+            for (_, handler) in handlers { handler(result) }
+            if case .failure = result {
+                // Kept, and tried again when time has passed, or somebody waits for it.
+                startLater(Self.retryInterval)
+                return
+            }
+        }
+    }
+
+    private func write(_ changes: [JournalChange], durably: Bool, isSynced: Bool) -> Result<Void, JournalError> {
+        let result: Result<Void, JournalError>
+        do throws(JournalError) {
+            let isNeeded = !changes.isEmpty || (durably && !isSynced)
+            if isNeeded { try database.write(changes, durably: durably) }
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        state.withLock { state in
+            switch result {
+            case .success:
+                state.unwritten = []
+                state.failure = nil
+                if durably { state.hasUnsyncedCommits = false } else if !changes.isEmpty { state.hasUnsyncedCommits = true }
+            case .failure(let failure): state.failure = failure
+            }
+        }
+        return result
+    }
+}

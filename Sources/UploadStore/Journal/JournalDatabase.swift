@@ -1,0 +1,256 @@
+import Foundation
+import GRDB
+import Glibc
+import UploadCore
+
+/// The journal's file: opened, read whole, written in transactions. Calls block on the disk.
+struct JournalDatabase: Sendable {
+    /// In the state directory; SQLite's log and index are beside it, with `-wal` and `-shm` appended.
+    static let fileName = "journal.sqlite"
+    private static let companions = ["", "-wal", "-shm"]
+
+    private let queue: DatabaseQueue
+
+    /// What an earlier journal came to that could not be read whole.
+    struct Damage: Sendable {
+        /// Under which name it was set aside.
+        var setAside: String
+        /// What was wrong with it.
+        var reason: String
+    }
+
+    /// Opens the journal of a state directory, and makes it where there is none. One that cannot be read whole is set
+    /// aside, and what is sound in it goes into a new one.
+    static func open(
+        in stateDirectory: String
+    ) throws(JournalError) -> (database: JournalDatabase, contents: JournalContents, damage: Damage?) {
+        let path = "\(stateDirectory)/\(fileName)"
+        do {
+            let database = try JournalDatabase(path: path)
+            let contents = try database.queue.read(readAll)
+            try database.nameIsOnDisk(in: stateDirectory)
+            return (database, contents, nil)
+        } catch {
+            let reason = JournalError(error)
+            // A disk that is full or cannot be read tells nothing of the journal's own state.
+            if let error = error as? DatabaseError, !isDamage(error) { throw reason }
+            guard FileManager.default.fileExists(atPath: path) else { throw reason }
+            do {
+                return try replace(path, in: stateDirectory, because: reason)
+            } catch {
+                throw JournalError(error)
+            }
+        }
+    }
+
+    private static func isDamage(_ error: DatabaseError) -> Bool {
+        switch error.resultCode {
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_ERROR, .SQLITE_CONSTRAINT, .SQLITE_MISMATCH, .SQLITE_FORMAT,
+            .SQLITE_SCHEMA, .SQLITE_PROTOCOL, .SQLITE_RANGE, .SQLITE_TOOBIG:
+            true
+        // A file that ends where it should not.
+        case .SQLITE_IOERR: error.extendedResultCode == .SQLITE_IOERR_SHORT_READ
+        default: false
+        }
+    }
+
+    private init(path: String) throws {
+        // SQLite gives the files beside it the same mode.
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode_t(0o600))
+        guard descriptor >= 0 else { throw JournalError(SpoolError(errno: errno, operation: "open \(path)")) }
+        Glibc.close(descriptor)
+        var configuration = Configuration()
+        configuration.label = "twelvefs.journal.sqlite"
+        configuration.prepareDatabase { database in
+            // A commit is in the log at once, where a killed process leaves it; on disk it is when that is asked for.
+            try database.execute(
+                sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA trusted_schema = OFF")
+        }
+        queue = try DatabaseQueue(path: path, configuration: configuration)
+        try queue.read { database in
+            let verdict = try String.fetchAll(database, sql: "PRAGMA quick_check(1)")
+            guard verdict == ["ok"] else { throw JournalError.failed(verdict.first ?? "it fails SQLite's own check") }
+        }
+        try JournalSchema.migrator.migrate(queue)
+    }
+
+    /// Returns once the names of the journal's files are on disk.
+    private func nameIsOnDisk(in stateDirectory: String) throws {
+        try write([], durably: true)
+        let directory = Glibc.open(stateDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw JournalError(SpoolError(errno: errno, operation: "open")) }
+        defer { Glibc.close(directory) }
+        guard fsync(directory) == 0 else { throw JournalError(SpoolError(errno: errno, operation: "fsync")) }
+    }
+
+    // MARK: Reading
+
+    private static func readAll(_ database: Database) throws -> JournalContents {
+        var contents = JournalContents()
+        contents.uploads = try readAll(database)
+        contents.sessions = try readAll(database)
+        contents.chunks = try readAll(database)
+        contents.nodes = try readAll(database)
+        return contents
+    }
+
+    private static func readAll<Record: JournalRow>(_ database: Database) throws -> [Record] {
+        try Row.fetchAll(database, sql: Record.selectAll).map { row in
+            guard let record = Record.decode(row) else {
+                throw JournalError.failed("a row of \(Record.table) is not what was written")
+            }
+            return record
+        }
+    }
+
+    /// Whether the journal of a state directory has uploads to go on with. False where it cannot be read: then opening
+    /// it will tell.
+    static func hasUploadsToResume(in stateDirectory: String) -> Bool {
+        let path = "\(stateDirectory)/\(fileName)"
+        guard FileManager.default.fileExists(atPath: path) else { return false }
+        do {
+            let states = [UploadState.finishing, .staged].map { "'\($0.rawValue)'" }.joined(separator: ", ")
+            return try DatabaseQueue(path: path).read { database in
+                try Int.fetchOne(database, sql: "SELECT COUNT(*) FROM uploads WHERE state IN (\(states))") ?? 0 > 0
+            }
+        } catch {
+            return false
+        }
+    }
+
+    // MARK: Damage
+
+    private static func replace(
+        _ path: String, in stateDirectory: String, because reason: JournalError
+    ) throws -> (JournalDatabase, JournalContents, Damage?) {
+        let sound = salvage(path)
+        let name = try setAside(path, in: stateDirectory)
+        let database = try JournalDatabase(path: path)
+        try database.write(
+            sound.uploads.map { .putUpload($0) } + sound.sessions.map { .putSession($0) }
+                + sound.chunks.map { .putChunk($0) } + sound.nodes.map { .putNode($0) }, durably: true)
+        try database.nameIsOnDisk(in: stateDirectory)
+        let text: String
+        switch reason {
+        case .noSpace: text = "its disk is full"
+        case .failed(let words): text = words
+        }
+        return (database, sound, Damage(setAside: name, reason: text))
+    }
+
+    /// What can be read of a damaged journal and is what was written, row by row.
+    private static func salvage(_ path: String) -> JournalContents {
+        var configuration = Configuration()
+        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA trusted_schema = OFF") }
+        guard let queue = try? DatabaseQueue(path: path, configuration: configuration) else { return JournalContents() }
+        defer { try? queue.close() }
+        var contents = JournalContents()
+        // A table that cannot be read at all says nothing of the next.
+        contents.uploads = soundRows(queue)
+        contents.sessions = soundRows(queue)
+        contents.chunks = soundRows(queue)
+        contents.nodes = soundRows(queue)
+        return contents
+    }
+
+    /// From the front up to the first page that cannot be read, and from the back down to it.
+    private static func soundRows<Record: JournalRow>(_ queue: DatabaseQueue) -> [Record] {
+        var records: [Record] = []
+        for order in ["ASC", "DESC"] {
+            _ = try? queue.read { database in
+                let key = Record.columns.prefix(Record.keyCount).map { "\($0) \(order)" }.joined(separator: ", ")
+                let rows = try Row.fetchCursor(database, sql: "\(Record.selectAll) ORDER BY \(key)")
+                while let row = try rows.next() {
+                    if let record = Record.decode(row) { records.append(record) }
+                }
+            }
+        }
+        var seen: Set<[DatabaseValue]> = []
+        return records.filter { seen.insert(Array($0.values.prefix(Record.keyCount))).inserted }
+    }
+
+    /// Gives the journal's files names that no others have; returns the first one's.
+    private static func setAside(_ path: String, in stateDirectory: String) throws -> String {
+        var number = 1
+        while true {
+            let name = "journal-damaged-\(number).sqlite"
+            let target = "\(stateDirectory)/\(name)"
+            let isFree = companions.allSatisfy { !FileManager.default.fileExists(atPath: target + $0) }
+            if isFree {
+                for companion in companions.reversed() where rename(path + companion, target + companion) != 0 {
+                    guard errno == ENOENT else { throw JournalError(SpoolError(errno: errno, operation: "rename")) }
+                }
+                return name
+            }
+            number += 1
+        }
+    }
+
+    // MARK: Writing
+
+    /// Writes changes down in one transaction: all of them, or none. When it returns they are in the log, and on disk
+    /// with everything before them where that is asked for.
+    func write(_ changes: [JournalChange], durably: Bool) throws(JournalError) {
+        do {
+            try queue.writeWithoutTransaction { database in
+                try database.execute(sql: "PRAGMA synchronous = \(durably ? "FULL" : "NORMAL")")
+                try database.inTransaction(.immediate) {
+                    // There is something to commit, and so to sync, in any case.
+                    if durably { try database.execute(sql: "UPDATE commits SET number = number + 1") }
+                    for change in changes { try Self.apply(change, to: database) }
+                    return .commit
+                }
+            }
+        } catch {
+            throw JournalError(error)
+        }
+    }
+
+    private static func apply(_ change: JournalChange, to database: Database) throws {
+        switch change {
+        case .putUpload(let record): try record.put(in: database)
+        case .removeUpload(let number):
+            try removeSession(ofUpload: number, in: database)
+            try UploadRecord.remove([number], in: database)
+        case .putSession(let record):
+            try removeSession(ofUpload: record.upload, unless: record.uploadID, in: database)
+            try record.put(in: database)
+        case .removeSession(let upload): try removeSession(ofUpload: upload, in: database)
+        case .putChunk(let record): try record.put(in: database)
+        case .removeChunks(let uploadID, let indices):
+            for index in indices { try ChunkRecord.remove([uploadID, index], in: database) }
+        case .claimChunks(let uploadID, let indices, let isClaimed):
+            for index in indices {
+                guard var record = try ChunkRecord.find([uploadID, index], in: database) else { continue }
+                record.isClaimed = isClaimed
+                try record.put(in: database)
+            }
+        case .removeAllChunks(let uploadID): try ChunkRecord.remove([uploadID], in: database)
+        case .putNode(let record): try record.put(in: database)
+        case .removeNode(let id): try NodeRecord.remove([Int64(bitPattern: id)], in: database)
+        }
+    }
+
+    private static func removeSession(
+        ofUpload number: Int64, unless kept: String? = nil, in database: Database
+    ) throws {
+        guard let session = try SessionRecord.find([number], in: database), session.uploadID != kept else { return }
+        try ChunkRecord.remove([session.uploadID], in: database)
+        try SessionRecord.remove([number], in: database)
+    }
+
+    /// Moves what is in the log into the database, and lets go of the files.
+    func close() {
+        // What cannot be moved now is moved when the journal is opened again.
+        try? queue.close()
+    }
+}
+
+extension JournalError {
+    fileprivate init(_ error: SpoolError) {
+        switch error {
+        case .noSpace, .tooLarge: self = .noSpace
+        case .failed: self = .failed("\(error)")
+        }
+    }
+}

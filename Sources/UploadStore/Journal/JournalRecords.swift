@@ -1,0 +1,217 @@
+import UploadCore
+
+/// One upload as the journal knows it: enough to go on with it, or to tell how it ended.
+public struct UploadRecord: Sendable, Equatable {
+    /// Counts the uploads of a state directory, from 1; never given twice.
+    public var number: Int64
+    /// The name of its spool file.
+    public var spool: String
+    /// Its path within the mount, as names from the root: bytes, not text.
+    public var path: [[UInt8]]
+    /// The base name that its session bears.
+    public var filename: String
+    /// What the platform is told it is.
+    public var type: AssetKind
+    /// Who wrote it, for people.
+    public var writer: String?
+    /// Where it stood.
+    public var state: UploadState
+    /// How far it may go; nil while its writer has not let go of it.
+    public var scope: CommitScope?
+    /// In bytes.
+    public var size: Int64
+    /// The boot of the machine during which its bytes were written; empty when that is not known.
+    public var boot: String
+    /// Whether its bytes are known to be on disk. While it is open: whether some of them were, once.
+    public var isSynced: Bool
+    /// When it was begun, closed and completed, by our own clock.
+    public var created: Timestamp
+    public var closed: Timestamp?
+    public var completed: Timestamp?
+    /// Why it ended badly, or what was wrong last.
+    public var failure: UploadFailure?
+    /// What the platform said of its asset.
+    public var assetURL: String?
+    public var assetStatus: AssetState?
+    public var assetError: String?
+    /// Earlier uploads of its name.
+    public var superseded: [String]
+    /// Sessions that were given up for it.
+    public var abandoned: [String]
+    /// Attempts beyond the first.
+    public var retries: Int
+
+    /// A record of an upload that has just begun.
+    public init(number: Int64, spool: String, path: [[UInt8]], filename: String, type: AssetKind, created: Timestamp) {
+        self.number = number
+        self.spool = spool
+        self.path = path
+        self.filename = filename
+        self.type = type
+        state = .open
+        size = 0
+        boot = ""
+        isSynced = false
+        self.created = created
+        superseded = []
+        abandoned = []
+        retries = 0
+    }
+
+    /// Whether the bytes that were written can still be relied on in this boot of the machine: what was not put on disk
+    /// before another boot is lost.
+    public func contentCanBeTrusted(inBoot current: String) -> Bool {
+        isSynced || (!current.isEmpty && boot == current)
+    }
+}
+
+/// The upload session of an upload. Its URLs are not kept: each is a credential, and new ones can be had.
+public struct SessionRecord: Sendable, Equatable {
+    /// The upload's number.
+    public var upload: Int64
+    public var uploadID: String
+    public var assetID: String
+    public var plan: ChunkPlan
+    /// What each PUT has to carry.
+    public var headers: [(String, String)]
+    /// When it ends by the platform's clock, for people.
+    public var expiresAt: Timestamp?
+    /// When it ends by our own clock, as far as we know.
+    public var deadline: Timestamp?
+    /// What its size was believed on; nil when that was known.
+    public var sizeSource: SizeHint.Source?
+
+    public init(
+        upload: Int64, uploadID: String, assetID: String, plan: ChunkPlan, headers: [(String, String)] = [],
+        expiresAt: Timestamp? = nil, deadline: Timestamp? = nil, sizeSource: SizeHint.Source? = nil
+    ) {
+        self.upload = upload
+        self.uploadID = uploadID
+        self.assetID = assetID
+        self.plan = plan
+        self.headers = headers
+        self.expiresAt = expiresAt
+        self.deadline = deadline
+        self.sizeSource = sizeSource
+    }
+
+    public static func == (left: SessionRecord, right: SessionRecord) -> Bool {
+        left.upload == right.upload && left.uploadID == right.uploadID && left.assetID == right.assetID
+            && left.plan == right.plan && left.expiresAt == right.expiresAt && left.deadline == right.deadline
+            && left.sizeSource == right.sizeSource && left.headers.elementsEqual(right.headers, by: ==)
+    }
+}
+
+/// A chunk that the store has.
+public struct ChunkRecord: Sendable, Equatable {
+    public var uploadID: String
+    /// From 1.
+    public var index: Int
+    /// How often its bytes had changed when it was sent.
+    public var generation: Int
+    public var stored: StoredChunk
+    /// Whether it was named in a report, whatever became of that.
+    public var isClaimed: Bool
+
+    public init(uploadID: String, index: Int, generation: Int, stored: StoredChunk, isClaimed: Bool = false) {
+        self.uploadID = uploadID
+        self.index = index
+        self.generation = generation
+        self.stored = stored
+        self.isClaimed = isClaimed
+    }
+}
+
+/// A directory or file of the tree.
+public struct NodeRecord: Sendable, Equatable {
+    /// What a file holds.
+    public struct Content: Sendable, Equatable {
+        /// In bytes.
+        public var size: Int64
+        /// The spool file; nil when nothing was ever written.
+        public var spool: String?
+        /// The upload's number; nil for files that stay here.
+        public var upload: Int64?
+        /// Listed though its upload was interrupted: a partial file that its writer wants to find again.
+        public var isPlain: Bool
+
+        public init(size: Int64, spool: String?, upload: Int64?, isPlain: Bool = false) {
+            self.size = size
+            self.spool = spool
+            self.upload = upload
+            self.isPlain = isPlain
+        }
+    }
+
+    /// A point in time: whole seconds since 1970, rounded down, and nanoseconds above them.
+    public struct Time: Sendable, Equatable {
+        public var seconds: Int64
+        public var nanoseconds: Int64
+
+        public init(seconds: Int64, nanoseconds: Int64) {
+            self.seconds = seconds
+            self.nanoseconds = nanoseconds
+        }
+    }
+
+    /// The inode number; the root is 1.
+    public var id: UInt64
+    /// The directory; 0 for the root.
+    public var parent: UInt64
+    /// Bytes, not text; empty for the root.
+    public var name: [UInt8]
+    /// Nil for a directory.
+    public var content: Content?
+    /// Permission bits.
+    public var mode: UInt32
+    public var userID: UInt32
+    public var groupID: UInt32
+    public var accessTime: Time
+    public var modificationTime: Time
+    public var changeTime: Time
+
+    public init(
+        id: UInt64, parent: UInt64, name: [UInt8], content: Content?, mode: UInt32, userID: UInt32, groupID: UInt32,
+        accessTime: Time, modificationTime: Time, changeTime: Time
+    ) {
+        self.id = id
+        self.parent = parent
+        self.name = name
+        self.content = content
+        self.mode = mode
+        self.userID = userID
+        self.groupID = groupID
+        self.accessTime = accessTime
+        self.modificationTime = modificationTime
+        self.changeTime = changeTime
+    }
+}
+
+/// Something to be written down. Changes are written in the order in which they were told.
+public enum JournalChange: Sendable {
+    case putUpload(UploadRecord)
+    /// The upload, its session and its chunks are of no interest any more.
+    case removeUpload(Int64)
+    case putSession(SessionRecord)
+    /// The session and its chunks are of no interest any more.
+    case removeSession(ofUpload: Int64)
+    case putChunk(ChunkRecord)
+    /// What the store has of these chunks is not what the file holds.
+    case removeChunks(uploadID: String, [Int])
+    /// Whether these chunks were named in a report.
+    case claimChunks(uploadID: String, [Int], Bool)
+    /// All chunks of a session: it is completed, and nothing more is to be known of them.
+    case removeAllChunks(uploadID: String)
+    case putNode(NodeRecord)
+    case removeNode(UInt64)
+}
+
+/// Everything that the journal knows.
+public struct JournalContents: Sendable, Equatable {
+    public var uploads: [UploadRecord] = []
+    public var sessions: [SessionRecord] = []
+    public var chunks: [ChunkRecord] = []
+    public var nodes: [NodeRecord] = []
+
+    public init() {}
+}

@@ -1,0 +1,183 @@
+import Foundation
+import GRDB
+import UploadCore
+
+// How each record becomes a row, and back. The columns are those of JournalSchema.
+
+extension UploadRecord: JournalRow {
+    static let table = "uploads"
+    static let columns = [
+        "number", "spool", "path", "filename", "type", "writer", "state", "scope", "size", "boot", "is_synced",
+        "created", "closed", "completed", "failure_kind", "failure_code", "failure_message", "failure_hint",
+        "failure_status", "asset_url", "asset_status", "asset_error", "superseded", "abandoned", "retries",
+    ]
+    static let keyCount = 1
+
+    var values: [DatabaseValue] {
+        [
+            number.databaseValue, spool.databaseValue, Data(path.joined(separator: [UInt8(ascii: "/")])).databaseValue,
+            filename.databaseValue, type.rawValue.databaseValue, writer.databaseValue, state.rawValue.databaseValue,
+            scope.map { $0 == .whole ? "whole" : "all-but-last" }.databaseValue, size.databaseValue,
+            boot.databaseValue, isSynced.databaseValue, created.millisecondsSince1970.databaseValue,
+            (closed?.millisecondsSince1970).databaseValue, (completed?.millisecondsSince1970).databaseValue,
+            (failure?.kind.rawValue).databaseValue, (failure?.code).databaseValue, (failure?.message).databaseValue,
+            (failure?.hint).databaseValue, (failure?.httpStatus).databaseValue, assetURL.databaseValue,
+            (assetStatus?.journalName).databaseValue, assetError.databaseValue,
+            superseded.joined(separator: "\n").databaseValue, abandoned.joined(separator: "\n").databaseValue,
+            retries.databaseValue,
+        ]
+    }
+
+    init?(_ row: RowReader) {
+        number = row.integer()
+        spool = row.text()
+        path = row.bytes().split(separator: UInt8(ascii: "/")).map { Array($0) }
+        filename = row.text()
+        type = row.choice(AssetKind.self) ?? .video
+        writer = row.optionalText()
+        state = row.choice(UploadState.self) ?? .failed
+        switch row.optionalText() {
+        case nil: scope = nil
+        case "whole": scope = .whole
+        case "all-but-last": scope = .allButLast
+        case .some: return nil
+        }
+        size = row.integer()
+        boot = row.text()
+        isSynced = row.integer() != 0
+        created = Timestamp(millisecondsSince1970: row.integer())
+        closed = row.optionalInteger().map { Timestamp(millisecondsSince1970: $0) }
+        completed = row.optionalInteger().map { Timestamp(millisecondsSince1970: $0) }
+        let kind = row.optionalChoice(UploadFailure.Kind.self)
+        let (code, message, hint) = (row.optionalText(), row.optionalText(), row.optionalText())
+        let status = row.optionalInteger().map { Int($0) }
+        failure = kind.map {
+            UploadFailure($0, code: code, message: message ?? "", hint: hint, httpStatus: status)
+        }
+        assetURL = row.optionalText()
+        assetStatus = row.optionalText().map { AssetState(journalName: $0) }
+        assetError = row.optionalText()
+        superseded = row.text().split(separator: "\n").map(String.init)
+        abandoned = row.text().split(separator: "\n").map(String.init)
+        retries = Int(row.integer())
+        guard row.isSound, number > 0, size >= 0 else { return nil }
+    }
+}
+
+extension SessionRecord: JournalRow {
+    static let table = "sessions"
+    static let columns = [
+        "upload", "upload_id", "asset_id", "total_size", "chunk_size", "total_chunks", "headers", "expires_at",
+        "deadline", "size_source",
+    ]
+    static let keyCount = 1
+
+    var values: [DatabaseValue] {
+        // Neither a name nor a value can have a line's end: the client refuses such headers.
+        let headers = headers.flatMap { [$0.0, $0.1] }.joined(separator: "\n")
+        return [
+            upload.databaseValue, uploadID.databaseValue, assetID.databaseValue, plan.totalSize.databaseValue,
+            plan.chunkSize.databaseValue, plan.totalChunks.databaseValue, headers.databaseValue,
+            (expiresAt?.millisecondsSince1970).databaseValue, (deadline?.millisecondsSince1970).databaseValue,
+            (sizeSource?.rawValue).databaseValue,
+        ]
+    }
+
+    init?(_ row: RowReader) {
+        upload = row.integer()
+        uploadID = row.text()
+        assetID = row.text()
+        let (total, chunk, count) = (row.integer(), row.integer(), row.integer())
+        guard let plan = try? ChunkPlan(totalSize: total, chunkSize: chunk, totalChunks: Int(count)) else { return nil }
+        self.plan = plan
+        let lines = row.text().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        headers = stride(from: 0, to: lines.count - 1, by: 2).map { (lines[$0], lines[$0 + 1]) }
+        expiresAt = row.optionalInteger().map { Timestamp(millisecondsSince1970: $0) }
+        deadline = row.optionalInteger().map { Timestamp(millisecondsSince1970: $0) }
+        sizeSource = row.optionalChoice(SizeHint.Source.self)
+        guard row.isSound else { return nil }
+    }
+}
+
+extension AssetState {
+    fileprivate var journalName: String {
+        switch self {
+        case .processing: "processing"
+        case .ready: "ready"
+        case .failed: "failed"
+        case .unknown(let word): word
+        }
+    }
+
+    fileprivate init(journalName: String) {
+        let known: [AssetState] = [.processing, .ready, .failed]
+        self = known.first { $0.journalName == journalName } ?? .unknown(journalName)
+    }
+}
+
+extension ChunkRecord: JournalRow {
+    static let table = "chunks"
+    static let columns = ["upload_id", "chunk_index", "size", "generation", "etag", "md5", "is_claimed"]
+    static let keyCount = 2
+
+    var values: [DatabaseValue] {
+        [
+            uploadID.databaseValue, index.databaseValue, stored.size.databaseValue, generation.databaseValue,
+            stored.etag.databaseValue, stored.md5.databaseValue, isClaimed.databaseValue,
+        ]
+    }
+
+    init?(_ row: RowReader) {
+        uploadID = row.text()
+        index = Int(row.integer())
+        let size = row.integer()
+        generation = Int(row.integer())
+        let etag = row.text()
+        stored = StoredChunk(etag: etag, md5: row.text(), size: size)
+        isClaimed = row.integer() != 0
+        guard row.isSound, index > 0 else { return nil }
+    }
+}
+
+extension NodeRecord: JournalRow {
+    static let table = "nodes"
+    static let columns = [
+        "id", "parent", "name", "is_directory", "mode", "uid", "gid", "atime", "atime_ns", "mtime", "mtime_ns",
+        "ctime", "ctime_ns", "size", "spool", "upload", "is_plain",
+    ]
+    static let keyCount = 1
+
+    var values: [DatabaseValue] {
+        [
+            Int64(bitPattern: id).databaseValue, Int64(bitPattern: parent).databaseValue, Data(name).databaseValue,
+            (content == nil).databaseValue, mode.databaseValue, userID.databaseValue, groupID.databaseValue,
+            accessTime.seconds.databaseValue, accessTime.nanoseconds.databaseValue,
+            modificationTime.seconds.databaseValue, modificationTime.nanoseconds.databaseValue,
+            changeTime.seconds.databaseValue, changeTime.nanoseconds.databaseValue,
+            (content?.size).databaseValue, (content?.spool).databaseValue, (content?.upload).databaseValue,
+            (content?.isPlain ?? false).databaseValue,
+        ]
+    }
+
+    init?(_ row: RowReader) {
+        id = UInt64(bitPattern: row.integer())
+        parent = UInt64(bitPattern: row.integer())
+        name = row.bytes()
+        let isDirectory = row.integer() != 0
+        let (mode, uid, gid) = (row.integer(), row.integer(), row.integer())
+        (self.mode, userID, groupID) = (
+            UInt32(truncatingIfNeeded: mode), UInt32(truncatingIfNeeded: uid), UInt32(truncatingIfNeeded: gid)
+        )
+        accessTime = Time(seconds: row.integer(), nanoseconds: row.integer())
+        modificationTime = Time(seconds: row.integer(), nanoseconds: row.integer())
+        changeTime = Time(seconds: row.integer(), nanoseconds: row.integer())
+        let (size, spool, upload) = (row.optionalInteger(), row.optionalText(), row.optionalInteger())
+        let isPlain = row.integer() != 0
+        content = isDirectory ? nil : Content(size: size ?? 0, spool: spool, upload: upload, isPlain: isPlain)
+        guard row.isSound, id > 0 else { return nil }
+    }
+}
+
+extension Optional where Wrapped: DatabaseValueConvertible {
+    fileprivate var databaseValue: DatabaseValue { self?.databaseValue ?? .null }
+}
