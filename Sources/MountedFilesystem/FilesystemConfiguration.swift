@@ -20,6 +20,8 @@ public struct FilesystemConfiguration: Sendable {
     public var names = NamePolicy(otherFiles: .refuse)
     /// The `type` of new sessions.
     public var assetTypes = AssetTypes.always(.video)
+    /// What a successful close means.
+    public var closeMode = CloseMode.upload
     /// How long the bytes of an interrupted version are kept.
     public var keepInterrupted: Duration = .seconds(24 * 3600)
     /// Whether writing is refused.

@@ -36,9 +36,11 @@ extension MountedFilesystem {
             return joinedAnswer(open.file, facts)
         case .commit(let scope):
             guard let upload = freeze(open.file, version, scope: scope) else { return joinedAnswer(open.file, facts) }
+            note([open.node])
             return .when(upload, scope)
         case .commitInBackground(let scope):
             freeze(open.file, version, scope: scope)?.apply(.committed(scope))
+            note([open.node])
             return .now(nil)
         case .interrupt(let reason):
             return interrupt(open.file, version, reason: reason) ? .now(.ioError) : joinedAnswer(open.file, facts)
@@ -69,6 +71,9 @@ extension MountedFilesystem {
 
     /// Lets a close wait for an upload, until that is decided or stalls, the caller is told to end, or the mount ends.
     package func wait(for upload: Upload, committing scope: CommitScope?, pid: Int32, _ wait: CloseWait) {
+        if configuration.closeMode == .spool, upload.currentState.isUnderWay {
+            return waitForDisk(for: upload, committing: scope, pid: pid, wait)
+        }
         closeWaits.add(wait)
         let waiter = upload.whenAnswered { result in
             self.closeWaits.remove(wait)
@@ -89,15 +94,8 @@ extension MountedFilesystem {
     /// Puts the bytes of an upload on disk, beside everything else: its close was answered before it was confirmed.
     private func makeDurable(_ upload: Upload) {
         guard upload.currentState.isUnderWay else { return }
-        DispatchQueue.global().async {
-            let mark = upload.contentMark
-            do throws(SpoolError) {
-                try upload.spool.synchronize()
-                upload.contentIsDurable(asOf: mark)
-            } catch {
-                self.logger.error("the spool could not be put on disk", metadata: ["reason": "\(error)"])
-            }
-        }
+        // What went wrong is in the log; the upload goes on all the same.
+        DispatchQueue.global().async { self.putOnDisk(upload.spool, of: upload) { _ in } }
     }
 
     // MARK: RELEASE
@@ -112,7 +110,10 @@ extension MountedFilesystem {
             state.writeHandles -= 1
             return state.writeHandles == 0
         }
-        if isLastWriter { lastWriterReleased(file, node: open.node) }
+        if isLastWriter {
+            lastWriterReleased(file, node: open.node)
+            note([open.node])
+        }
         let (isUnused, isRemoved, upload) = file.state.withLock {
             ($0.handles == 0, $0.isRemoved, $0.version?.upload)
         }
@@ -131,6 +132,7 @@ extension MountedFilesystem {
         case .nothing, .notYet, .taint: break
         case .commit(let scope), .commitInBackground(let scope):
             freeze(file, version, scope: scope, unlessOpen: true)?.apply(.committed(scope))
+            note([node])
         case .interrupt(let reason): _ = interrupt(file, version, reason: reason)
         }
     }
@@ -152,6 +154,7 @@ extension MountedFilesystem {
             _ = try? tree.removeFile(location.name, in: location.parent, at: .now())
             tree.discard(node)
         }
+        note([node])
         keeper.keep(upload)
     }
 
@@ -184,7 +187,10 @@ extension MountedFilesystem {
             state.version?.upload = upload
             return true
         }
-        if !isUsed { engine.forget(upload) }
+        if !isUsed {
+            upload.forgetInJournal()
+            engine.forget(upload)
+        }
     }
 
     /// Ends the version that was looked at, unless somebody is at it; tells whether it has come to its end so.

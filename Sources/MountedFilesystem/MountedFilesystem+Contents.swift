@@ -240,6 +240,8 @@ extension MountedFilesystem {
             return state.version
         }
         if let last, !last.isFrozen { return }
+        try checkJournal()
+        
         var next: FileVersion
         do throws(SpoolError) {
             next = FileVersion(spool: try spool.create(), upload: nil)
@@ -282,7 +284,10 @@ extension MountedFilesystem {
     }
 
     private func dropUnused(_ version: FileVersion) {
-        if let upload = version.upload { engine.forget(upload) }
+        if let upload = version.upload {
+            upload.forgetInJournal()
+            engine.forget(upload)
+        }
         removeSpool(version.spool)
     }
 
@@ -361,18 +366,15 @@ extension MountedFilesystem {
 
     // MARK: Durability
 
-    /// Puts what was written on disk.
-    package func synchronize(_ handle: UInt64) throws(FuseErrno) {
-        let file = try handles.get(handle).file
-        guard let version = file.state.withLock({ $0.version }) else { return }
-        let mark = version.upload?.contentMark
-        do throws(SpoolError) {
-            try version.spool.synchronize()
+    /// Puts what was written on disk, with everything that is needed to find it again. Blocks on the disk.
+    package func synchronize(_ handle: UInt64, _ answer: @escaping @Sendable (Result<Void, FuseErrno>) -> Void) {
+        do throws(FuseErrno) {
+            let file = try handles.get(handle).file
+            guard let version = file.state.withLock({ $0.version }) else { return answer(.success(())) }
+            putOnDisk(version.spool, of: version.upload) { answer($0.mapError { FuseErrno($0) }) }
         } catch {
-            logger.error("the spool could not be put on disk", metadata: ["reason": "\(error)"])
-            throw FuseErrno(error.uploadFailure)
+            answer(.failure(error))
         }
-        if let mark { version.upload?.contentIsDurable(asOf: mark) }
     }
 }
 

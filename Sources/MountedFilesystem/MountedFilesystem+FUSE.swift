@@ -99,7 +99,7 @@ extension MountedFilesystem: FuseOperations {
     ) {
         do throws(FuseErrno) {
             let (parent, newParent) = (try ownDirectory(parent), try ownDirectory(newParent))
-            let wait = CloseWait(reply.deferred())
+            let wait = journalled(CloseWait(reply.deferred()))
             rename(name, in: parent, to: newName, in: newParent, flags: flags, wait)
         } catch {
             reply.fail(error)
@@ -274,11 +274,11 @@ extension MountedFilesystem: FuseOperations {
         if StatusDirectory.owns(inode) { return reply.succeed() }
         let reply = reply.deferred()
         DispatchQueue.global().async {
-            do throws(FuseErrno) {
-                try self.synchronize(handle)
-                reply.succeed()
-            } catch {
-                reply.fail(error)
+            self.synchronize(handle) { result in
+                switch result {
+                case .success: reply.succeed()
+                case .failure(let error): reply.fail(error)
+                }
             }
         }
     }

@@ -97,6 +97,7 @@ extension MountedFilesystem {
             return state.version
         }
         tree.withLock { _ = $0.discard(node) }
+        version?.upload?.forgetInJournal()
         removeSpool(version?.spool)
     }
 
@@ -131,8 +132,12 @@ extension MountedFilesystem {
     ) {
         do throws(FuseErrno) {
             let plan = try planRename(name, in: parent, to: newName, in: newParent, flags: flags)
-            if let staged = plan.staged { return renameStaged(plan, staged, wait) }
+            if let staged = plan.staged, configuration.closeMode == .upload { return renameStaged(plan, staged, wait) }
             try carryOut(plan)
+            if let staged = plan.staged {
+                plan.file?.state.withLock { $0.version?.isStaged = false }
+                staged.apply(.committed(.whole))
+            }
             wait.answer(.success(()))
         } catch {
             wait.answer(.failure(error))

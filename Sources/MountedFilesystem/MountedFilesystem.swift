@@ -27,12 +27,17 @@ package final class MountedFilesystem: Sendable {
     let refusesWriting: Atomic<Bool>
     /// Closes that wait for the platform, to be answered when the mount ends.
     let closeWaits = CloseWaits()
+    /// What survives a crash; nil where nothing is to.
+    let journal: Journal?
+    /// Nodes that the journal is about to look at.
+    let notedNodes = Mutex<Set<NodeID>>([])
 
     /// A file system without files.
     package init(
         configuration: FilesystemConfiguration, engine: UploadEngine, spool: SpoolDirectory,
-        writers: any WriterInspector, logger: Logger
+        writers: any WriterInspector, logger: Logger, journal: Journal? = nil
     ) {
+        self.journal = journal
         self.configuration = configuration
         self.engine = engine
         self.spool = spool
@@ -69,9 +74,15 @@ package final class MountedFilesystem: Sendable {
     func withTree<Result: Sendable>(
         _ body: (inout FileTree<MountedFile>) throws(TreeError) -> Result
     ) throws(FuseErrno) -> Result {
-        let outcome = tree.withLock { tree -> Swift.Result<Result, TreeError> in
-            do throws(TreeError) { return .success(try body(&tree)) } catch { return .failure(error) }
+        let (outcome, changed) = tree.withLock { tree -> (Swift.Result<Result, TreeError>, Set<NodeID>) in
+            do throws(TreeError) {
+                let result = try body(&tree)
+                return (.success(result), tree.takeChanged())
+            } catch {
+                return (.failure(error), tree.takeChanged())
+            }
         }
+        note(changed)
         switch outcome {
         case .success(let result): return result
         case .failure(let error): throw FuseErrno(error)

@@ -20,6 +20,8 @@ public struct MountConfiguration: Sendable, Equatable, Codable {
     /// How long the bytes of an interrupted version are kept.
     public var keepInterrupted: Duration
 
+    /// What a successful close means.
+    public var closeMode: CloseMode
     /// A close that moves nothing for this long answers an error; the upload goes on.
     public var stallTimeout: Duration
     /// How long unmounting waits for uploads under way.

@@ -2,6 +2,7 @@ import Logging
 import NIOPosix
 import PlatformClient
 import UploadCore
+import UploadStore
 
 /// What all uploads of a mount share.
 struct EngineServices: Sendable {
@@ -15,6 +16,17 @@ struct EngineServices: Sendable {
     let threads: NIOThreadPool
     let clock: EngineClock
     let logger: Logger
+    /// What survives a crash; nil where nothing is to.
+    let journal: Journal?
+
+    /// Returns when the journal knows everything that it was told so far, or cannot be written.
+    func journalIsWritten() async {
+        do throws(JournalError) {
+            try await journal?.written(durably: false)
+        } catch {
+            logger.error("the journal could not be written", metadata: ["reason": "\(error.uploadFailure.message)"])
+        }
+    }
 
     /// Makes the call and puts its answer into an event.
     func answer(

@@ -14,7 +14,7 @@ public final class Upload: Sendable {
         let number: Int
     }
 
-    private struct Moments: Sendable {
+    struct Moments: Sendable {
         var created: Timestamp
         var closed: Timestamp?
         var completed: Timestamp?
@@ -29,6 +29,8 @@ public final class Upload: Sendable {
         /// Rises when the content changes.
         var contentMark = 0
         /// The content that is on disk.
+        var syncedMark: Int?
+        /// The content that is on disk and that the journal, on disk as well, says is there.
         var durableMark: Int?
         var waiters: [Int: @Sendable (Result<Void, UploadFailure>) -> Void] = [:]
         var lastWaiter = 0
@@ -40,6 +42,10 @@ public final class Upload: Sendable {
         /// When the last one did.
         var lastTimer: Instant?
         var isStopped = false
+        /// Whether the journal is about to ask what is new.
+        var isNoted = false
+        /// Whether the journal is to know nothing of it any more.
+        var isForgotten = false
     }
 
     private typealias Answer = @Sendable (Result<Void, UploadFailure>) -> Void
@@ -52,6 +58,9 @@ public final class Upload: Sendable {
         var hasChunks = false
         var timer: Instant?
         var obsoleteTimer: Task<Void, Never>?
+        /// What the journal is to be told of it: whether anything, and whether that can wait for more.
+        var isNew = false
+        var canWait = true
     }
 
     /// Counts the uploads of a mount, from 1; its status document is called after it until a session gives a better name.
@@ -68,6 +77,22 @@ public final class Upload: Sendable {
         let machine = UploadStateMachine(configuration: services.configuration.upload, at: services.clock.now())
         state = Mutex(
             State(machine: machine, identity: identity, moments: Moments(created: services.clock.wallTime())))
+    }
+
+    /// An upload that another process began, as the journal knows it.
+    init(
+        restoring left: RestoredUpload, record: UploadRecord, spool: SpoolFile, identity: UploadIdentity,
+        services: EngineServices
+    ) {
+        number = Int(record.number)
+        self.spool = spool
+        self.services = services
+        let machine = UploadStateMachine(
+            configuration: services.configuration.upload, restoring: left, at: services.clock.now())
+        let moments = Moments(created: record.created, closed: record.closed, completed: record.completed)
+        var state = State(machine: machine, identity: identity, moments: moments)
+        if record.isSynced { (state.syncedMark, state.durableMark) = (state.contentMark, state.contentMark) }
+        self.state = Mutex(state)
     }
 
     private static let endedWithoutReason = UploadFailure(.interrupted, message: "the upload ended before this")
@@ -93,9 +118,11 @@ public final class Upload: Sendable {
             }
             work.hasChunks = state.machine.hasChunksToSend
             Self.updateTimer(&state, &work)
+            Self.noteFacts(&state, &work)
             return work
         }
-        for (answer, result) in work.answers { answer(result) }
+        if work.isNew { tellJournal(canWait: work.canWait) }
+        for (answer, result) in work.answers { give(result, to: answer) }
         if event.movesOn { services.movement.tell() }
         for action in work.actions { perform(action) }
         if work.hasChunks { services.scheduler.offer(self) }
@@ -126,7 +153,7 @@ public final class Upload: Sendable {
                 return (Waiter(number: state.lastWaiter), nil)
             }
         }
-        if let known { answer(known) }
+        if let known { give(known, to: answer) }
         return waiter
     }
 
@@ -151,14 +178,21 @@ public final class Upload: Sendable {
     /// Changes what the upload is called: a rename, a writer that became known.
     public func updateIdentity(_ change: (inout UploadIdentity) -> Void) {
         state.withLock { change(&$0.identity) }
+        noteInJournal()
     }
 
     /// Names the content as it is now. Taken before the bytes are put on disk, and told after it.
     public var contentMark: Int { state.withLock { $0.contentMark } }
 
-    /// The content that bore that mark is on disk; what was written since is not known to be.
+    /// The content that bore that mark is on disk, and the journal says so; what was written since is not known to be.
     public func contentIsDurable(asOf mark: Int) {
         state.withLock { $0.durableMark = max($0.durableMark ?? mark, mark) }
+    }
+
+    /// The content that bore that mark is on disk: the journal is to know.
+    public func contentIsSynced(asOf mark: Int) {
+        state.withLock { $0.syncedMark = max($0.syncedMark ?? mark, mark) }
+        noteInJournal()
     }
 
     /// Whether its bytes were promised to be on the disk.
@@ -284,6 +318,8 @@ public final class Upload: Sendable {
     }
 
     private func make(_ call: PlatformCall, _ id: CallID) async {
+        // What is reported may be complete a moment later: then the journal must know that it was reported.
+        if case .report = call { await services.journalIsWritten() }
         guard await services.restraint.passes() else { return }
         do throws(UploadFailure) {
             apply(try await services.answer(to: call, as: id, identity: identity))
@@ -345,6 +381,83 @@ public final class Upload: Sendable {
         apply(.tick)
     }
 
+    // MARK: The journal
+
+    /// Success is told when the journal knows of it: after it nobody may find that the file was never there.
+    private func give(_ result: Result<Void, UploadFailure>, to answer: @escaping Answer) {
+        guard let journal = services.journal, case .success = result else { return answer(result) }
+        journal.whenWritten(durably: false) { outcome in
+            if case .failure(let failure) = outcome {
+                self.log(.error, "the journal could not be written", failure.uploadFailure)
+            }
+            // The platform has confirmed it all the same.
+            answer(result)
+        }
+    }
+
+    private static func noteFacts(_ state: inout State, _ work: inout Work) {
+        guard state.machine.hasFacts, !state.isNoted, !state.isForgotten else { return }
+        state.isNoted = true
+        work.isNew = true
+        // A chunk whose record is lost is sent again; everything else is waited for, or read after a crash.
+        work.canWait = state.machine.facts.allSatisfy { $0.canWait }
+    }
+
+    /// Has the journal ask for the record again.
+    func noteInJournal() {
+        let isNew = state.withLock { state in
+            guard !state.isNoted, !state.isForgotten else { return false }
+            state.isNoted = true
+            return true
+        }
+        if isNew { tellJournal(canWait: false) }
+    }
+
+    private func tellJournal(canWait: Bool) {
+        guard let journal = services.journal else {
+            return state.withLock { state in
+                state.isNoted = false
+                _ = state.machine.takeFacts()
+            }
+        }
+        journal.note(canWait: canWait) { [boot = journal.bootID] in self.takeChanges(boot: boot) }
+    }
+
+    /// What is new, as it is now.
+    private func takeChanges(boot: String) -> [JournalChange] {
+        let (now, wallTime) = (services.clock.now(), services.clock.wallTime())
+        return state.withLock { state in
+            state.isNoted = false
+            let facts = state.machine.takeFacts()
+            guard !state.isForgotten else { return [] }
+            // While it is written: whether something of it was ever promised.
+            let isSynced =
+                state.machine.state == .open ? state.syncedMark != nil : state.syncedMark == state.contentMark
+            let record = UploadRecord(
+                number: number, spool: spool.name, machine: state.machine, identity: state.identity,
+                moments: state.moments, boot: boot, isSynced: isSynced)
+            let session = state.machine.sessionFacts.map {
+                SessionRecord($0, ofUpload: number, at: now, wallTime: wallTime)
+            }
+            var changes: [JournalChange] = [.putUpload(record)]
+            for fact in facts { changes += JournalChange.changes(fact, upload: number, session: session) }
+            if record.state == .completed, let session {
+                changes.append(.removeAllChunks(uploadID: session.uploadID))
+            }
+            return changes
+        }
+    }
+
+    /// Nothing is to be known of the upload any more: its bytes are gone.
+    public func forgetInJournal() {
+        guard let journal = services.journal else { return }
+        state.withLock { $0.isForgotten = true }
+        journal.note { [number] in [.removeUpload(Int64(number))] }
+    }
+
+    /// Whether the content, as it is, is known to be on disk.
+    public var isWhollyDurable: Bool { state.withLock { $0.durableMark == $0.contentMark } }
+
     // MARK: The end of the mount
 
     /// Ends what is under way; nothing happens to the upload afterwards.
@@ -359,6 +472,16 @@ public final class Upload: Sendable {
 
     deinit {
         state.withLock { $0.timer?.task }?.cancel()
+    }
+}
+
+extension UploadFact {
+    /// Whether losing it only costs sending some bytes again.
+    fileprivate var canWait: Bool {
+        switch self {
+        case .stored: true
+        case .sessionChanged, .unstored, .claimed, .unclaimed, .changed: false
+        }
     }
 }
 

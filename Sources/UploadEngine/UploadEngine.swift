@@ -15,12 +15,12 @@ public final class UploadEngine: Sendable {
     /// What the engine does the same way for every upload.
     public let configuration: EngineConfiguration
     let services: EngineServices
-    private let registry = Mutex(Registry())
+    private let registry: Mutex<Registry>
 
-    /// An engine over `client`; `threads` read the spool.
+    /// An engine over `client`; `threads` read the spool; what survives a crash is in `journal`.
     public init(
         configuration: EngineConfiguration, client: PlatformClient, threads: NIOThreadPool, clock: EngineClock,
-        logger: Logger
+        logger: Logger, journal: Journal? = nil
     ) {
         self.configuration = configuration
         let policy = configuration.upload.retryPolicy
@@ -30,7 +30,10 @@ public final class UploadEngine: Sendable {
             scheduler: PutScheduler(places: configuration.uploadConcurrency, policy: policy, clock: clock),
             restraint: restraint,
             housekeeping: Housekeeping(client: client, clock: clock, restraint: restraint, logger: logger),
-            activity: Activity(), movement: Movement(clock: clock), threads: threads, clock: clock, logger: logger)
+            activity: Activity(), movement: Movement(clock: clock), threads: threads, clock: clock, logger: logger,
+            journal: journal)
+        // Numbers are never given twice, since the journal knows uploads by them.
+        registry = Mutex(Registry(lastNumber: Int(journal?.contents.uploads.map(\.number).max() ?? 0)))
     }
 
     /// Begins the upload of a version of which nothing is written yet.
@@ -41,6 +44,11 @@ public final class UploadEngine: Sendable {
             registry.uploads.append(upload)
             return upload
         }
+    }
+
+    /// Takes in an upload that another process began.
+    func add(_ upload: Upload) {
+        registry.withLock { $0.uploads.append(upload) }
     }
 
     /// Every upload begun, oldest first.

@@ -12,7 +12,7 @@ struct ContentsTests {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
             try run.write([1, 2, 3], to: handle)
-            try run.filesystem.synchronize(handle)
+            await run.synchronize(handle)
             #expect(run.engine.uploads.first?.status().durable == true)
             try run.write([4], to: handle, at: 3)
             #expect(run.engine.uploads.first?.status().durable == false)

@@ -31,6 +31,12 @@ final class Rig {
         machine = UploadStateMachine(configuration: configuration, at: now)
     }
 
+    /// An upload that another process left.
+    init(restoring left: RestoredUpload, _ configuration: UploadStateMachine.Configuration = Rig.configuration) {
+        now = ContinuousClock.now
+        machine = UploadStateMachine(configuration: configuration, restoring: left, at: now)
+    }
+
     @discardableResult
     func apply(_ event: UploadEvent) -> [Seen] {
         let seen = machine.apply(event, at: now).map { action -> Seen in

@@ -34,9 +34,14 @@ final class InterruptedKeeper: Sendable {
     }
 
     /// The writer did not finish: what it wrote is kept for a while.
-    func keep(_ upload: Upload) {
-        let timer = Task { [weak self, keepFor] in
-            guard (try? await Task.sleep(for: keepFor, clock: .continuous)) != nil else { return }
+    ///
+    /// Not what was promised to be on disk: that stays until somebody removes it.
+    /// - Parameter since: when it was last written, if that was before now.
+    func keep(_ upload: Upload, since: Timestamp? = nil) {
+        guard !upload.isDurable else { return }
+        let age = since.map { Self.age(of: $0) } ?? .zero
+        let timer = Task { [weak self, left = max(.zero, keepFor - age)] in
+            guard (try? await Task.sleep(for: left, clock: .continuous)) != nil else { return }
             guard self?.kept.withLock({ $0.removeValue(forKey: upload.number) }) != nil else { return }
             self?.remove(upload)
         }
@@ -60,7 +65,14 @@ final class InterruptedKeeper: Sendable {
         return true
     }
 
+    private static func age(of moment: Timestamp) -> Duration {
+        let now = NodeTime.now()
+        let wallTime = Timestamp(millisecondsSince1970: now.seconds * 1000 + now.nanoseconds / 1_000_000)
+        return max(.zero, wallTime.duration(since: moment))
+    }
+
     private func remove(_ upload: Upload) {
+        upload.forgetInJournal()
         do throws(SpoolError) {
             try upload.spool.discard()
         } catch {

@@ -238,7 +238,7 @@ final class StatusDirectory: Sendable {
 
     /// Counts and totals of all uploads, and those that are under way.
     func summary() -> SummaryDocument {
-        var summary = SummaryDocument(mountpoint: configuration.mountPoint, closeMode: "upload")
+        var summary = SummaryDocument(mountpoint: configuration.mountPoint, closeMode: configuration.closeMode.rawValue)
         if let room = try? spool.room() {
             summary.spoolUsed = room.used.bytes
             summary.spoolLimit = room.capacity.bytes

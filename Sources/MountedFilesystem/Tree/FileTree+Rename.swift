@@ -88,6 +88,7 @@ extension FileTree {
     private mutating func settle(
         _ moved: TreeEntry, from parent: NodeID, as newName: FileName, in newParent: NodeID, at time: NodeTime
     ) {
+        changed.insert(moved.node)
         nodes[moved.node]?.location = NodeLocation(parent: newParent, name: newName)
         nodes[moved.node]?.attributes.changeTime = time
         if moved.isDirectory, parent != newParent {

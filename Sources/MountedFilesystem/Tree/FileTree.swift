@@ -9,7 +9,9 @@ public struct FileTree<File: Sendable>: Sendable {
     var nodes: [NodeID: Node]
     /// The entries of each directory, apart from the nodes, so that a change of one never copies the other.
     var entries: [NodeID: DirectoryIndex]
-    private var nextID: UInt64
+    var nextID: UInt64
+    /// Nodes that changed since they were last taken.
+    var changed: Set<NodeID> = []
 
     /// A tree that has nothing but its root directory.
     public init(root attributes: NodeAttributes) {
@@ -103,6 +105,7 @@ public struct FileTree<File: Sendable>: Sendable {
         guard var attributes = nodes[id]?.attributes else { throw .notFound }
         change(&attributes)
         nodes[id]?.attributes = attributes
+        changed.insert(id)
     }
 
     /// Gives a file another payload and returns the one it had; throws ``TreeError/notFound`` or
@@ -190,6 +193,7 @@ public struct FileTree<File: Sendable>: Sendable {
             location: NodeLocation(parent: parent, name: name))
         nodes[id] = node
         entries[parent]?.add(name, node: id, isDirectory: node.isDirectory)
+        changed.insert(id)
         touch(parent, at: time)
         return id
     }
@@ -200,9 +204,11 @@ public struct FileTree<File: Sendable>: Sendable {
         nodes[entry.node]?.linkCount = 0
         nodes[entry.node]?.attributes.changeTime = time
         if entry.isDirectory { nodes[parent]?.linkCount -= 1 }
+        changed.insert(entry.node)
     }
 
     mutating func touch(_ directory: NodeID, at time: NodeTime) {
+        changed.insert(directory)
         nodes[directory]?.attributes.modificationTime = time
         nodes[directory]?.attributes.changeTime = time
     }

@@ -85,7 +85,7 @@ package struct MountCommand: ParsableCommand {
             stateDirectory: stateDirectory,
             spoolLimit: storage.spoolLimit?.byteCount,
             keepInterrupted: storage.keepInterrupted.duration,
-            stallTimeout: uploads.stallTimeout.duration,
+            closeMode: uploads.closeMode, stallTimeout: uploads.stallTimeout.duration,
             drainTimeout: process.drainTimeout.duration,
             uploadConcurrency: uploads.uploadConcurrency,
             runAhead: uploads.runAhead.byteCount,

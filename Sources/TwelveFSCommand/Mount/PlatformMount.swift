@@ -13,13 +13,48 @@ import Glibc
 
 /// The mount that `twelvefs mount` serves: file system, engine and platform put together.
 struct PlatformMount: MountService {
-    func hasUploadsToResume(_ configuration: MountConfiguration, logger: Logger) async throws -> Bool { false }
+    func hasUploadsToResume(_ configuration: MountConfiguration, logger: Logger) async throws -> Bool {
+        await offPool { Journal.hasUploadsToResume(in: configuration.stateDirectory) }
+    }
 
     func start(_ configuration: MountConfiguration, key: APIKey, logger: Logger) async throws -> any RunningMount {
         // A file size limit of the process's own is answered as `EFBIG`, not with a signal.
         signal(SIGXFSZ, SIG_IGN)
+        let journal = try await Self.journal(configuration, logger: logger)
+        do {
+            return try await start(configuration, key: key, journal: journal, logger: logger)
+        } catch {
+            await offPool { journal.close() }
+            throw error
+        }
+    }
+
+    private static func journal(_ configuration: MountConfiguration, logger: Logger) async throws -> Journal {
+        let bootID = BootID()?.description ?? ""
+        let journal: Journal
+        do {
+            journal = try await offPool {
+                try Journal(stateDirectory: configuration.stateDirectory, bootID: bootID)
+            }
+        } catch let error as JournalError {
+            throw error.uploadFailure
+        }
+        if let damage = journal.damage {
+            logger.error(
+                "the journal was damaged: it was set aside, and what was sound in it is gone on with",
+                metadata: [
+                    "set_aside": "\(configuration.stateDirectory)/\(damage.setAside)", "reason": "\(damage.reason)",
+                    "uploads": "\(journal.contents.uploads.count)", "nodes": "\(journal.contents.nodes.count)",
+                ])
+        }
+        return journal
+    }
+
+    private func start(
+        _ configuration: MountConfiguration, key: APIKey, journal: Journal, logger: Logger
+    ) async throws -> any RunningMount {
         let spool = try SpoolDirectory(stateDirectory: configuration.stateDirectory, limit: configuration.spoolLimit)
-        let orphans = try spool.setAsideOrphans()
+        let orphans = try spool.setAsideOrphans(except: journal.contents.spoolNames)
         if !orphans.isEmpty {
             logger.warning(
                 "spool files of an earlier mount were set aside in orphans/",
@@ -30,13 +65,16 @@ struct PlatformMount: MountService {
         threads.start()
         let engine = UploadEngine(
             configuration: Self.engine(configuration), client: client, threads: threads, clock: .system,
-            logger: logger)
+            logger: logger, journal: journal)
         let filesystem = MountedFilesystem(
             configuration: Self.filesystem(configuration), engine: engine, spool: spool,
-            writers: ProcessInspector(mountPoint: configuration.mountPoint), logger: logger)
+            writers: ProcessInspector(mountPoint: configuration.mountPoint), logger: logger,
+            journal: journal)
         let parts = MountParts(
-            client: client, threads: threads, engine: engine, filesystem: filesystem, logger: logger)
+            client: client, threads: threads, engine: engine, filesystem: filesystem, journal: journal,
+            logger: logger)
         do {
+            await offPool { filesystem.restore() }
             let session = try FuseSession(
                 mountpoint: configuration.mountPoint, options: Self.fuse(configuration), operations: filesystem,
                 log: { level, message in
@@ -46,6 +84,9 @@ struct PlatformMount: MountService {
                 try session.mount()
                 try session.start()
             }
+            let left = engine.resumable
+            if left > 0 { logger.notice("going on with uploads of an earlier mount", metadata: ["count": "\(left)"]) }
+            engine.resume()
             return ServedMount(session: session, parts: parts)
         } catch {
             await parts.stop()
@@ -92,6 +133,7 @@ struct PlatformMount: MountService {
         case .audio: filesystem.assetTypes = .always(.audio)
         case .auto: filesystem.assetTypes = .byName
         }
+        filesystem.closeMode = configuration.closeMode
         filesystem.keepInterrupted = configuration.keepInterrupted
         filesystem.isReadOnly = configuration.isReadOnly
         filesystem.fileMode = configuration.fileMode
@@ -116,6 +158,7 @@ struct MountParts: Sendable {
     let threads: NIOThreadPool
     let engine: UploadEngine
     let filesystem: MountedFilesystem
+    let journal: Journal
     let logger: Logger
 
     func stop() async {
@@ -123,6 +166,7 @@ struct MountParts: Sendable {
         await client.shutdown()
         // Fails only when it was not started.
         try? await threads.shutdownGracefully()
+        await offPool { journal.close() }
     }
 }
 

@@ -21,6 +21,8 @@ struct ServedMount: RunningMount {
     func drainAndStop(within timeout: Duration) async -> DrainOutcome {
         parts.filesystem.refuseWriting()
         await drain(within: timeout)
+        // What is confirmed is answered when the journal knows it: let that come first.
+        try? await parts.journal.written(durably: false)
         parts.filesystem.answerWaitingCloses(
             UploadFailure(.stalled, message: "the mount ended before the platform had confirmed the file"))
         await offPool {
@@ -33,6 +35,9 @@ struct ServedMount: RunningMount {
             }
         }
         let outcome = leftBehind()
+        await parts.engine.stop()
+        // What the next mount goes on with may have to outlive the machine.
+        await offPool { parts.filesystem.putLeftoversOnDisk() }
         await parts.stop()
         return outcome
     }
@@ -52,7 +57,8 @@ struct ServedMount: RunningMount {
         for upload in parts.engine.uploads {
             switch upload.currentState {
             case .completed, .cancelled: break
-            case .open, .staged, .finishing, .failed, .interrupted: outcome.unfinished += 1
+            case .staged, .finishing: outcome.resumable += 1
+            case .open, .failed, .interrupted: outcome.unfinished += 1
             }
         }
         return outcome

@@ -79,7 +79,8 @@ package enum MountOptionList {
     package static let ownOptions: Set<String> = [
         "api-url", "api-key-file", "ca-file", "state-dir", "spool-limit", "keep-interrupted", "asset-type",
         "other-files",
-        "metadata", "upload-concurrency", "run-ahead", "max-file-size", "size-hints", "stall-timeout", "drain-timeout",
+        "metadata", "upload-concurrency", "run-ahead", "max-file-size", "size-hints", "close-mode", "stall-timeout",
+        "drain-timeout",
         "uid", "gid",
         "file-mode", "dir-mode", "log-file",
     ]

@@ -53,6 +53,15 @@ struct UploadOptions: ParsableArguments {
     var sizeHints = Switch.on
 
     @Option(
+        name: .customLong("close-mode"),
+        help: ArgumentHelp(
+            "When close returns.",
+            discussion:
+                "upload: when the platform has confirmed the whole file; spool: when the file is safe on this machine's disk, and the upload goes on by itself.",
+            valueName: "mode"))
+    var closeMode = CloseMode.upload
+
+    @Option(
         name: .customLong("stall-timeout"),
         help: ArgumentHelp(
             "Let close fail after so long without any progress; the upload goes on.", valueName: "time"))

@@ -303,6 +303,44 @@ struct OpenSession: Sendable {
         chunks[index - 1].state = .waiting
     }
 
+    // MARK: What another process left
+
+    /// The books of a session that another process opened: nothing is known of its chunks, and it has no URLs.
+    init(_ facts: SessionFacts) {
+        uploadID = facts.uploadID
+        assetID = facts.assetID
+        plan = facts.plan
+        headers = facts.headers
+        expiresAt = facts.expiresAt
+        deadline = facts.deadline
+        chunks = Array(repeating: Chunk(), count: facts.plan.totalChunks)
+    }
+
+    /// The store has this chunk, and it is to be reported, perhaps again.
+    mutating func restore(_ chunk: RestoredUpload.Chunk) {
+        guard chunk.index >= 1, chunk.index <= plan.totalChunks else { return }
+        guard case .waiting = chunks[chunk.index - 1].state else { return }
+        chunks[chunk.index - 1].state = .uploaded(etag: chunk.etag, generation: 0)
+        storedCount += 1
+        if chunk.isClaimed { _ = claim([ChunkReport(chunkIndex: chunk.index, etag: chunk.etag, size: 0)]) }
+    }
+
+    /// The session is complete: every chunk is stored and reported, whether or not we know its ETag.
+    mutating func restoreAll() {
+        for index in indices {
+            restore(RestoredUpload.Chunk(index: index, etag: "", isClaimed: true))
+            confirmReport(of: index)
+        }
+    }
+
+    /// The platform says that it has this chunk's report.
+    mutating func confirmReport(of index: Int) {
+        guard case .uploaded(let etag, _) = chunks[index - 1].state, !chunks[index - 1].isStale else { return }
+        let report = ChunkReport(chunkIndex: index, etag: etag, size: plan.size(of: index))
+        _ = claim([report])
+        _ = reported([report])
+    }
+
     private static func isStored(_ chunk: Chunk) -> Bool {
         switch chunk.state {
         case .waiting, .uploading: false

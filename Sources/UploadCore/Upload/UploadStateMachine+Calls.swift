@@ -45,7 +45,10 @@ extension UploadStateMachine {
         if state == .completed { return assetCheckFailed(reason, at: now) }
         failure = reason
         retries += 1
-        if !configuration.retryPolicy.mayHaveTakenEffect(reason) { session?.unclaim(pending.claimed) }
+        if !configuration.retryPolicy.mayHaveTakenEffect(reason) {
+            session?.unclaim(pending.claimed)
+            note(UploadFact.unclaimed, pending.claimed)
+        }
         switch callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now) {
         case .again(let wait), .awaitNetwork(let wait):
             callRetry.notBefore = now + wait
@@ -69,6 +72,7 @@ extension UploadStateMachine {
         guard finishCall(id, at: now) != nil else { return }
         asset = answer
         assetURL = answer.url ?? assetURL
+        facts.append(.changed)
         callRetry.notBefore = now + assetPollInterval
         assetPollInterval = min(assetPollInterval * 2, Self.longestAssetPollInterval)
     }

@@ -15,6 +15,7 @@ extension UploadStateMachine {
             replaceSession(reason, &actions)
             if !state.isUnderWay { return }
         }
+        endIfContentIsMissed(&actions)
         settle(&actions)
         answerStall(at: now, &actions)
         startCall(at: now, &actions)
@@ -32,7 +33,7 @@ extension UploadStateMachine {
 
     /// Moves on to the next state where everything for it is there.
     private mutating func settle(_ actions: inout [UploadAction]) {
-        guard state == .finishing, let session, session.plan.totalSize == size else { return }
+        guard state == .finishing, !isUnverified, let session, session.plan.totalSize == size else { return }
         switch scope {
         case .whole:
             guard isConfirmed else { return }
@@ -74,7 +75,10 @@ extension UploadStateMachine {
             sessionSource = state == .open ? hint?.source : nil
         }
         pendingCall = PendingCall(id: id, call: call)
-        if case .report(_, let reports) = call { pendingCall?.claimed = session?.claim(reports) ?? [] }
+        if case .report(_, let reports) = call {
+            pendingCall?.claimed = session?.claim(reports) ?? []
+            note(UploadFact.claimed, pendingCall?.claimed ?? [])
+        }
         actions.append(.call(id, call))
     }
 
@@ -83,7 +87,7 @@ extension UploadStateMachine {
         guard let session else {
             return sessionSizeWanted.map { .openSession(totalSize: $0) }
         }
-        if refusal != nil { return .checkSession(uploadID: session.uploadID) }
+        if refusal != nil || isUnverified { return .checkSession(uploadID: session.uploadID) }
         if let wanted = session.urlsWanted(
             reserve: configuration.urlReserve, most: configuration.urlBatch, at: now)
         {

@@ -12,8 +12,11 @@ extension UploadStateMachine {
         actions.append(.stopTransfers)
         guard let lost = session else { return }
         abandonedUploadIDs.append(lost.uploadID)
-        if !(isComplete ?? lost.mayBeComplete) { actions.append(.abandon(assetID: lost.assetID)) }
+        facts.append(.sessionChanged)
+        // What became of the last reports of another process is not known before the platform has said so.
+        if !(isComplete ?? (lost.mayBeComplete || isUnverified)) { actions.append(.abandon(assetID: lost.assetID)) }
         session = nil
+        isUnverified = false
         failIfGivenUpIsNeeded(failure, &actions)
     }
 
@@ -32,6 +35,7 @@ extension UploadStateMachine {
         }
         let fresh = OpenSession(opened, at: now)
         session = fresh
+        facts.append(.sessionChanged)
         for index in fresh.indices where scope != nil || written.covers(fresh.plan.range(of: index)) {
             session?.offer(index)
         }
@@ -42,6 +46,7 @@ extension UploadStateMachine {
     ) {
         // Being told the same again is no movement: a session that never completes is a stall.
         guard finishCall(id, at: now, isMovement: false) != nil else { return }
+        if isUnverified, verifySession(verdict, at: now, &actions) { return }
         switch verdict.status {
         case .completed where session?.mayBeComplete ?? false:
             refusal = nil
@@ -76,6 +81,7 @@ extension UploadStateMachine {
                     return failIfGivenUpIsNeeded(nil, &actions)
                 }
                 session?.sendAgain(index)
+                note(UploadFact.unstored, [index])
                 session?.offer(index)
                 if let session, session[index].rejections >= configuration.retryPolicy.limits.doubtfulAttempts {
                     let reason = UploadFailure(

@@ -60,7 +60,7 @@ extension OpenSession {
                 case .waiting: (delayed[index] == nil ? .pending : .failed, nil)
                 case .uploading: (.uploading, nil)
                 case .uploaded(let etag, _): chunk.isStale ? (.pending, nil) : (.uploaded, etag)
-                case .completed(let etag, _): (.completed, etag)
+                case .completed(let etag, _): (.completed, etag.isEmpty ? nil : etag)
                 }
             return StatusChunk(
                 chunkIndex: index, size: plan.size(of: index), state: state, etag: etag, attempts: chunk.attempts)

@@ -17,8 +17,13 @@ extension UploadStateMachine {
         moved(at: now)
         failure = nil
         session?.stored(order, etag: stored.etag)
+        if session?[order.chunkIndex].isStale == false {
+            facts.append(
+                .stored(
+                    uploadID: order.uploadID, index: order.chunkIndex, generation: order.generation, stored))
+        }
         guard scope != nil else { return }
-        session?.resendIfStale(order.chunkIndex)
+        resendIfStale(order.chunkIndex)
         session?.offer(order.chunkIndex)
     }
 

@@ -44,7 +44,7 @@ extension UploadStateMachine {
             if self.session?.contentChanged(index) == true { hitReportedChunk = true }
             if scope != nil {
                 // Told late: the commit has looked at this chunk already.
-                self.session?.resendIfStale(index)
+                resendIfStale(index)
                 self.session?.offer(index)
             } else if written.covers(session.plan.range(of: index)) {
                 if !(self.session?[index].isStale ?? true) { self.session?.offer(index) }
@@ -62,9 +62,10 @@ extension UploadStateMachine {
         waitsForCommit = false
         stall = nil
         lastMovement = now
+        facts.append(.changed)
         guard let session else { return }
         for index in session.indices {
-            self.session?.resendIfStale(index)
+            resendIfStale(index)
             self.session?.offer(index)
         }
     }

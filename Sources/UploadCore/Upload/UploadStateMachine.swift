@@ -61,6 +61,12 @@ public struct UploadStateMachine: Sendable {
     var isConfirmed = false
     /// A refusal that may only mean that the session is over: the session is asked before anything is given up.
     var refusal: UploadFailure?
+    /// The session was opened by another process, and the platform has not yet been asked whether it lives.
+    var isUnverified = false
+    /// Why the bytes that are not stored yet are lost, if they are.
+    var contentLoss: UploadFailure?
+    /// What a journal has not been told.
+    public internal(set) var facts: [UploadFact] = []
 
     var assetPollInterval: Duration = .milliseconds(500)
     var stopsAskingForAsset = false
@@ -82,7 +88,10 @@ public struct UploadStateMachine: Sendable {
         let before = state
         handle(event, at: now, &actions)
         advance(at: now, &actions)
-        if state != before { actions.append(.stateChanged(state)) }
+        if state != before {
+            actions.append(.stateChanged(state))
+            facts.append(.changed)
+        }
         return actions
     }
 

@@ -184,7 +184,11 @@ public final class Journal: Sendable {
             case .success:
                 state.unwritten = []
                 state.failure = nil
-                if durably { state.hasUnsyncedCommits = false } else if !changes.isEmpty { state.hasUnsyncedCommits = true }
+                if durably {
+                    state.hasUnsyncedCommits = false
+                } else if !changes.isEmpty {
+                    state.hasUnsyncedCommits = true
+                }
             case .failure(let failure): state.failure = failure
             }
         }

@@ -111,6 +111,19 @@ final class InProcess: Sendable {
         await answer { self.filesystem.close(handle, context: Self.caller(pid), $0) }
     }
 
+    /// An FSYNC and its answer: nil for success.
+    @discardableResult
+    func synchronize(_ handle: UInt64) async -> FuseErrno? {
+        await withCheckedContinuation { continuation in
+            filesystem.synchronize(handle) { result in
+                switch result {
+                case .success: continuation.resume(returning: nil)
+                case .failure(let errno): continuation.resume(returning: errno)
+                }
+            }
+        }
+    }
+
     func rename(_ name: String, to newName: String) async -> FuseErrno? {
         await answer {
             self.filesystem.rename(

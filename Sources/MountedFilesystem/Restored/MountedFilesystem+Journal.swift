@@ -1,0 +1,113 @@
+import FuseLowLevel
+import Logging
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// What the journal is told of the tree: which nodes changed. What they are it asks when it writes them down, so that
+// the order in which threads tell of them does not matter.
+
+extension MountedFilesystem {
+    /// Has the journal look at these nodes again.
+    func note(_ nodes: Set<NodeID>) {
+        guard let journal, !nodes.isEmpty else { return }
+        let isFirst = notedNodes.withLock { noted in
+            defer { noted.formUnion(nodes) }
+            return noted.isEmpty
+        }
+        guard isFirst else { return }
+        journal.note { [weak self] in
+            guard let self else { return [] }
+            let noted = notedNodes.withLock { noted in
+                defer { noted = [] }
+                return noted
+            }
+            return noted.compactMap { self.change(of: $0) }
+        }
+    }
+
+    /// What the journal is to know of a node as it is now; nil for a file that is being written, since nothing is known
+    /// of it before its writer lets go.
+    private func change(of id: NodeID) -> JournalChange? {
+        guard let node = tree.withLock({ try? $0.node(id) }), !node.isUnlinked else { return .removeNode(id.rawValue) }
+        var attributes = node.attributes
+        var content: NodeRecord.Content?
+        if let file = node.file {
+            let state = file.state.withLock { ($0.version, $0.writeHandles, $0.modified) }
+            if state.1 > 0, state.0?.isFrozen != true { return nil }
+            content = NodeRecord.Content(
+                size: state.0?.size ?? 0, spool: state.0?.spool.name, upload: (state.0?.upload?.number).map(Int64.init),
+                isPlain: state.0?.isPlain ?? false)
+            if let modified = state.2 {
+                attributes.modificationTime = modified
+                attributes.changeTime = max(attributes.changeTime, modified)
+            }
+        }
+        return .putNode(
+            NodeRecord(
+                id: id.rawValue, parent: node.location?.parent.rawValue ?? 0, name: node.location?.name.bytes ?? [],
+                content: content, mode: attributes.mode, userID: attributes.userID, groupID: attributes.groupID,
+                accessTime: .init(attributes.accessTime), modificationTime: .init(attributes.modificationTime),
+                changeTime: .init(attributes.changeTime)))
+    }
+
+    /// Puts bytes on disk, and then what the journal knows of them; tells how it went. Blocks on the disk.
+    func putOnDisk(
+        _ spool: SpoolFile, of upload: Upload?, _ answer: @escaping @Sendable (Result<Void, UploadFailure>) -> Void
+    ) {
+        let mark = upload?.contentMark
+        do throws(SpoolError) {
+            try spool.synchronize()
+        } catch {
+            logger.error("the spool could not be put on disk", metadata: ["reason": "\(error)"])
+            return answer(.failure(error.uploadFailure))
+        }
+        if let mark { upload?.contentIsSynced(asOf: mark) }
+        whenJournalled(durably: true) { result in
+            if case .success = result, let mark { upload?.contentIsDurable(asOf: mark) }
+            answer(result)
+        }
+    }
+
+    /// Calls `body` with success once the journal knows everything that it was told, or with what kept it from that.
+    func whenJournalled(durably: Bool, _ body: @escaping @Sendable (Result<Void, UploadFailure>) -> Void) {
+        guard let journal else { return body(.success(())) }
+        journal.whenWritten(durably: durably) { [logger] result in
+            if case .failure(let failure) = result {
+                logger.error(
+                    "the journal could not be written", metadata: ["reason": "\(failure.uploadFailure.message)"])
+            }
+            body(result.mapError { $0.uploadFailure })
+        }
+    }
+
+    /// A wait whose good answer is given when the journal knows what led to it.
+    func journalled(_ wait: CloseWait) -> CloseWait {
+        guard journal != nil else { return wait }
+        return CloseWait(
+            reply: { result in
+                guard case .success = result else {
+                    wait.answer(result)
+                    return
+                }
+                self.whenJournalled(durably: self.configuration.closeMode == .spool) { outcome in
+                    // What was confirmed is confirmed; only what is promised to be on disk has to be there.
+                    let isPromise = self.configuration.closeMode == .spool
+                    wait.answer(isPromise ? outcome.mapError { FuseErrno($0) } : result)
+                }
+            }, whenInterrupted: { wait.onInterrupt($0) })
+    }
+
+    /// Throws when nothing can be written down at present: what was accepted now might be lost.
+    func checkJournal() throws(FuseErrno) {
+        if let failure = journal?.failure { throw FuseErrno(failure.uploadFailure) }
+    }
+}
+
+extension NodeRecord.Time {
+    init(_ time: NodeTime) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
+}
+
+extension NodeTime {
+    init(_ time: NodeRecord.Time) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
+}

@@ -1,0 +1,237 @@
+import FuseLowLevel
+import Logging
+import UploadCore
+import UploadEngine
+import UploadStore
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+// The mount as an earlier process left it: its tree, its files, and the uploads that are still to be gone on with.
+
+extension MountedFilesystem {
+    /// Takes in what the journal knew when it was opened. To be called once, before anything is asked of the file
+    /// system; nothing is sent before ``UploadEngine/resume()``. Blocks on the disk.
+    package func restore() {
+        guard let journal else { return }
+        var left = LeftUploads(journal, in: self)
+        restoreTree(journal.contents.nodes, &left)
+        for (record, upload) in left.unlisted { settle(record, upload, wasDamaged: journal.damage != nil) }
+    }
+
+    // MARK: The tree
+
+    private func restoreTree(_ records: [NodeRecord], _ left: inout LeftUploads) {
+        var children: [UInt64: [NodeRecord]] = [:]
+        for record in records { children[record.parent, default: []].append(record) }
+        if let root = records.first(where: { $0.id == NodeID.root.rawValue }) {
+            tree.withLock { tree in
+                _ = try? tree.updateAttributes(of: .root) { attributes in
+                    attributes.accessTime = NodeTime(root.accessTime)
+                    attributes.modificationTime = NodeTime(root.modificationTime)
+                    attributes.changeTime = NodeTime(root.changeTime)
+                }
+            }
+        }
+        var restored: Set<UInt64> = [NodeID.root.rawValue]
+        var directories = [NodeID.root.rawValue]
+        while let parent = directories.popLast() {
+            for record in (children[parent] ?? []).sorted(by: { $0.id < $1.id }) where !restored.contains(record.id) {
+                guard restore(record, &left) else { continue }
+                restored.insert(record.id)
+                if record.content == nil { directories.append(record.id) }
+            }
+        }
+        let lost = records.map(\.id).filter { !restored.contains($0) }
+        journal?.note { lost.map { .removeNode($0) } }
+        _ = tree.withLock { $0.takeChanged() }
+    }
+
+    private func restore(_ record: NodeRecord, _ left: inout LeftUploads) -> Bool {
+        var file: MountedFile?
+        if let content = record.content {
+            guard let listed = left.file(content) else { return false }
+            file = listed
+        }
+        var attributes = NodeAttributes(
+            mode: record.mode, userID: record.userID, groupID: record.groupID, time: NodeTime(record.changeTime))
+        attributes.accessTime = NodeTime(record.accessTime)
+        attributes.modificationTime = NodeTime(record.modificationTime)
+        let (payload, final) = (file, attributes)
+        return tree.withLock { tree in
+            do throws(TreeError) {
+                try tree.restore(
+                    NodeID(record.id), FileName(record.name), in: NodeID(record.parent), file: payload,
+                    attributes: final)
+                return true
+            } catch {
+                return false
+            }
+        }
+    }
+
+    // MARK: Uploads without a file
+
+    private func settle(_ record: UploadRecord, _ upload: Upload, wasDamaged: Bool) {
+        switch upload.currentState {
+        case .interrupted: keeper.keep(upload, since: try? upload.spool.lastWritten())
+        case .completed, .finishing, .staged, .failed:
+            // The tree was lost with the damage: what an upload knows of its place is all there is.
+            if wasDamaged { return relist(record, upload) }
+            if upload.currentState != .failed { keeper.retire(upload) }
+        case .cancelled, .open: keeper.retire(upload)
+        }
+    }
+
+    /// Lists a file where its upload says that it was, unless something else is there.
+    private func relist(_ record: UploadRecord, _ upload: Upload) {
+        let attributes = NodeAttributes(
+            mode: UInt32(configuration.fileMode ?? 0o644), userID: configuration.fixedUID ?? configuration.uid,
+            groupID: configuration.fixedGID ?? configuration.gid, time: .now())
+        var directory = attributes
+        directory.mode = UInt32(configuration.directoryMode ?? 0o755)
+        let directoryAttributes = directory
+        let file = MountedFile(restoring: record, upload, isContentThere: upload.spoolHolds(record))
+        do throws(FuseErrno) {
+            try withTree { tree throws(TreeError) in
+                guard let name = record.path.last else { throw .invalidName }
+                let last = try FileName(name)
+                var parent = NodeID.root
+                for component in record.path.dropLast() {
+                    parent = try tree.directory(FileName(component), in: parent, attributes: directoryAttributes)
+                }
+                _ = try tree.createFile(last, in: parent, attributes: attributes, file: file, at: .now())
+            }
+        } catch {
+            keeper.retire(upload)
+        }
+    }
+}
+
+extension FileTree {
+    /// The directory of that name, made where there is none.
+    fileprivate mutating func directory(
+        _ name: FileName, in parent: NodeID, attributes: NodeAttributes
+    ) throws(TreeError) -> NodeID {
+        if try index(of: parent)[name] != nil { return try lookup(name, in: parent) }
+        return try makeDirectory(name, in: parent, attributes: attributes, at: .now())
+    }
+}
+
+/// The uploads that the journal knows, each taken in by the engine, until the tree has found its file.
+private struct LeftUploads {
+    private var uploads: [Int64: (record: UploadRecord, upload: Upload)] = [:]
+    private let spool: SpoolDirectory
+    private let logger: Logger
+
+    init(_ journal: Journal, in filesystem: MountedFilesystem) {
+        spool = filesystem.spool
+        logger = filesystem.logger
+        let contents = journal.contents
+        var sessions: [Int64: SessionRecord] = [:]
+        for session in contents.sessions { sessions[session.upload] = session }
+        var chunks: [String: [ChunkRecord]] = [:]
+        for chunk in contents.chunks { chunks[chunk.uploadID, default: []].append(chunk) }
+        for record in contents.uploads.sorted(by: { $0.number < $1.number }) {
+            let (file, isThere) = Self.content(of: record, spool, logger)
+            guard let file else { continue }
+            let loss = Self.contentLoss(of: record, isThere: isThere, inBoot: journal.bootID)
+            let session = sessions[record.number]
+            let upload = filesystem.engine.restore(
+                record, session: session, chunks: session.flatMap { chunks[$0.uploadID] } ?? [], spool: file,
+                contentLoss: loss)
+            uploads[record.number] = (record, upload)
+        }
+    }
+
+    /// What an upload's record says, its upload, for those that no file was found for; oldest first.
+    var unlisted: [(UploadRecord, Upload)] {
+        uploads.values.sorted { $0.record.number < $1.record.number }.map { ($0.record, $0.upload) }
+    }
+
+    /// The file that a node stands for; nil when it is not to be listed.
+    mutating func file(_ content: NodeRecord.Content) -> MountedFile? {
+        guard let number = content.upload else { return localFile(content) }
+        guard let (record, upload) = uploads[number], record.spool == content.spool else { return nil }
+        switch upload.currentState {
+        case .completed, .finishing, .staged, .failed: break
+        // Listed only where its writer wants to find it again.
+        case .interrupted: guard content.isPlain else { return nil }
+        case .open, .cancelled: return nil
+        }
+        uploads[number] = nil
+        let file = MountedFile(restoring: record, upload, isContentThere: upload.spoolHolds(record))
+        file.state.withLock { $0.version?.isPlain = content.isPlain }
+        return file
+    }
+
+    /// A file that was never to be uploaded, or into which nothing was ever written.
+    private func localFile(_ content: NodeRecord.Content) -> MountedFile? {
+        let file = MountedFile()
+        guard let name = content.spool else { return file }
+        guard let bytes = try? spool.open(name) else { return nil }
+        var version = FileVersion(spool: bytes, upload: nil)
+        version.size = content.size
+        version.hasContent = true
+        version.isPlain = content.isPlain
+        let restored = version
+        file.state.withLock { $0.version = restored }
+        return file
+    }
+
+    /// An upload's bytes, or an empty file in their place.
+    private static func content(
+        of record: UploadRecord, _ spool: SpoolDirectory, _ logger: Logger
+    ) -> (SpoolFile?, isThere: Bool) {
+        do throws(SpoolError) {
+            return (try spool.open(record.spool), true)
+        } catch {
+            guard case .failed(code: ENOENT, _) = error else {
+                logger.error(
+                    "a spool file cannot be opened", metadata: ["name": "\(record.spool)", "reason": "\(error)"])
+                return (nil, false)
+            }
+        }
+        do throws(SpoolError) {
+            let empty = try spool.create()
+            try empty.remove()
+            return (empty, false)
+        } catch {
+            logger.error("the spool took no new file", metadata: ["reason": "\(error)"])
+            return (nil, false)
+        }
+    }
+
+    private static func contentLoss(
+        of record: UploadRecord, isThere: Bool, inBoot boot: String
+    ) -> UploadFailure? {
+        let hint = "copy the file again"
+        if !isThere { return UploadFailure(.interrupted, message: "the spool file is gone", hint: hint) }
+        if record.contentCanBeTrusted(inBoot: boot) { return nil }
+        return UploadFailure(
+            .interrupted, message: "the machine was restarted before the file's bytes were on disk", hint: hint)
+    }
+}
+
+extension Upload {
+    /// Whether the spool has all the bytes that the journal knows of, and they can be relied on.
+    fileprivate func spoolHolds(_ record: UploadRecord) -> Bool {
+        inspect { !$0.contentIsLost } && ((try? spool.size()) ?? 0) >= record.size
+    }
+}
+
+extension MountedFile {
+    /// A file whose content another process committed.
+    fileprivate convenience init(restoring record: UploadRecord, _ upload: Upload, isContentThere: Bool) {
+        self.init()
+        var version = FileVersion(spool: upload.spool, upload: upload)
+        version.size = record.size
+        version.hasContent = true
+        version.isFrozen = true
+        version.isStaged = record.scope == .allButLast && record.state != .failed
+        version.isEvicted = !isContentThere
+        let restored = version
+        state.withLock { $0.version = restored }
+    }
+}

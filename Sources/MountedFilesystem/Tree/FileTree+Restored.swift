@@ -1,0 +1,27 @@
+extension FileTree {
+    /// Puts a node back where it was, under the number that it had, without touching anything else.
+    ///
+    /// Throws ``TreeError/exists`` when number or name is taken, ``TreeError/notFound`` or ``TreeError/notDirectory``
+    /// when there is no such directory.
+    mutating func restore(
+        _ id: NodeID, _ name: FileName, in parent: NodeID, file: File?, attributes: NodeAttributes
+    ) throws(TreeError) {
+        guard nodes[id] == nil, try index(of: parent)[name] == nil else { throw .exists }
+        nextID = max(nextID, id.rawValue + 1)
+        nodes[id] = Node(
+            id: id, content: file.map { .file($0) } ?? .directory, attributes: attributes,
+            linkCount: file == nil ? 2 : 1, location: NodeLocation(parent: parent, name: name))
+        entries[parent]?.add(name, node: id, isDirectory: file == nil)
+        if file == nil {
+            entries[id] = DirectoryIndex()
+            nodes[parent]?.linkCount += 1
+        }
+    }
+
+    /// The nodes that changed since this was last asked.
+    mutating func takeChanged() -> Set<NodeID> {
+        guard !changed.isEmpty else { return [] }
+        defer { changed = [] }
+        return changed
+    }
+}

@@ -1,0 +1,41 @@
+import UploadCore
+import UploadStore
+
+// Going on with what another process left.
+
+extension UploadEngine {
+    /// Takes an upload in as the journal knows it. Nothing is done about it before ``resume()``.
+    ///
+    /// - Parameters:
+    ///   - spool: Its bytes, or what stands in their place.
+    ///   - contentLoss: Why its bytes are not to be had any more, if they are not.
+    public func restore(
+        _ record: UploadRecord, session: SessionRecord?, chunks: [ChunkRecord], spool: SpoolFile,
+        contentLoss: UploadFailure?
+    ) -> Upload {
+        let (now, wallTime) = (services.clock.now(), services.clock.wallTime())
+        let left = RestoredUpload(
+            record, session: session?.facts(at: now, wallTime: wallTime), chunks: chunks, contentLoss: contentLoss)
+        var identity = UploadIdentity(path: record.path, filename: record.filename, type: record.type)
+        identity.writer = record.writer
+        identity.supersededUploadIDs = record.superseded
+        let upload = Upload(
+            restoring: left, record: record, spool: spool, identity: identity, services: services)
+        add(upload)
+        services.activity.changed(upload)
+        // Its writer died: nothing of it was confirmed, and nothing will be.
+        if record.state == .open, let session { services.housekeeping.delete(assetID: session.assetID) }
+        if upload.currentState != record.state { upload.noteInJournal() }
+        return upload
+    }
+
+    /// Goes on with everything that was taken in.
+    public func resume() {
+        for upload in uploads { upload.apply(.tick) }
+    }
+
+    /// Uploads that another process has to go on with, were this one to end now.
+    public var resumable: Int {
+        uploads.count { [.finishing, .staged].contains($0.currentState) }
+    }
+}

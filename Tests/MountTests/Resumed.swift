@@ -1,0 +1,272 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Mounted {
+    /// What survives when twelvefs is killed, and when it is not: the next mount goes on.
+    @Suite struct Resumed {
+        /// Runs `body` with a temporary folder and a sandbox; mounts are for it to make.
+        private func withPlace(
+            _ sandboxOptions: [String] = ["--chunk-size", "1MiB"],
+            _ body: (Scratch, SandboxProcess, MountOptions) async throws -> Void
+        ) async throws {
+            try await withScratch { scratch in
+                try await withSandbox(sandboxOptions, scratch: scratch) { sandbox in
+                    try await body(scratch, sandbox, try mountOptions(in: scratch, sandbox: sandbox))
+                }
+            }
+        }
+
+        private func killServer(_ mount: Mount) async throws {
+            kill(mount.server, SIGKILL)
+            try await eventually("the server is gone") { !mount.isServed }
+            try await eventually("the mount point is free") { !MountTable.contains(mount.path) }
+        }
+
+        /// Each chunk of each session was stored once.
+        private func expectNoChunkTwice(_ journal: Journal) {
+            var times: [String: Int] = [:]
+            for put in journal.storedPuts { times["\(put.uploadID ?? "") \(put.chunkIndex ?? 0)", default: 0] += 1 }
+            for (chunk, count) in times { #expect(count == 1, "\(chunk)") }
+        }
+
+        @Test func aCommittedFileIsFinishedByTheNextMountAndNoStoredChunkIsSentTwice() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 10_500_000)
+                try await sandbox.inject(Fault(on: .put, count: 1_000_000, skip: 4, .hang))
+                try await withMount(options) { mount in
+                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
+                    try await eventually("four chunks are stored and the file is closed") {
+                        let status = try await mount.status(of: "video.mp4")
+                        return status.state == "finishing" && status.chunksUploaded == 4
+                    }
+                    // The record of a chunk is allowed a moment: then it is there to be read.
+                    try await journalKnows(4, in: options.stateDirectory)
+                    try await killServer(mount)
+                    let outcome = try await copy.finished()
+                    #expect(!outcome.succeeded, "its close was not confirmed")
+                }
+                try await sandbox.clearFaults()
+                try await withMount(options) { mount in
+                    // The mount is usable at once, and the file is there while its upload goes on.
+                    #expect(try await mount.list() == ["video.mp4"])
+                    try await mount.await("completed", of: "video.mp4")
+                    #expect(try await TestFile.sha256(of: mount.appending("video.mp4")) == TestFile.sha256(of: source))
+                }
+                let assets = try await sandbox.completeAssets()
+                #expect(assets.map(\.sha256) == [try await TestFile.sha256(of: source)])
+                let journal = try await sandbox.journal()
+                #expect(journal.sessions.count == 1)
+                expectNoChunkTwice(journal)
+            }
+        }
+
+        /// Waits until the journal in a state directory knows so many chunks, by looking at it as anybody could.
+        private func journalKnows(_ count: Int, in stateDirectory: String) async throws {
+            try await eventually("the journal knows \(count) chunks") {
+                let outcome = try await run(
+                    "python3", "-c",
+                    "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('select count(*) from chunks').fetchone()[0])",
+                    "\(stateDirectory)/journal.sqlite")
+                return Int(outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)) == count
+            }
+        }
+
+        @Test(arguments: [["-a"], ["-a", "--inplace"]])
+        func rsyncTransfersNothingAfterTheMountWasKilled(options rsync: [String]) async throws {
+            try await withPlace { scratch, sandbox, options in
+                let shoot = try scratch.folder("shoot/day 1/Größe")
+                for number in 1...3 {
+                    try await TestFile.random(
+                        at: "\(shoot)/clip \(number).mp4", size: 700_000 * number, seed: UInt64(number))
+                }
+                try await TestFile.random(at: "\(scratch.appending("shoot"))/top.mp4", size: 100_000, seed: 9)
+                chmod("\(shoot)/clip 1.mp4", 0o640)
+                // Dates of long ago: they have to be kept, not made.
+                let dated = try await shell(
+                    #"find "$1" -exec touch -d '2001-02-03 04:05:06' {} +"#, scratch.appending("shoot"))
+                #expect(dated.succeeded, "\(dated)")
+                let source = scratch.appending("shoot") + "/"
+                var listing = ""
+                try await withMount(options) { mount in
+                    let first = try await run(Tool("rsync", rsync + [source, mount.appending("shoot")]))
+                    #expect(first.succeeded, "\(first)")
+                    listing = try await self.listing(mount)
+                    try await killServer(mount)
+                }
+                let before = try await sandbox.journal().requests.count
+                try await withMount(options) { mount in
+                    #expect(try await self.listing(mount) == listing)
+                    let second = try await run(
+                        Tool("rsync", rsync + ["--itemize-changes", "--stats", source, mount.appending("shoot")]))
+                    #expect(second.succeeded, "\(second)")
+                    #expect(second.output.contains("Number of regular files transferred: 0"), "\(second)")
+                    #expect(!second.output.contains("<f") && !second.output.contains(">f"), "\(second)")
+                    // Their bytes are still read from the spool.
+                    let compared = try await run("diff", "-r", source, mount.appending("shoot"))
+                    #expect(compared.succeeded, "\(compared)")
+                }
+                #expect(try await sandbox.completeAssets().count == 4)
+                let after = try await sandbox.journal().requests.dropFirst(before)
+                #expect(after.allSatisfy { $0.kind == .list || $0.kind == .asset }, "\(Array(after))")
+            }
+        }
+
+        private func listing(_ mount: Mount) async throws -> String {
+            let outcome = try await run(
+                "find", mount.appending("shoot"), "-printf", "%P %y %m %s %T@ %U %G\n")
+            #expect(outcome.succeeded, "\(outcome)")
+            return outcome.output.split(separator: "\n").sorted().joined(separator: "\n")
+        }
+
+        @Test func whatWasBeingWrittenIsInterruptedAndNotListed() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 60_000_000)
+                try await withMount(options) { mount in
+                    let copy = try await start(PacedCopy.tool(source, mount.appending("video.mp4"), rate: 10_000_000))
+                    try await eventually("some of it is written") {
+                        try await mount.status(of: "video.mp4").bytesWritten > 3_000_000
+                    }
+                    try await killServer(mount)
+                    copy.killGroup()
+                    _ = try await copy.finished()
+                }
+                try await withMount(options) { mount in
+                    #expect(try await mount.list().isEmpty)
+                    let status = try await mount.status(of: "video.mp4")
+                    #expect(status.state == "interrupted")
+                    #expect(status.error?.message.contains("while the file was being written") == true)
+                    #expect(try await sandbox.completeAssets().isEmpty)
+                    // The name is free for another try.
+                    let again = try await run("cp", source, mount.appending("video.mp4"))
+                    #expect(again.succeeded, "\(again)")
+                }
+                #expect(try await sandbox.completeAssets().count == 1)
+            }
+        }
+
+        @Test func whatWasRemovedStaysRemovedAndWhatWasRenamedHasItsNewName() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 300_000)
+                try await withMount(options) { mount in
+                    let outcome = try await shell(
+                        #"""
+                        set -e; cd "$2"; cp "$1" a.mp4; cp "$1" b.mp4; cp "$1" c.mp4; mkdir -p d/e f
+                        rm a.mp4; mv b.mp4 d/e/renamed.mp4; mv d D; rmdir f; echo note > .DS_Store; cp "$1" c.mp4
+                        """#, source, mount.path)
+                    #expect(outcome.succeeded, "\(outcome)")
+                    try await killServer(mount)
+                }
+                try await withMount(options) { mount in
+                    #expect(try await mount.list() == [".DS_Store", "D", "c.mp4"])
+                    #expect(try await mount.list("D/e") == ["renamed.mp4"])
+                    #expect(String(decoding: try await mount.read(".DS_Store"), as: UTF8.self) == "note\n")
+                    #expect(try await mount.status(of: "D/e/renamed.mp4").state == "completed")
+                    let compared = try await run("cmp", source, mount.appending("D/e/renamed.mp4"))
+                    #expect(compared.succeeded, "\(compared)")
+                    // What is listed can be worked with as ever.
+                    let worked = try await shell(
+                        #"set -e; cd "$1"; mv D/e/renamed.mp4 c.mp4; rm -r D; cat c.mp4 > /dev/null"#, mount.path)
+                    #expect(worked.succeeded, "\(worked)")
+                }
+                try await withMount(options) { mount in
+                    let listed = try await mount.list()
+                    #expect(listed == [".DS_Store", "c.mp4"])
+                }
+                #expect(try await sandbox.completeAssets().count == 4)
+            }
+        }
+
+        @Test func aDamagedJournalIsSetAsideAndTheMountSaysSo() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 300_000)
+                try await withMount(options) { mount in
+                    let copy = try await run("cp", source, mount.path)
+                    #expect(copy.succeeded, "\(copy)")
+                    let unmounted = try await mount.unmount()
+                    #expect(unmounted.succeeded, "\(unmounted)")
+                }
+                try Data("no database".utf8).write(to: URL(fileURLWithPath: "\(options.stateDirectory)/journal.sqlite"))
+                try await withMount(options) { mount in
+                    #expect(try await mount.list().isEmpty)
+                    let log = try String(contentsOfFile: mount.logFile, encoding: .utf8)
+                    #expect(log.contains("journal-damaged-1.sqlite"))
+                    let orphans = try FileManager.default.contentsOfDirectory(
+                        atPath: "\(options.stateDirectory)/orphans")
+                    #expect(orphans.count == 1, "its bytes are not deleted")
+                    let copy = try await run("cp", source, mount.path)
+                    #expect(copy.succeeded, "\(copy)")
+                }
+            }
+        }
+
+        @Test func aPlatformThatIsAwayDoesNotKeepAMountFromGoingOnLater() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_000_000)
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
+                    try await mount.await("finishing", of: "video.mp4")
+                    try await killServer(mount)
+                    _ = try await copy.finished()
+                }
+                await sandbox.kill()
+                try await withMount(options) { mount in
+                    #expect(try await mount.status(of: "video.mp4").state == "finishing")
+                    try await sandbox.startAgain()
+                    try await mount.await("completed", of: "video.mp4", timeout: .seconds(120))
+                }
+                #expect(try await sandbox.completeAssets().count == 1)
+            }
+        }
+
+        // MARK: Closing into the spool
+
+        @Test func inSpoolModeACloseIsAnsweredWhileNothingReachesThePlatform() async throws {
+            try await withPlace { scratch, sandbox, options in
+                var options = options
+                options.arguments += ["--close-mode", "spool"]
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 5_500_000)
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await run("cp", source, mount.appending("video.mp4"))
+                    #expect(copy.succeeded, "\(copy)")
+                    let status = try await mount.status(of: "video.mp4")
+                    #expect(status.state == "finishing")
+                    #expect(status.durable)
+                    let summary = try await mount.read(".status/summary.json")
+                    #expect(String(decoding: summary, as: UTF8.self).contains(#""close_mode":"spool""#))
+                    try await killServer(mount)
+                }
+                #expect(try await sandbox.completeAssets().isEmpty)
+                try await sandbox.releaseUploads()
+                try await withMount(options) { mount in
+                    let status = try await mount.await("completed", of: "video.mp4")
+                    #expect(status.durable)
+                }
+                #expect(try await sandbox.completeAssets().map(\.sha256) == [try await TestFile.sha256(of: source)])
+            }
+        }
+
+        @Test func inSpoolModeRsyncsRenameIsAnsweredAtOnceToo() async throws {
+            try await withPlace { scratch, sandbox, options in
+                var options = options
+                options.arguments += ["--close-mode", "spool"]
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await run("rsync", "-a", source, mount.path + "/")
+                    #expect(copy.succeeded, "\(copy)")
+                    #expect(try await mount.list() == ["video.mp4"])
+                    try await killServer(mount)
+                }
+                try await sandbox.releaseUploads()
+                try await withMount(options) { mount in
+                    #expect(try await mount.list() == ["video.mp4"])
+                    try await mount.await("completed", of: "video.mp4")
+                }
+                #expect(try await sandbox.completeAssets().map(\.filename) == ["video.mp4"])
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+import SandboxPlatform
+import Testing
+import UploadCore
+import UploadEngine
+import UploadStore
+
+import func TestSupport.eventually
+
+/// Uploads that one engine begins and another one finishes.
+@Suite(.timeLimit(.minutes(2))) struct ResumeTests {
+    /// Has the store hang from the PUT after the first `stored` on.
+    private static func holdPuts(after stored: Int, _ stage: ResumeStage) {
+        var hang = Fault(on: [.put], .hang)
+        hang.skip = stored
+        hang.count = nil
+        stage.sandbox.add(hang)
+    }
+
+    /// A committed file, of which the journal knows that so many chunks are stored, is left behind.
+    private static func leave(
+        _ content: [UInt8], storing count: Int, _ stage: ResumeStage, isDurable: Bool = false
+    ) async throws {
+        holdPuts(after: count, stage)
+        try await stage.life { life in
+            let upload = try life.begin("a.mp4")
+            try upload.write(content, at: 0)
+            upload.apply(.committed(.whole))
+            if isDurable {
+                try upload.spool.synchronize()
+                upload.contentIsSynced(asOf: upload.contentMark)
+            }
+            try await eventually("\(count) chunks are stored") {
+                upload.status().bytesUploaded == Int64(count) * 1000
+            }
+            try await life.journal.written(durably: isDurable)
+        }
+        stage.sandbox.clearFaults()
+        stage.sandbox.dropConnections()
+    }
+
+    @Test(arguments: 0...4) func onlyWhatIsMissingIsSent(stored: Int) async throws {
+        try await ResumeStage.with { stage in
+            let content = bytes(4500)
+            try await Self.leave(content, storing: stored, stage)
+            #expect(Journal.hasUploadsToResume(in: stage.path))
+            try await stage.life { life in
+                #expect(life.engine.resumable == 1)
+                await life.engine.untilIdle()
+                let upload = try #require(life.engine.uploads.first)
+                #expect(upload.currentState == .completed)
+                #expect(upload.status().closedAt != nil)
+            }
+            #expect(try await stage.content(of: "a.mp4") == content)
+            #expect(stage.storedChunks.sorted() == [1, 2, 3, 4, 5], "each once")
+            #expect(stage.sandbox.journal(of: .create).count == 1)
+            #expect(!Journal.hasUploadsToResume(in: stage.path))
+        }
+    }
+
+    @Test func itIsIdleOnlyWhenWhatWasLeftIsDone() async throws {
+        try await ResumeStage.with { stage in
+            try await Self.leave(bytes(3000), storing: 1, stage)
+            try await stage.life(isResumed: false) { life in
+                let idle = Task { await life.engine.untilIdle() }
+                life.engine.resume()
+                await idle.value
+                #expect(life.engine.resumable == 0)
+            }
+        }
+    }
+
+    @Test(arguments: ["expired", "failed"]) func aSessionThatIsOverIsReplaced(status: String) async throws {
+        try await ResumeStage.with { stage in
+            let content = bytes(3000)
+            try await Self.leave(content, storing: 2, stage)
+            let session = try #require(stage.sandbox.journal(of: .put).first?.uploadID)
+            try await stage.sandbox.endSession(session, as: status)
+            try await stage.life { life in
+                await life.engine.untilIdle()
+                #expect(life.engine.uploads.first?.status().abandonedUploadIDs == [session])
+            }
+            #expect(try await stage.content(of: "a.mp4") == content)
+            #expect(stage.sandbox.journal(of: .create).count == 2)
+        }
+    }
+
+    /// Its last report was taken, and the engine ended before it heard of it.
+    @Test func whatWasCompletedUnheardIsNotUploadedAgain() async throws {
+        try await ResumeStage.with { stage in
+            let content = bytes(3000)
+            var lost = Fault(on: [.report], .hang)
+            lost.when = .after
+            lost.count = nil
+            stage.sandbox.add(lost)
+            try await stage.life { life in
+                let upload = try life.begin("a.mp4")
+                try upload.write(content, at: 0)
+                upload.apply(.committed(.whole))
+                try await eventually("the asset is complete") { try await stage.sandbox.completeAssets().count == 1 }
+            }
+            stage.sandbox.clearFaults()
+            stage.sandbox.dropConnections()
+            try await stage.life { life in
+                await life.engine.untilIdle()
+                #expect(life.engine.uploads.first?.currentState == .completed)
+            }
+            #expect(try await stage.content(of: "a.mp4") == content)
+            #expect(stage.sandbox.journal(of: .create).count == 1)
+            #expect(stage.storedChunks.sorted() == [1, 2, 3])
+        }
+    }
+
+    @Test func whatWasBeingWrittenIsInterruptedAndItsAssetGivenUp() async throws {
+        try await ResumeStage.with { stage in
+            try await stage.life { life in
+                let upload = try life.begin("a.mp4")
+                upload.apply(.hinted(SizeHint(size: 5000, source: .copiedSource)))
+                try upload.write(bytes(3000), at: 0)
+                try await eventually("a chunk is stored") { upload.status().bytesUploaded >= 1000 }
+                try await life.journal.written(durably: false)
+            }
+            #expect(!Journal.hasUploadsToResume(in: stage.path))
+            try await stage.life { life in
+                let upload = try #require(life.engine.uploads.first)
+                #expect(upload.currentState == .interrupted)
+                #expect(upload.status().error?.message.contains("while the file was being written") == true)
+                #expect(try upload.spool.size() == 3000, "its bytes are kept")
+                await life.engine.finishHousekeeping()
+            }
+            #expect(try await stage.sandbox.assets().map(\.deleted) == [true])
+            try await stage.life { life in
+                #expect(life.engine.uploads.first?.currentState == .interrupted, "the next one knows it too")
+            }
+        }
+    }
+
+    @Test func bytesThatWereNotSyncedAreNotSentAfterAnotherBoot() async throws {
+        try await ResumeStage.with { stage in
+            try await Self.leave(bytes(3000), storing: 1, stage)
+            try await stage.life(boot: "another") { life in
+                await life.engine.untilIdle()
+                let upload = try #require(life.engine.uploads.first)
+                #expect(upload.currentState == .interrupted)
+            }
+            #expect(try await stage.sandbox.completeAssets().isEmpty)
+            #expect(stage.storedChunks == [1])
+        }
+    }
+
+    @Test func bytesThatWereSyncedAreSentAfterAnotherBoot() async throws {
+        try await ResumeStage.with { stage in
+            let content = bytes(3000)
+            try await Self.leave(content, storing: 1, stage, isDurable: true)
+            try await stage.life(boot: "another") { life in await life.engine.untilIdle() }
+            #expect(try await stage.content(of: "a.mp4") == content)
+            #expect(stage.storedChunks.sorted() == [1, 2, 3])
+        }
+    }
+
+    /// The answer is what a close waits for: when it comes, nothing may be forgotten any more.
+    @Test func anUploadIsCompletedInTheJournalWhenItsCloseIsAnswered() async throws {
+        try await ResumeStage.with { stage in
+            try await stage.life { life in
+                let upload = try life.begin("a.mp4")
+                try upload.write(bytes(2500), at: 0)
+                upload.apply(.committed(.whole))
+                guard case .success = await upload.answer() else {
+                    Issue.record("it was not confirmed")
+                    return
+                }
+                // Another connection sees only what is written, as another process would.
+                let other = try Journal(stateDirectory: stage.path, bootID: "boot")
+                #expect(other.contents.uploads.map(\.state) == [.completed])
+                other.close()
+            }
+        }
+    }
+
+    @Test func numbersAreNeverGivenTwice() async throws {
+        try await ResumeStage.with { stage in
+            var first = 0
+            try await stage.life { life in
+                let upload = try life.begin("a.mp4")
+                try upload.write(bytes(10), at: 0)
+                upload.noteForTest()
+                first = upload.number
+                try await life.journal.written(durably: false)
+            }
+            try await stage.life { life in
+                let second = try life.begin("b.mp4")
+                #expect(second.number > first)
+            }
+        }
+    }
+
+    /// Random files, left at random moments, again and again: in the end each is one asset, and nothing that the journal
+    /// knew as stored was sent twice.
+    @Test func uploadsThatAreLeftAgainAndAgainAreCompletedOnce() async throws {
+        let seed = UInt64.random(in: .min ... .max)
+        print("seed: \(seed)")
+        var state = seed
+        func random(_ bound: UInt64) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int((state >> 33) % bound)
+        }
+        try await ResumeStage.with { stage in
+            var contents: [String: [UInt8]] = [:]
+            var known: Set<String> = []
+            for round in 0..<12 {
+                try await stage.life { life in
+                    if round < 6 {
+                        for number in 0..<2 {
+                            let name = "file-\(round)-\(number).mp4"
+                            let content = bytes(1 + random(9000), seed: UInt64(round * 2 + number + 1))
+                            contents[name] = content
+                            let upload = try life.begin(name)
+                            try upload.write(content, at: 0)
+                            upload.apply(.committed(.whole))
+                        }
+                        try await life.journal.written(durably: false)
+                    }
+                    let wanted = stage.storedChunks.count + random(6)
+                    try await eventually("it has gone on for a while") {
+                        stage.storedChunks.count >= wanted || life.engine.resumable == 0
+                    }
+                }
+                let journal = try Journal(stateDirectory: stage.path, bootID: "boot")
+                for chunk in journal.contents.chunks { known.insert("\(chunk.uploadID) \(chunk.index)") }
+                journal.close()
+                stage.sandbox.dropConnections()
+            }
+            try await stage.life { life in
+                await life.engine.untilIdle()
+                #expect(life.engine.resumable == 0, "seed \(seed)")
+            }
+            for (name, content) in contents {
+                #expect(try await stage.content(of: name) == content, "\(name), seed \(seed)")
+            }
+            var times: [String: Int] = [:]
+            for put in stage.sandbox.journal(of: .put) where put.status == 200 {
+                times["\(put.uploadID ?? "") \(put.chunkIndex ?? 0)", default: 0] += 1
+            }
+            for chunk in known { #expect(times[chunk] == 1, "\(chunk) was sent again, seed \(seed)") }
+        }
+    }
+}
+
+extension Upload {
+    /// Has the journal know of it.
+    fileprivate func noteForTest() { updateIdentity { $0.writer = "a test" } }
+}
