@@ -108,6 +108,7 @@ extension MountedFilesystem {
             state.handles -= 1
             guard open.canWrite else { return false }
             state.writeHandles -= 1
+            state.wasClosed = true
             return state.writeHandles == 0
         }
         if isLastWriter {

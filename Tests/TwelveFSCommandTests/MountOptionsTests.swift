@@ -118,7 +118,7 @@ import UploadCore
     }
 
     @Test(arguments: [
-        [], ["/mnt/a", "/mnt/b"], [""], ["/mnt/a", "--bogus"], ["/mnt/a", "--close-mode", "spool"],
+        [], ["/mnt/a", "/mnt/b"], [""], ["/mnt/a", "--bogus"], ["/mnt/a", "--close-mode", "later"],
         ["/mnt/a", "--api-url", "nope"],
         ["/mnt/a", "--stall-timeout", "5"], ["/mnt/a", "--stall-timeout", "0"],
         ["/mnt/a", "--upload-concurrency", "0"],

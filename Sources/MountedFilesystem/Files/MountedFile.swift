@@ -26,6 +26,8 @@ public final class MountedFile: Sendable {
         var declaredSize: Int64?
         /// Earlier uploads of this name, oldest first.
         var superseded: [Upload] = []
+        /// Whether whoever made it has let go of it: then it is a file though it be empty.
+        var wasClosed = false
         /// It has no name any more.
         var isRemoved = false
     }

@@ -33,8 +33,8 @@ extension MountedFilesystem {
         var attributes = node.attributes
         var content: NodeRecord.Content?
         if let file = node.file {
-            let state = file.state.withLock { ($0.version, $0.writeHandles, $0.modified) }
-            if state.1 > 0, state.0?.isFrozen != true { return nil }
+            let state = file.state.withLock { ($0.version, $0.writeHandles > 0 || !$0.wasClosed, $0.modified) }
+            if state.1, state.0?.isFrozen != true { return nil }
             content = NodeRecord.Content(
                 size: state.0?.size ?? 0, spool: state.0?.spool.name, upload: (state.0?.upload?.number).map(Int64.init),
                 isPlain: state.0?.isPlain ?? false)

@@ -169,6 +169,7 @@ private struct LeftUploads {
     /// A file that was never to be uploaded, or into which nothing was ever written.
     private func localFile(_ content: NodeRecord.Content) -> MountedFile? {
         let file = MountedFile()
+        file.state.withLock { $0.wasClosed = true }
         guard let name = content.spool else { return file }
         guard let bytes = try? spool.open(name) else { return nil }
         var version = FileVersion(spool: bytes, upload: nil)
@@ -232,6 +233,9 @@ extension MountedFile {
         version.isStaged = record.scope == .allButLast && record.state != .failed
         version.isEvicted = !isContentThere
         let restored = version
-        state.withLock { $0.version = restored }
+        state.withLock { state in
+            state.version = restored
+            state.wasClosed = true
+        }
     }
 }
