@@ -31,6 +31,7 @@ import func TestSupport.eventually
                 try upload.spool.synchronize()
                 upload.contentIsSynced(asOf: upload.contentMark)
             }
+            try await stage.sandbox.waitForJournal { $0.contains { $0.kind == .put } }
             try await eventually("\(count) chunks are stored") {
                 upload.status().bytesUploaded == Int64(count) * 1000
             }
