@@ -241,7 +241,6 @@ extension MountedFilesystem {
         }
         if let last, !last.isFrozen { return }
         try checkJournal()
-        
         var next: FileVersion
         do throws(SpoolError) {
             next = FileVersion(spool: try spool.create(), upload: nil)

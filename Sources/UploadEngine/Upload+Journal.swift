@@ -27,6 +27,7 @@ extension UploadRecord {
         superseded = identity.supersededUploadIDs
         abandoned = machine.abandonedUploadIDs
         retries = machine.retries
+        givenUp = machine.givenUp
     }
 }
 
@@ -84,6 +85,7 @@ extension RestoredUpload {
         self.chunks = chunks.map { Chunk(index: $0.index, etag: $0.stored.etag, isClaimed: $0.isClaimed) }
         abandonedUploadIDs = record.abandoned
         retries = record.retries
+        givenUp = record.givenUp
         failure = record.state == .completed ? nil : record.failure
         if let session, record.assetStatus != nil {
             asset = Asset(

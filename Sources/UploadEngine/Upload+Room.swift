@@ -15,6 +15,8 @@ extension Upload {
     /// Not once its bytes were promised to be on the disk.
     public func giveUpChunk() throws(SpoolError) -> Bool {
         guard let range = takeChunkToGiveUp() else { return false }
+        // What reads as zeros from now on must never be taken for content, whoever goes on with the upload.
+        try waitForJournal()
         try spool.punchHole(range)
         return true
     }

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import PlatformClient
 import Synchronization
@@ -208,7 +209,9 @@ public final class Upload: Sendable {
 
     /// The next chunk that is to be given up; never once the content was promised to be on the disk.
     func takeChunkToGiveUp() -> Range<Int64>? {
-        state.withLock { $0.durableMark == nil ? $0.machine.takeChunkToGiveUp() : nil }
+        let range = state.withLock { $0.syncedMark == nil ? $0.machine.takeChunkToGiveUp() : nil }
+        if range != nil { noteInJournal() }
+        return range
     }
 
     /// Its bytes were wanted and can't be had: that is told in the status.
@@ -453,6 +456,18 @@ public final class Upload: Sendable {
         guard let journal = services.journal else { return }
         state.withLock { $0.isForgotten = true }
         journal.note { [number] in [.removeUpload(Int64(number))] }
+    }
+
+    /// Returns when the journal knows everything that it was told so far. Blocks on the disk.
+    func waitForJournal() throws(SpoolError) {
+        do throws(JournalError) {
+            try services.journal?.waitUntilWritten(durably: false)
+        } catch {
+            switch error {
+            case .noSpace: throw .noSpace
+            case .failed: throw .failed(code: EIO, operation: "write the journal")
+            }
+        }
     }
 
     /// Whether the content, as it is, is known to be on disk.

@@ -36,7 +36,9 @@ extension Mounted {
                         return status.state == "finishing" && status.chunksUploaded == 4
                     }
                     // The record of a chunk is allowed a moment: then it is there to be read.
-                    try await journalKnows(4, in: options.stateDirectory)
+                    try await journalAnswers(
+                        "4", to: "select count(*) from chunks, uploads where state = 'finishing'",
+                        in: options.stateDirectory)
                     try await killServer(mount)
                     let journal = try await sandbox.journal()
                     before = journal.requests.count
@@ -62,14 +64,14 @@ extension Mounted {
             }
         }
 
-        /// Waits until the journal in a state directory knows so many chunks, by looking at it as anybody could.
-        private func journalKnows(_ count: Int, in stateDirectory: String) async throws {
-            try await eventually("the journal knows \(count) chunks") {
+        /// Waits until the journal in a state directory gives an answer, asked as anybody could.
+        private func journalAnswers(_ answer: String, to query: String, in stateDirectory: String) async throws {
+            try await eventually("the journal answers \(answer) to: \(query)") {
                 let outcome = try await run(
                     "python3", "-c",
-                    "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('select count(*) from chunks').fetchone()[0])",
-                    "\(stateDirectory)/journal.sqlite")
-                return Int(outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)) == count
+                    "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone()[0])",
+                    "\(stateDirectory)/journal.sqlite", query)
+                return outcome.output.trimmingCharacters(in: .whitespacesAndNewlines) == answer
             }
         }
 
@@ -208,6 +210,7 @@ extension Mounted {
                 try await withMount(options) { mount in
                     let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
                     try await mount.await("finishing", of: "video.mp4")
+                    try await journalAnswers("finishing", to: "select state from uploads", in: options.stateDirectory)
                     try await killServer(mount)
                     _ = try await copy.finished()
                 }

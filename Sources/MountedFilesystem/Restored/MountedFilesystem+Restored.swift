@@ -217,8 +217,11 @@ private struct LeftUploads {
 
 extension Upload {
     /// Whether the spool has all the bytes that the journal knows of, and they can be relied on.
+    ///
+    /// One that is nothing but a hole was evicted, when the platform had it.
     fileprivate func spoolHolds(_ record: UploadRecord) -> Bool {
-        inspect { !$0.contentIsLost } && ((try? spool.size()) ?? 0) >= record.size
+        guard inspect({ !$0.contentIsLost }), let size = try? spool.size(), size >= record.size else { return false }
+        return record.size == 0 || (try? spool.dataRanges().isEmpty) == false
     }
 }
 

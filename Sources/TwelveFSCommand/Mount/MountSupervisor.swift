@@ -73,7 +73,10 @@ struct MountSupervisor: Sendable {
                 try await PlatformProbe.run(configuration, key: key, hasUploadsToResume: resumes, logger: logger)
                 return try await service.start(configuration, key: key, logger: logger)
             },
-            sayReady: { readiness?.say($0) ?? true },
+            sayReady: { failure in
+                if failure == nil { serving.noteMounted() }
+                return readiness?.say(failure) ?? true
+            },
             drainTimeout: {
                 DrainRequest.take(from: configuration.stateDirectory)?.timeout ?? configuration.drainTimeout
             },
@@ -110,6 +113,16 @@ private struct Serving: Sendable {
     let lock: StateLock
     let logFile: LogFile?
     let logger: Logger
+
+    /// Without it, a new mount that finds this one gone would be told that the state directory is in use.
+    func noteMounted() {
+        do {
+            try lock.noteMounted(at: configuration.mountPoint)
+        } catch {
+            logger.warning(
+                "the lock file cannot be written", metadata: ["reason": "\(CommandFailure(wrapping: error))"])
+        }
+    }
 
     /// Tells `twelvefs unmount`, and the log, how it ended.
     func tellEnd(_ outcome: DrainOutcome) -> StopRecord {

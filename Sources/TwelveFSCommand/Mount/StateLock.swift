@@ -10,6 +10,8 @@ package struct ServerRecord: Codable, Equatable {
     /// Of that process, in clock ticks since boot (`/proc/<pid>/stat`): with it, a pid that was given anew is told apart.
     package var startTime: UInt64
     package var mountPoint: String
+    /// Whether the mount has been usable: then one that is not there any more was taken away. Nil for not yet.
+    package var wasMounted: Bool?
 
     package init(pid: Int32, startTime: UInt64, mountPoint: String) {
         self.pid = pid
@@ -49,7 +51,13 @@ package final class StateLock: Sendable {
             while try !lock.tryLock(LOCK_EX) {
                 let holder = StateFile.read(ServerRecord.self, from: path(in: stateDirectory))
                 attempts -= 1
-                // A command that only asks who holds the lock has it for a moment; a holder that runs keeps it.
+                // A command that only asks who holds the lock has it for a moment; a holder that runs keeps it,
+                // unless its mount is gone.
+                if let holder, try UploadHandover.isPossible(holder, stateDirectory),
+                    try UploadHandover.request(holder, isFree: { try lock.tryLock(LOCK_EX) })
+                {
+                    break
+                }
                 guard attempts > 0, holder?.isRunning != true else { throw inUse(stateDirectory, by: holder) }
                 usleep(10_000)
             }
@@ -78,6 +86,14 @@ package final class StateLock: Sendable {
         let probe = StateLock(descriptor)
         guard try !probe.tryLock(LOCK_SH) else { return nil }
         return StateFile.read(ServerRecord.self, from: path(in: stateDirectory))
+    }
+
+    /// Tells whoever looks that the mount is there, so that it is known to be gone when it is.
+    package func noteMounted(at mountPoint: String) throws {
+        var record = ServerRecord(
+            pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, mountPoint: mountPoint)
+        record.wasMounted = true
+        try write(record)
     }
 
     private static func path(in stateDirectory: String) -> String { "\(stateDirectory)/lock" }

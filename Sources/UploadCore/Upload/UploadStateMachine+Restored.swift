@@ -45,6 +45,8 @@ public struct RestoredUpload: Sendable {
     public var asset: Asset?
     /// Where the platform serves it.
     public var assetURL: String?
+    /// Bytes that are stored at the platform and no longer in the spool.
+    public var givenUp = SegmentMap()
     /// Why the bytes cannot be sent any more, if they cannot: all that is left to do is to ask, and to report.
     public var contentLoss: UploadFailure?
 
@@ -69,6 +71,7 @@ extension UploadStateMachine {
         asset = left.asset
         assetURL = left.assetURL
         contentLoss = left.contentLoss
+        givenUp = left.givenUp
         sessionSource = left.session?.sizeSource
         if size > 0 { written.insert(0..<size) }
         switch left.standing {
@@ -124,6 +127,10 @@ extension UploadStateMachine {
             isUnverified = false
             moved(at: now)
             for index in verdict.failedChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
+                if let session, givenUp.overlaps(session.plan.range(of: index)) {
+                    failIfGivenUpIsNeeded(nil, &actions)
+                    return true
+                }
                 session?.sendAgain(index)
                 note(UploadFact.unstored, [index])
             }

@@ -65,6 +65,7 @@ extension UploadStateMachine {
             let range = session.plan.range(of: index)
             guard session.holds(index), !givenUp.covers(range) else { continue }
             givenUp.insert(range)
+            facts.append(.changed)
             return range
         }
         return nil

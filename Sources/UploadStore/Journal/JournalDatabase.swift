@@ -250,7 +250,7 @@ extension JournalError {
     fileprivate init(_ error: SpoolError) {
         switch error {
         case .noSpace, .tooLarge: self = .noSpace
-        case .givenUp, .failed: self = .failed("\(error)")
+        case .failed, .givenUp: self = .failed("\(error)")
         }
     }
 }

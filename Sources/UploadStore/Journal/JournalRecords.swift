@@ -40,6 +40,8 @@ public struct UploadRecord: Sendable, Equatable {
     public var abandoned: [String]
     /// Attempts beyond the first.
     public var retries: Int
+    /// Bytes that are stored at the platform and no longer in the spool.
+    public var givenUp = SegmentMap()
 
     /// A record of an upload that has just begun.
     public init(number: Int64, spool: String, path: [[UInt8]], filename: String, type: AssetKind, created: Timestamp) {

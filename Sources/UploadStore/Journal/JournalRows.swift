@@ -9,7 +9,7 @@ extension UploadRecord: JournalRow {
     static let columns = [
         "number", "spool", "path", "filename", "type", "writer", "state", "scope", "size", "boot", "is_synced",
         "created", "closed", "completed", "failure_kind", "failure_code", "failure_message", "failure_hint",
-        "failure_status", "asset_url", "asset_status", "asset_error", "superseded", "abandoned", "retries",
+        "failure_status", "asset_url", "asset_status", "asset_error", "superseded", "abandoned", "retries", "given_up",
     ]
     static let keyCount = 1
 
@@ -25,6 +25,7 @@ extension UploadRecord: JournalRow {
             (assetStatus?.journalName).databaseValue, assetError.databaseValue,
             superseded.joined(separator: "\n").databaseValue, abandoned.joined(separator: "\n").databaseValue,
             retries.databaseValue,
+            givenUp.ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: " ").databaseValue,
         ]
     }
 
@@ -60,6 +61,11 @@ extension UploadRecord: JournalRow {
         superseded = row.text().split(separator: "\n").map(String.init)
         abandoned = row.text().split(separator: "\n").map(String.init)
         retries = Int(row.integer())
+        for range in row.text().split(separator: " ") {
+            let bounds = range.split(separator: "-").compactMap { Int64($0) }
+            guard bounds.count == 2, bounds[0] < bounds[1] else { return nil }
+            givenUp.insert(bounds[0]..<bounds[1])
+        }
         guard row.isSound, number > 0, size >= 0 else { return nil }
     }
 }

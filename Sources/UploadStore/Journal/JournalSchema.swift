@@ -14,7 +14,7 @@ enum JournalSchema {
                         completed INTEGER, failure_kind TEXT, failure_code TEXT, failure_message TEXT,
                         failure_hint TEXT, failure_status INTEGER, asset_url TEXT, asset_status TEXT,
                         asset_error TEXT, superseded TEXT NOT NULL, abandoned TEXT NOT NULL,
-                        retries INTEGER NOT NULL, checksum INTEGER NOT NULL);
+                        retries INTEGER NOT NULL, given_up TEXT NOT NULL, checksum INTEGER NOT NULL);
                     CREATE TABLE sessions (
                         upload INTEGER PRIMARY KEY, upload_id TEXT NOT NULL, asset_id TEXT NOT NULL,
                         total_size INTEGER NOT NULL, chunk_size INTEGER NOT NULL, total_chunks INTEGER NOT NULL,
