@@ -14,6 +14,7 @@ public struct TwelveFS: ParsableCommand {
             twelvefs mount MOUNTPOINT [options]
             twelvefs unmount MOUNTPOINT
             twelvefs status [MOUNTPOINT] [--watch] [--json]
+            twelvefs wait PATH [--timeout TIME] [--ready]
             twelvefs uploads [--json]
             """,
         discussion: """
@@ -32,7 +33,7 @@ public struct TwelveFS: ParsableCommand {
             """,
         version: Self.version,
         subcommands: [
-            MountCommand.self, UnmountCommand.self, StatusCommand.self, UploadsCommand.self, ServeCommand.self,
+            MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self, UploadsCommand.self, ServeCommand.self,
         ])
 
     /// The version that `--version` and the User-Agent tell.
