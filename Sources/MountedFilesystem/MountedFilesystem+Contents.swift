@@ -299,13 +299,16 @@ extension MountedFilesystem {
         let before = file.state.withLock { $0.version }
         if size == 0, before == nil { return }
         if size == before?.size ?? 0, before?.isFrozen ?? true, size > 0 { return }
-        if size == 0, let before, before.isFrozen {
-            let reason = UploadFailure(
-                .replaced, message: "the file was overwritten before the platform had confirmed it")
-            cancel(before.upload, reason: reason)
-        }
+        let replaced = size == 0 && before?.isFrozen == true ? before?.upload : nil
+        // One that was promised to be safe goes on until this one is.
+        let outlives = replaced.map { $0.isWhollyDurable && $0.currentState.isUnderWay } ?? false
+        if !outlives { cancel(replaced, reason: Self.overwritten) }
         let writer = writers.threadGroup(of: context.pid)
         var version = try beginChange(of: file, node: node, keepingContent: size > 0)
+        if outlives, let replaced {
+            version.upload?.takePlace(of: replaced, reason: Self.overwritten)
+            if version.upload == nil { cancel(replaced, reason: Self.overwritten) }
+        }
         let first = version
         do throws(FuseErrno) {
             if version.upload != nil, size > configuration.maxFileSize { throw .fileTooLarge }
@@ -327,6 +330,9 @@ extension MountedFilesystem {
         declareSize(size, of: first, in: file)
         if !hasHandle, file.state.withLock({ $0.writeHandles == 0 }) { lastWriterReleased(file, node: node) }
     }
+
+    private static let overwritten = UploadFailure(
+        .replaced, message: "the file was overwritten before the platform had confirmed it")
 
     /// The cut has come back; false when a write did since it began, so that bytes may lie beyond the end.
     private func endCut(

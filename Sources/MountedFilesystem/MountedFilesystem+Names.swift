@@ -75,12 +75,19 @@ extension MountedFilesystem {
     }
 
     /// A file has lost its name: its unconfirmed upload is cancelled, and its bytes go when nobody has it open.
-    func removed(_ file: MountedFile, node: NodeID, reason: UploadFailure) {
+    ///
+    /// - Parameter successor: the upload of the file that took its name: what was promised to be safe goes on until
+    ///   that one is.
+    func removed(_ file: MountedFile, node: NodeID, reason: UploadFailure, successor: Upload? = nil) {
         let (upload, isClosed) = file.state.withLock { state in
             state.isRemoved = true
             return (state.version?.upload, state.handles == 0)
         }
-        cancel(upload, reason: reason)
+        if let upload, let successor {
+            successor.takePlace(of: upload, reason: reason)
+        } else {
+            cancel(upload, reason: reason)
+        }
         if isClosed { discard(file, node: node) }
     }
 
@@ -97,6 +104,7 @@ extension MountedFilesystem {
             return state.version
         }
         tree.withLock { _ = $0.discard(node) }
+        if let upload = version?.upload, upload.currentState.isUnderWay { return keeper.retire(upload) }
         version?.upload?.forgetInJournal()
         removeSpool(version?.spool)
     }
@@ -241,7 +249,8 @@ extension MountedFilesystem {
             if let file = tree.withLock({ try? $0.file(replaced) }) {
                 let reason = UploadFailure(
                     .replaced, message: "the file was replaced before the platform had confirmed it")
-                removed(file, node: replaced, reason: reason)
+                let successor = plan.file?.state.withLock { $0.version?.upload }
+                removed(file, node: replaced, reason: reason, successor: successor)
                 if let upload = file.state.withLock({ $0.version?.upload }) {
                     plan.file?.state.withLock { $0.superseded.append(upload) }
                 }

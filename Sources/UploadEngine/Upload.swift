@@ -47,6 +47,8 @@ public final class Upload: Sendable {
         var isNoted = false
         /// Whether the journal is to know nothing of it any more.
         var isForgotten = false
+        /// Earlier versions that were promised to be safe, and go on until this one is.
+        var predecessors: [(upload: Upload, reason: UploadFailure)] = []
     }
 
     private typealias Answer = @Sendable (Result<Void, UploadFailure>) -> Void
@@ -188,6 +190,7 @@ public final class Upload: Sendable {
     /// The content that bore that mark is on disk, and the journal says so; what was written since is not known to be.
     public func contentIsDurable(asOf mark: Int) {
         state.withLock { $0.durableMark = max($0.durableMark ?? mark, mark) }
+        dropPredecessors()
     }
 
     /// The content that bore that mark is on disk: the journal is to know.
@@ -293,7 +296,9 @@ public final class Upload: Sendable {
     private func stateChanged(_ new: UploadState) {
         let failure = state.withLock { $0.machine.failure }
         switch new {
-        case .completed: log(.info, "upload completed", nil)
+        case .completed:
+            log(.info, "upload completed", nil)
+            dropPredecessors()
         case .failed: log(.error, "upload failed", failure)
         case .interrupted: log(.warning, "upload interrupted", failure)
         case .cancelled: log(.info, "upload cancelled", failure)
@@ -468,6 +473,25 @@ public final class Upload: Sendable {
             case .failed: throw .failed(code: EIO, operation: "write the journal")
             }
         }
+    }
+
+    func addPredecessor(_ old: Upload, _ reason: UploadFailure) {
+        state.withLock { $0.predecessors.append((old, reason)) }
+    }
+
+    /// Cancels the versions that this one took the place of, if it is as safe as they are.
+    func dropPredecessors() {
+        let dropped = state.withLock { state -> [(upload: Upload, reason: UploadFailure)] in
+            guard !state.predecessors.isEmpty else { return [] }
+            switch state.machine.state {
+            case .completed: break
+            case .finishing, .staged: guard state.durableMark == state.contentMark else { return [] }
+            case .open, .interrupted, .failed, .cancelled: return []
+            }
+            defer { state.predecessors = [] }
+            return state.predecessors
+        }
+        for (upload, reason) in dropped { upload.apply(.cancelled(reason)) }
     }
 
     /// Whether the content, as it is, is known to be on disk.

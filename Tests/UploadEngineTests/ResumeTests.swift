@@ -23,6 +23,7 @@ import func TestSupport.eventually
         _ content: [UInt8], storing count: Int, _ stage: ResumeStage, isDurable: Bool = false
     ) async throws -> String {
         holdPuts(after: count, stage)
+        var session = ""
         try await stage.life { life in
             let upload = try life.begin("a.mp4")
             try upload.write(content, at: 0)
@@ -35,12 +36,12 @@ import func TestSupport.eventually
             try await eventually("\(count) chunks are stored") {
                 upload.status().bytesUploaded == Int64(count) * 1000
             }
+            session = try await eventually("a session is open") { upload.inspect { $0.uploadID } }
             try await life.journal.written(durably: isDurable)
         }
         // What hangs is not to be stored when it is let go.
         stage.sandbox.dropConnections()
         stage.sandbox.clearFaults()
-        let session = try #require(stage.sandbox.journal(of: .put).first?.uploadID)
         stage.sandbox.clearJournal()
         return session
     }

@@ -47,8 +47,10 @@ final class InProcess: Sendable {
             let clock = CountingClock()
             var settings = EngineConfiguration()
             settings.upload.stallTimeout = stallTimeout
+            let journal = try UploadStore.Journal(stateDirectory: scratch.path, bootID: "this boot")
             let engine = UploadEngine(
-                configuration: settings, client: client, threads: threads, clock: clock.engineClock, logger: logger)
+                configuration: settings, client: client, threads: threads, clock: clock.engineClock, logger: logger,
+                journal: journal)
             let spool = try SpoolDirectory(
                 stateDirectory: scratch.path, limit: .mebibytes(512), diskReserve: ByteCount(0))
             var configuration = FilesystemConfiguration(uid: 0, gid: 0, mountPoint: "/mnt")
@@ -56,7 +58,8 @@ final class InProcess: Sendable {
             let run = InProcess(
                 filesystem: {
                     MountedFilesystem(
-                        configuration: configuration, engine: engine, spool: spool, writers: $0, logger: logger)
+                        configuration: configuration, engine: engine, spool: spool, writers: $0, logger: logger,
+                        journal: journal)
                 }, engine: engine, sandbox: sandbox, clock: clock)
             let outcome: Result<Void, any Error>
             do {
@@ -67,6 +70,7 @@ final class InProcess: Sendable {
             await engine.stop()
             await client.shutdown()
             try await threads.shutdownGracefully()
+            journal.close()
             await sandbox.stop()
             try outcome.get()
         }

@@ -1,0 +1,195 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Mounted {
+    /// However a mount comes to its end, nothing is lost, and what is left is said.
+    @Suite struct Unmounting {
+        private func withPlace(
+            _ arguments: [String] = [], _ body: (Scratch, SandboxProcess, MountOptions) async throws -> Void
+        ) async throws {
+            try await withScratch { scratch in
+                try await withSandbox(["--chunk-size", "1MiB"], scratch: scratch) { sandbox in
+                    try await body(
+                        scratch, sandbox, try mountOptions(in: scratch, sandbox: sandbox, arguments: arguments))
+                }
+            }
+        }
+
+        private func expectOneAsset(of source: String, on sandbox: SandboxProcess) async throws {
+            let sums = try await sandbox.completeAssets().map(\.sha256)
+            #expect(sums == [try await TestFile.sha256(of: source)])
+        }
+
+        private func unmount(_ mount: Mount, _ options: String...) async throws -> Outcome {
+            try await run(Tool(BuildProducts.twelvefs, ["unmount", mount.path] + options))
+        }
+
+        @Test func whatIsNotUploadedInTimeIsLeftToTheNextMountAndTheExitStatusSaysSo() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
+                    try await mount.await("finishing", of: "video.mp4")
+                    let unmounted = try await self.unmount(mount, "--drain-timeout", "1s")
+                    #expect(unmounted.ending == .exited(3), "\(unmounted)")
+                    #expect(unmounted.errors.contains("1 upload is left"), "\(unmounted)")
+                    #expect(!mount.isServed)
+                    #expect(!MountTable.contains(mount.path))
+                    let outcome = try await copy.finished()
+                    #expect(!outcome.succeeded, "what was not confirmed was called so")
+                    #expect(outcome.errors.contains("Input/output error"), "\(outcome)")
+                }
+                try await sandbox.releaseUploads()
+                try await withMount(options) { mount in
+                    let status = try await mount.await("completed", of: "video.mp4")
+                    #expect(status.durable, "it was put on disk before the end")
+                    let unmounted = try await self.unmount(mount)
+                    #expect(unmounted.succeeded, "\(unmounted)")
+                }
+                try await expectOneAsset(of: source, on: sandbox)
+            }
+        }
+
+        @Test func whatFailedOrWasInterruptedDoesNotCount() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 40_000_000)
+                try await withMount(options) { mount in
+                    let copy = try await start(PacedCopy.tool(source, mount.appending("video.mp4"), rate: 20_000_000))
+                    try await eventually("some of it is written") {
+                        try await mount.status(of: "video.mp4").bytesWritten > 2_000_000
+                    }
+                    copy.signal(SIGKILL)
+                    _ = try await copy.finished()
+                    try await mount.await("interrupted", of: "video.mp4")
+                    let unmounted = try await self.unmount(mount)
+                    #expect(unmounted.ending == .exited(0), "\(unmounted)")
+                }
+            }
+        }
+
+        @Test(arguments: [SIGTERM, SIGINT]) func aSignalRefusesNewFilesAndLetsUploadsFinish(signal: Int32) async throws
+        {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
+                    try await mount.await("finishing", of: "video.mp4")
+                    kill(mount.server, signal)
+                    try await eventually("new files are refused") {
+                        try await run("touch", mount.appending("new.mp4")).errors.contains("Read-only file system")
+                    }
+                    #expect(mount.isServed)
+                    try await sandbox.releaseUploads()
+                    let outcome = try await copy.finished()
+                    #expect(outcome.succeeded, "\(outcome)")
+                    try await eventually("the process has ended") { !mount.isServed }
+                    #expect(!MountTable.contains(mount.path))
+                }
+                try await expectOneAsset(of: source, on: sandbox)
+            }
+        }
+
+        @Test func aSecondSIGTERMStopsAtOnceWithoutLoss() async throws {
+            try await withPlace(["--drain-timeout", "1h"]) { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
+                    try await mount.await("finishing", of: "video.mp4")
+                    kill(mount.server, SIGTERM)
+                    try await eventually("new files are refused") {
+                        try await run("touch", mount.appending("new.mp4")).errors.contains("Read-only file system")
+                    }
+                    kill(mount.server, SIGTERM)
+                    try await eventually("the process has ended") { !mount.isServed }
+                    #expect(!MountTable.contains(mount.path))
+                    let outcome = try await copy.finished()
+                    #expect(!outcome.succeeded)
+                }
+                try await sandbox.releaseUploads()
+                try await withMount(options) { mount in try await self.completes("video.mp4", mount) }
+                try await expectOneAsset(of: source, on: sandbox)
+            }
+        }
+
+        private func completes(_ name: String, _ mount: Mount) async throws {
+            let status = try await mount.await("completed", of: name)
+            #expect(status.state == "completed")
+        }
+
+        @Test func afterFusermountTheProcessFinishesWithoutAMount() async throws {
+            try await withPlace(["--close-mode", "spool"]) { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await run("cp", source, mount.appending("video.mp4"))
+                    #expect(copy.succeeded, "\(copy)")
+                    let unmounted = try await run("fusermount3", "-u", mount.path)
+                    #expect(unmounted.succeeded, "\(unmounted)")
+                    #expect(!MountTable.contains(mount.path))
+                    #expect(mount.isServed, "it goes on with the upload")
+                    try await sandbox.releaseUploads()
+                    try await eventually("the process has ended", timeout: .seconds(60)) { !mount.isServed }
+                }
+                try await expectOneAsset(of: source, on: sandbox)
+            }
+        }
+
+        @Test func aNewMountIsHandedTheUploadsOfOneThatWasTakenAway() async throws {
+            try await withPlace(["--close-mode", "spool", "--drain-timeout", "1h"]) { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await run("cp", source, mount.appending("video.mp4"))
+                    #expect(copy.succeeded, "\(copy)")
+                    let unmounted = try await run("fusermount3", "-u", mount.path)
+                    #expect(unmounted.succeeded, "\(unmounted)")
+                    try await withMount(options) { next in
+                        #expect(!mount.isServed, "two would have uploaded it")
+                        #expect(try await next.list() == ["video.mp4"])
+                        try await sandbox.releaseUploads()
+                        try await next.await("completed", of: "video.mp4")
+                    }
+                }
+                try await expectOneAsset(of: source, on: sandbox)
+                #expect(try await sandbox.journal().sessions.count == 1)
+            }
+        }
+
+        @Test func aMountThatServesHandsNothingOver() async throws {
+            try await withPlace { scratch, _, options in
+                try await withMount(options) { mount in
+                    var other = options
+                    other.mountPoint = try scratch.folder("user/other")
+                    await #expect(throws: ToolFailed.self) { try await Mount.start(other) }
+                    #expect(mount.isServed)
+                    #expect(try await mount.list().isEmpty)
+                }
+            }
+        }
+
+        @Test func fusermountRefusesWhileAFileIsOpenAndALazyOneLetsItsWriterFinish() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 6_000_000)
+                try await withMount(options) { mount in
+                    let copy = try await start(PacedCopy.tool(source, mount.appending("video.mp4"), rate: 3_000_000))
+                    try await eventually("some of it is written") {
+                        try await mount.status(of: "video.mp4").bytesWritten > 1_000_000
+                    }
+                    let refused = try await run("fusermount3", "-u", mount.path)
+                    #expect(!refused.succeeded)
+                    #expect(MountTable.contains(mount.path))
+                    let lazily = try await run("fusermount3", "-uz", mount.path)
+                    #expect(lazily.succeeded, "\(lazily)")
+                    let outcome = try await copy.finished()
+                    #expect(outcome.succeeded, "\(outcome)")
+                    try await eventually("the process has ended", timeout: .seconds(60)) { !mount.isServed }
+                }
+                try await expectOneAsset(of: source, on: sandbox)
+            }
+        }
+    }
+}
