@@ -43,7 +43,10 @@ extension MountedFilesystem {
                 if record.content == nil { directories.append(record.id) }
             }
         }
-        let lost = records.map(\.id).filter { !restored.contains($0) }
+        // What could not be looked at this time may be there the next time.
+        let lost = records.filter { record in
+            !restored.contains(record.id) && !left.unopened.contains(record.content?.upload ?? 0)
+        }.map(\.id)
         journal?.note { lost.map { .removeNode($0) } }
         _ = tree.withLock { $0.takeChanged() }
     }
@@ -122,6 +125,8 @@ extension FileTree {
 /// The uploads that the journal knows, each taken in by the engine, until the tree has found its file.
 private struct LeftUploads {
     private var uploads: [Int64: (record: UploadRecord, upload: Upload)] = [:]
+    /// Those whose spool file could not be opened, though it is there.
+    private(set) var unopened: Set<Int64> = []
     private let spool: SpoolDirectory
     private let logger: Logger
 
@@ -135,7 +140,10 @@ private struct LeftUploads {
         for chunk in contents.chunks { chunks[chunk.uploadID, default: []].append(chunk) }
         for record in contents.uploads.sorted(by: { $0.number < $1.number }) {
             let (file, isThere) = Self.content(of: record, spool, logger)
-            guard let file else { continue }
+            guard let file else {
+                unopened.insert(record.number)
+                continue
+            }
             let loss = Self.contentLoss(of: record, isThere: isThere, inBoot: journal.bootID)
             let session = sessions[record.number]
             let upload = filesystem.engine.restore(

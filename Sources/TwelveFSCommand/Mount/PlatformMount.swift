@@ -20,6 +20,7 @@ struct PlatformMount: MountService {
     func start(_ configuration: MountConfiguration, key: APIKey, logger: Logger) async throws -> any RunningMount {
         // A file size limit of the process's own is answered as `EFBIG`, not with a signal.
         signal(SIGXFSZ, SIG_IGN)
+        Self.allowManyFiles()
         let journal = try await Self.journal(configuration, logger: logger)
         do {
             return try await start(configuration, key: key, journal: journal, logger: logger)
@@ -92,6 +93,14 @@ struct PlatformMount: MountService {
             await parts.stop()
             throw error
         }
+    }
+
+    /// Each file of the mount has its bytes open: as many as the machine allows, not what shells are usually given.
+    private static func allowManyFiles() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     /// Threads that read the spool for PUTs: as many as a disk serves well; they do not grow with the uploads.
