@@ -150,6 +150,7 @@ extension MountedFilesystem {
             return true
         }
         guard isTaken else { return }
+        upload.updateIdentity { $0.isListed = false }
         tree.withLock { tree in
             guard let location = try? tree.node(node).location else { return }
             _ = try? tree.removeFile(location.name, in: location.parent, at: .now())

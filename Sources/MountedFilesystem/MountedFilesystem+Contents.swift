@@ -272,7 +272,9 @@ extension MountedFilesystem {
         begun.upload?.updateIdentity { identity in
             identity.supersededUploadIDs = earlier.compactMap { $0.inspect { $0.uploadID } }
         }
-        if isUsed { retire(old) } else { dropUnused(begun) }
+        guard isUsed else { return dropUnused(begun) }
+        old?.upload?.updateIdentity { $0.isListed = false }
+        retire(old)
     }
 
     /// A version that another took the place of: its bytes go as soon as its upload does not need them any more.
@@ -299,7 +301,9 @@ extension MountedFilesystem {
         let before = file.state.withLock { $0.version }
         if size == 0, before == nil { return }
         if size == before?.size ?? 0, before?.isFrozen ?? true, size > 0 { return }
-        let replaced = size == 0 && before?.isFrozen == true ? before?.upload : nil
+        // What was staged is not replaced: the version goes on, from nothing.
+        let isReplaced = size == 0 && before?.isFrozen == true && before?.isStaged == false
+        let replaced = isReplaced ? before?.upload : nil
         // One that was promised to be safe goes on until this one is.
         let outlives = replaced.map { $0.isWhollyDurable && $0.currentState.isUnderWay } ?? false
         if !outlives { cancel(replaced, reason: Self.overwritten) }

@@ -86,8 +86,12 @@ extension MountedFilesystem: FuseOperations {
         _ name: [UInt8], in parent: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         do throws(FuseErrno) {
-            try removeFile(name, in: try ownDirectory(parent))
-            reply.succeed()
+            let parent = try ownDirectory(parent)
+            try removeFile(name, in: parent)
+            guard let (file, upload) = downloadCompleted(byRemoving: name, in: parent, pid: context.pid) else {
+                return reply.succeed()
+            }
+            confirm(upload, of: file, CloseWait(reply.deferred())) { () throws(FuseErrno) in }
         } catch {
             reply.fail(error)
         }
@@ -100,7 +104,7 @@ extension MountedFilesystem: FuseOperations {
         do throws(FuseErrno) {
             let (parent, newParent) = (try ownDirectory(parent), try ownDirectory(newParent))
             let wait = journalled(CloseWait(reply.deferred()))
-            rename(name, in: parent, to: newName, in: newParent, flags: flags, wait)
+            rename(name, in: parent, to: newName, in: newParent, flags: flags, pid: context.pid, wait)
         } catch {
             reply.fail(error)
         }

@@ -83,6 +83,7 @@ extension MountedFilesystem {
             state.isRemoved = true
             return (state.version?.upload, state.handles == 0)
         }
+        upload?.updateIdentity { $0.isListed = false }
         if let upload, let successor {
             successor.takePlace(of: upload, reason: reason)
         } else {
@@ -136,11 +137,13 @@ extension MountedFilesystem {
     /// confirmed.
     package func rename(
         _ name: [UInt8], in parent: NodeID, to newName: [UInt8], in newParent: NodeID, flags: FileRenameFlags,
-        _ wait: CloseWait
+        pid: Int32, _ wait: CloseWait
     ) {
         do throws(FuseErrno) {
-            let plan = try planRename(name, in: parent, to: newName, in: newParent, flags: flags)
-            if let staged = plan.staged, configuration.closeMode == .upload { return renameStaged(plan, staged, wait) }
+            let plan = try planRename(name, in: parent, to: newName, in: newParent, flags: flags, pid: pid)
+            if let staged = plan.staged, configuration.closeMode == .upload {
+                return confirm(staged, of: plan.file, wait) { () throws(FuseErrno) in try self.carryOut(plan) }
+            }
             try carryOut(plan)
             if let staged = plan.staged {
                 plan.file?.state.withLock { $0.version?.isStaged = false }
@@ -153,7 +156,8 @@ extension MountedFilesystem {
     }
 
     private func planRename(
-        _ name: [UInt8], in parent: NodeID, to newName: [UInt8], in newParent: NodeID, flags: FileRenameFlags
+        _ name: [UInt8], in parent: NodeID, to newName: [UInt8], in newParent: NodeID, flags: FileRenameFlags,
+        pid: Int32
     ) throws(FuseErrno) -> RenamePlan {
         try checkWritable()
         let (name, newName) = (try ownName(name, in: parent), try ownName(newName, in: newParent))
@@ -171,7 +175,7 @@ extension MountedFilesystem {
         if file != nil { try checkUploadable(newName, in: newParent) }
         guard let file, isFinal(newName, in: newParent), let path = path(of: node), verdict(on: path) != .upload
         else { return plan }
-        if isMarkedPartial(file, node) {
+        if isMarkedPartial(file, node) || writers.isRsyncGivingUp(pid) {
             setAsidePartial(file)
             return plan
         }
@@ -191,7 +195,8 @@ extension MountedFilesystem {
     private static let notStaged = UploadFailure(
         .interrupted, message: "the upload failed before the file got its name")
 
-    /// rsync's mark of a file whose transfer was cut off: it sets the time to 0 before it gives it its final name.
+    /// rsync's mark of a file whose transfer was cut off: where it keeps times (`-t`), it sets this one's to 0 before it
+    /// gives it its final name.
     private func isMarkedPartial(_ file: MountedFile, _ node: NodeID) -> Bool {
         guard file.state.withLock({ $0.modified == nil && $0.version != nil }) else { return false }
         return tree.withLock { (try? $0.node(node))?.attributes.modificationTime.seconds == 0 }
@@ -211,33 +216,6 @@ extension MountedFilesystem {
                     .interrupted, message: "rsync was cut off and kept a partial file",
                     hint: "run rsync again to complete it")))
     }
-
-    /// Completes an upload that was sent under a temporary name, and then changes the names. Both directories stand
-    /// still meanwhile, hence the bound; the upload goes on after it, and the rename can be tried again.
-    private func renameStaged(_ plan: RenamePlan, _ upload: Upload, _ wait: CloseWait) {
-        closeWaits.add(wait)
-        plan.file?.state.withLock { $0.version?.isStaged = false }
-        let waiter = upload.whenAnswered(stagedIsEnough: false) { result in
-            self.closeWaits.remove(wait)
-            wait.answer {
-                if case .failure(let failure) = result { return .failure(FuseErrno(failure)) }
-                do throws(FuseErrno) {
-                    try self.carryOut(plan)
-                    return .success(())
-                } catch {
-                    return .failure(error)
-                }
-            }
-        }
-        DispatchQueue.global().asyncAfter(deadline: .now() + Self.renameLimit) {
-            guard wait.answer(.failure(.ioError)) else { return }
-            self.closeWaits.remove(wait)
-            if let waiter { upload.stopWaiting(waiter) }
-        }
-        upload.apply(.committed(.whole))
-    }
-
-    private static let renameLimit = DispatchTimeInterval.seconds(10)
 
     /// Changes the names, and what follows from it for the files.
     private func carryOut(_ plan: RenamePlan) throws(FuseErrno) {

@@ -2,7 +2,7 @@
 enum Litter {
     static func contains(_ name: FileName) -> Bool {
         let names = [".ds_store", "thumbs.db", "desktop.ini", ".directory"]
-        let suffixes = [".aria2", ".ytdl"]
+        let suffixes = [".aria2", ".aria2__temp", ".ytdl"]
         return names.contains(where: name.equals) || suffixes.contains(where: name.hasSuffix)
             || name.hasPrefix("._") || isTrash(name)
     }

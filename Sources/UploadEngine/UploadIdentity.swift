@@ -12,6 +12,8 @@ public struct UploadIdentity: Sendable, Equatable {
     public var writer: String?
     /// Earlier uploads of the same name.
     public var supersededUploadIDs: [String]
+    /// Whether the path leads to it; false once its file was removed or replaced, or written anew.
+    public var isListed = true
 
     /// An identity.
     public init(

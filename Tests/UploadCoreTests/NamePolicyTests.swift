@@ -39,8 +39,8 @@ import UploadCore
 
     @Test(arguments: [
         ".DS_Store", "._video.mp4", "._.DS_Store", "Thumbs.db", "thumbs.db", "desktop.ini", "Desktop.ini", ".directory",
-        ".Trash", ".Trash-1000", ".Trashes", ".trashed-1700000000-clip.mp4", "video.mp4.aria2", "video.mp4.ytdl",
-        ".aria2",
+        ".Trash", ".Trash-1000", ".Trashes", ".trashed-1700000000-clip.mp4", "video.mp4.aria2", "video.mp4.aria2__temp",
+        "video.mp4.ytdl", ".aria2",
         "._edit.prproj", "._video.mp4.part",
     ])
     func keepsLitterToItself(name: String) {

@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 import UploadCore
 
@@ -19,6 +20,8 @@ package protocol WriterInspector: Sendable {
     func currentSize(of source: FoundSource) -> Int64?
     /// Whether a signal is on its way to the thread that wants it to stop what it does.
     func isAskedToEnd(_ pid: Int32) -> Bool
+    /// Whether the process is an rsync that ends before it is done, and cleans up.
+    func isRsyncGivingUp(_ pid: Int32) -> Bool
 }
 
 /// The answers of `/proc`.
@@ -70,6 +73,15 @@ package final class ProcessInspector: WriterInspector {
     package func isAskedToEnd(_ pid: Int32) -> Bool {
         guard let signals = table.pendingSignals(of: pid) else { return true }
         return !signals.endingTheWait.isEmpty
+    }
+
+    /// rsync's clean-up (`_exit_cleanup`), whatever led to it, begins by ignoring the two signals by which its processes
+    /// tell each other to end; while it works it catches them. Seen with 3.5.0.
+    package func isRsyncGivingUp(_ pid: Int32) -> Bool {
+        guard let group = table.threadGroup(of: pid), table.command(of: group) == Array("rsync".utf8) else {
+            return false
+        }
+        return table.pendingSignals(of: pid)?.ignored.isSuperset(of: SignalSet(signals: [SIGUSR1, SIGUSR2])) ?? false
     }
 
     private var located: (identity: MountIdentity, finder: SourceHintFinder)? {

@@ -115,8 +115,8 @@ final class StatusDirectory: Sendable {
     private func link(named name: [UInt8], below path: [[UInt8]]) throws(FuseErrno) -> Node {
         let wanted = path + [name]
         var isDirectory = false
-        for upload in engine.uploads.reversed() {
-            let link = StatusNames.link(for: upload.identity.path)
+        for (upload, path) in uploadsByPath() {
+            let link = StatusNames.link(for: path)
             if link == wanted { return .link(link, upload.number) }
             if link.count > wanted.count, link.starts(with: wanted) { isDirectory = true }
         }
@@ -141,8 +141,8 @@ final class StatusDirectory: Sendable {
                 }
         case .byName(let path):
             var seen: Set<[UInt8]> = []
-            return engine.uploads.reversed().compactMap { upload in
-                let link = StatusNames.link(for: upload.identity.path)
+            return uploadsByPath().compactMap { upload, uploadPath in
+                let link = StatusNames.link(for: uploadPath)
                 guard link.count > path.count, link.starts(with: path) else { return nil }
                 let name = link[path.count]
                 guard seen.insert(name).inserted else { return nil }
@@ -151,6 +151,22 @@ final class StatusDirectory: Sendable {
             }
         case .summary, .metrics, .document, .alias, .link: throw .notDirectory
         }
+    }
+
+    /// All uploads with their paths, those first that a path leads to: a file that was renamed over another one may have
+    /// the older upload. Of the others, and of all that bear one name, the newest first.
+    private func uploadsByPath() -> [(Upload, [[UInt8]])] {
+        var listed: [(Upload, [[UInt8]])] = []
+        var others: [(Upload, [[UInt8]])] = []
+        for upload in engine.uploads.reversed() {
+            let identity = upload.identity
+            if identity.isListed {
+                listed.append((upload, identity.path))
+            } else {
+                others.append((upload, identity.path))
+            }
+        }
+        return listed + others
     }
 
     /// Where a link leads to.

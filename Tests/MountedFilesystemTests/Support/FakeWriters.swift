@@ -43,4 +43,6 @@ final class FakeWriters: WriterInspector {
     func currentSize(of source: FoundSource) -> Int64? { nil }
 
     func isAskedToEnd(_ pid: Int32) -> Bool { state.withLock { $0.askedToEnd.contains(pid) } }
+
+    func isRsyncGivingUp(_ pid: Int32) -> Bool { false }
 }

@@ -131,7 +131,7 @@ final class InProcess: Sendable {
     func rename(_ name: String, to newName: String) async -> FuseErrno? {
         await answer {
             self.filesystem.rename(
-                Array(name.utf8), in: .root, to: Array(newName.utf8), in: .root, flags: [], $0)
+                Array(name.utf8), in: .root, to: Array(newName.utf8), in: .root, flags: [], pid: 1, $0)
         }
     }
 
