@@ -79,7 +79,8 @@ let package = Package(
 
         // What more than one test target needs: the stand-in in process, tools as subprocesses, awaited conditions.
         .target(
-            name: "TestSupport", dependencies: ["SandboxPlatform", "UploadCore", .subprocess, .systemPackage],
+            name: "TestSupport",
+            dependencies: ["SandboxPlatform", "UploadCore", "FuseLowLevel", .subprocess, .systemPackage],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests(of: "FuseLowLevel", ["TestSupport"]),
         tests(of: "UploadCore"),

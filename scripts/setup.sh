@@ -11,6 +11,13 @@ needs=(
     "ffmpeg|command -v ffmpeg && command -v ffprobe"
     "rsync|command -v rsync"
     "curl|command -v curl"
+    "wget|command -v wget"
+    "aria2|command -v aria2c"
+    "pv|command -v pv"
+    "tar|command -v tar"
+    "zip|command -v zip"
+    "unzip|command -v unzip"
+    "strace|command -v strace"
     "python3|command -v python3"
     "python3-venv|python3 -c 'import ensurepip, venv'"
 )

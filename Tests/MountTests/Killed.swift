@@ -108,23 +108,5 @@ extension Mounted {
                 }
             }
         }
-
-        /// Expects that nothing came of a file, and that its name can be used again; tells what its status was.
-        @discardableResult
-        private func expectNoAsset(of name: String, on stage: Stage) async throws -> UploadStatus {
-            let status = try await stage.mount.await("interrupted", of: name)
-            #expect(status.error?.message.isEmpty == false)
-            try await eventually("the entry has left the listing") { try await !stage.mount.list().contains(name) }
-            #expect(try await stage.sandbox.completeAssets().isEmpty)
-            let journal = try await stage.sandbox.journal()
-            #expect(journal.requests(.report).isEmpty, "nothing of it may be reported")
-
-            // The name is free again for the next try.
-            let source = try await stage.source("again.mp4", size: 6_000_000, seed: 5)
-            let copy = try await run("cp", source, stage.mount.appending(name))
-            #expect(copy.succeeded, "\(copy)")
-            #expect(try await stage.assets(named: name).map(\.sha256) == [try await TestFile.sha256(of: source)])
-            return status
-        }
     }
 }

@@ -68,4 +68,10 @@ package struct SystemFailure: Error, CustomStringConvertible {
     package let code: Int32
 
     package var description: String { "\(call) \(path): \(String(cString: strerror(code)))" }
+
+    package init(call: String, path: String, code: Int32) {
+        self.call = call
+        self.path = path
+        self.code = code
+    }
 }
