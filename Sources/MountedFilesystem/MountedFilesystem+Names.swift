@@ -24,7 +24,7 @@ extension MountedFilesystem {
         Found(node: node, attributes: try attributes(of: node))
     }
 
-    func makeDirectory(
+    package func makeDirectory(
         _ name: [UInt8], in parent: NodeID, permissions: UInt16, context: FuseRequestContext
     ) throws(FuseErrno) -> Found {
         try checkWritable()
@@ -36,7 +36,7 @@ extension MountedFilesystem {
             })
     }
 
-    func removeDirectory(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) {
+    package func removeDirectory(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) {
         try checkWritable()
         let name = try ownName(name, in: parent)
         _ = try withTree { tree throws(TreeError) in

@@ -224,6 +224,90 @@ extension Mounted {
             }
         }
 
+        /// Ctrl-C answers the close at once; what was accepted is safe all the same.
+        @Test func aCloseThatWasInterruptedIsMadeDurableAndSurvives() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_000_000)
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
+                    try await mount.await("finishing", of: "video.mp4")
+                    copy.signal(SIGINT)
+                    let outcome = try await copy.finished()
+                    #expect(outcome.ending == .signalled(SIGINT), "\(outcome)")
+                    try await eventually("its bytes are on disk") { try await mount.status(of: "video.mp4").durable }
+                    try await killServer(mount)
+                }
+                try await sandbox.releaseUploads()
+                try await withMount(options) { mount in
+                    let status = try await mount.await("completed", of: "video.mp4")
+                    #expect(status.durable)
+                }
+                #expect(try await sandbox.completeAssets().map(\.sha256) == [try await TestFile.sha256(of: source)])
+            }
+        }
+
+        @Test func whatAWriterSyncedBeforeItDiedIsKeptThoughOtherInterruptedFilesAreNot() async throws {
+            try await withPlace { scratch, _, options in
+                var options = options
+                options.arguments += ["--keep-interrupted", "1s"]
+                try await withMount(options) { mount in
+                    let writer = try await start(
+                        Tool(
+                            "python3",
+                            [
+                                "-c",
+                                """
+                                import os, sys, time
+                                one, two = (os.open(name, os.O_WRONLY | os.O_CREAT) for name in sys.argv[1:])
+                                os.write(one, b"synced" * 1000); os.fsync(one)
+                                os.write(two, b"not synced" * 1000)
+                                print("written", flush=True); time.sleep(600)
+                                """, mount.appending("synced.mp4"), mount.appending("other.mp4"),
+                            ]))
+                    try await eventually("both are written") { writer.outputSoFar.contains("written") }
+                    try await journalAnswers("2", to: "select count(*) from uploads", in: options.stateDirectory)
+                    try await killServer(mount)
+                    writer.killGroup()
+                    _ = try await writer.finished()
+                }
+                try await withMount(options) { mount in
+                    #expect(try await mount.status(of: "synced.mp4").state == "interrupted")
+                    try await journalAnswers(
+                        "synced.mp4", to: "select filename from uploads", in: options.stateDirectory)
+                    try await journalAnswers("1", to: "select count(*) from uploads", in: options.stateDirectory)
+                    let kept = try FileManager.default.contentsOfDirectory(atPath: "\(options.stateDirectory)/spool")
+                    #expect(kept.count == 1)
+                    #expect(try await mount.status(of: "synced.mp4").durable)
+                }
+            }
+        }
+
+        @Test func theJournalHoldsNeitherTheKeyNorAPresignedURL() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 5_000_000)
+                try await sandbox.inject(Fault(on: .put, count: 1_000_000, skip: 2, .hang))
+                try await withMount(options) { mount in
+                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
+                    try await journalAnswers(
+                        "2", to: "select count(*) from chunks, uploads where state = 'finishing'",
+                        in: options.stateDirectory)
+                    let session = try #require(try await mount.status(of: "video.mp4").uploadId)
+                    func matches(_ text: String) async throws -> String {
+                        try await shell(
+                            #"cat "$1"/journal.sqlite* | grep -c -a -F -e "$2" || true"#, options.stateDirectory, text
+                        ).output
+                    }
+                    #expect(try await matches(session) != "0\n", "the search finds what is there")
+                    for secret in [SandboxProcess.key, "X-Amz-Signature", "/_store/", "serial="] {
+                        #expect(try await matches(secret) == "0\n", "\(secret)")
+                    }
+                    copy.signal(SIGINT)
+                    _ = try await copy.finished()
+                }
+            }
+        }
+
         // MARK: Closing into the spool
 
         @Test func inSpoolModeACloseIsAnsweredWhileNothingReachesThePlatform() async throws {

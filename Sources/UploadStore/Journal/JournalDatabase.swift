@@ -61,6 +61,8 @@ struct JournalDatabase: Sendable {
         Glibc.close(descriptor)
         var configuration = Configuration()
         configuration.label = "twelvefs.journal.sqlite"
+        // Somebody may look at it with a tool of his own.
+        configuration.busyMode = .timeout(10)
         configuration.prepareDatabase { database in
             // A commit is in the log at once, where a killed process leaves it; on disk it is when that is asked for.
             try database.execute(

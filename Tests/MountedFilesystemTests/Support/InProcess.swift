@@ -19,10 +19,16 @@ final class InProcess: Sendable {
     let sandbox: Sandbox
     let writers = FakeWriters()
     let clock: CountingClock
+    let journal: UploadStore.Journal
+    /// The file system as another process would find it, were this one killed now. Nothing goes on in it.
+    let restore: @Sendable () throws -> MountedFilesystem
 
     private init(
-        filesystem: (FakeWriters) -> MountedFilesystem, engine: UploadEngine, sandbox: Sandbox, clock: CountingClock
+        filesystem: (FakeWriters) -> MountedFilesystem, engine: UploadEngine, sandbox: Sandbox, clock: CountingClock,
+        journal: UploadStore.Journal, restore: @escaping @Sendable () throws -> MountedFilesystem
     ) {
+        self.journal = journal
+        self.restore = restore
         self.filesystem = filesystem(writers)
         self.engine = engine
         self.sandbox = sandbox
@@ -55,12 +61,26 @@ final class InProcess: Sendable {
                 stateDirectory: scratch.path, limit: .mebibytes(512), diskReserve: ByteCount(0))
             var configuration = FilesystemConfiguration(uid: 0, gid: 0, mountPoint: "/mnt")
             configure(&configuration)
+            let (final, finalSettings) = (configuration, settings)
+            let restore: @Sendable () throws -> MountedFilesystem = {
+                let journal = try UploadStore.Journal(stateDirectory: scratch.path, bootID: "this boot")
+                let engine = UploadEngine(
+                    configuration: finalSettings, client: client, threads: threads, clock: clock.engineClock,
+                    logger: logger, journal: journal)
+                let spool = try SpoolDirectory(
+                    stateDirectory: scratch.path, limit: .mebibytes(512), diskReserve: ByteCount(0))
+                let filesystem = MountedFilesystem(
+                    configuration: final, engine: engine, spool: spool, writers: FakeWriters(), logger: logger,
+                    journal: journal)
+                filesystem.restore()
+                return filesystem
+            }
             let run = InProcess(
                 filesystem: {
                     MountedFilesystem(
                         configuration: configuration, engine: engine, spool: spool, writers: $0, logger: logger,
                         journal: journal)
-                }, engine: engine, sandbox: sandbox, clock: clock)
+                }, engine: engine, sandbox: sandbox, clock: clock, journal: journal, restore: restore)
             let outcome: Result<Void, any Error>
             do {
                 outcome = .success(try await body(run))

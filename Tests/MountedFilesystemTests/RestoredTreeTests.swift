@@ -1,0 +1,127 @@
+import FuseLowLevel
+import MountedFilesystem
+import TestSupport
+import Testing
+import UploadCore
+import UploadEngine
+
+/// What another process finds in the journal is the tree as this one left it.
+@Suite(.timeLimit(.minutes(2))) struct RestoredTreeTests {
+    private static let names = ["a.mp4", "b.mp4", ".DS_Store", "c", "d"]
+    private static let depth = 3
+
+    /// A file system, and what is done to it at random.
+    private struct Player {
+        let run: InProcess
+        var generator: SplitMix64
+
+        mutating func pick<Value>(_ values: [Value]) -> Value {
+            values[Int.random(in: values.indices, using: &generator)]
+        }
+
+        /// A directory that there is, the root more often than others.
+        mutating func directory() -> NodeID {
+            var here = NodeID.root
+            for _ in 1..<RestoredTreeTests.depth {
+                guard Bool.random(using: &generator),
+                    let found = try? run.filesystem.lookup(Array(pick(RestoredTreeTests.names).utf8), in: here),
+                    found.attributes.kind == .directory
+                else { break }
+                here = found.node
+            }
+            return here
+        }
+
+        mutating func act() async {
+            let (parent, name) = (directory(), Array(pick(RestoredTreeTests.names).utf8))
+            switch Int.random(in: 0..<10, using: &generator) {
+            case 0...2: await write(name, in: parent)
+            case 3:
+                _ = try? run.filesystem.makeDirectory(
+                    name, in: parent, permissions: 0o750, context: InProcess.caller(1))
+            case 4: try? run.filesystem.removeFile(name, in: parent)
+            case 5: try? run.filesystem.removeDirectory(name, in: parent)
+            case 6...7:
+                let (newParent, newName) = (directory(), Array(pick(RestoredTreeTests.names).utf8))
+                _ = await run.answer {
+                    run.filesystem.rename(name, in: parent, to: newName, in: newParent, flags: [], $0)
+                }
+            default: change(name, in: parent)
+            }
+        }
+
+        private mutating func write(_ name: [UInt8], in parent: NodeID) async {
+            let caller = InProcess.caller(1)
+            guard
+                let (node, file) = try? run.filesystem.createFile(
+                    name, in: parent, permissions: 0o644, context: caller),
+                let handle = try? run.filesystem.openHandle(file, node: node, canWrite: true, context: caller).handle
+            else { return }
+            let content = (0..<Int.random(in: 0..<50, using: &generator)).map { _ in UInt8.random(in: 0...255) }
+            _ = try? run.write(content, to: handle)
+            _ = await run.close(handle)
+            run.filesystem.release(handle)
+        }
+
+        private mutating func change(_ name: [UInt8], in parent: NodeID) {
+            guard let node = try? run.filesystem.lookup(name, in: parent).node else { return }
+            var changes = FileAttributeChanges()
+            changes.permissions = UInt16.random(in: 0...0o777, using: &generator)
+            changes.modificationTime = .at(
+                FileTime(seconds: Int64.random(in: -9...9_999_999_999, using: &generator), nanoseconds: 7))
+            _ = try? run.filesystem.setAttributes(of: node, changes, handle: nil, context: InProcess.caller(1))
+        }
+    }
+
+    @Test func aTreeThatWasChangedAtRandomIsFoundAgain() async throws {
+        let seed = UInt64.random(in: .min ... .max)
+        print("seed: \(seed)")
+        try await InProcess.run { run in
+            var player = Player(run: run, generator: SplitMix64(seed: seed))
+            var compared = 0
+            for round in 1...120 {
+                await player.act()
+                guard round % 20 == 0 else { continue }
+                try await run.journal.written(durably: false)
+                let restored = try run.restore()
+                compared += try Self.compare(run.filesystem, restored, .root, "/", depth: Self.depth, "seed \(seed)")
+            }
+            #expect(compared > 0, "seed \(seed)")
+        }
+    }
+
+    /// Expects the same below a directory of both; returns how many nodes there were.
+    private static func compare(
+        _ one: MountedFilesystem, _ other: MountedFilesystem, _ directory: NodeID, _ path: String, depth: Int,
+        _ comment: Comment
+    ) throws -> Int {
+        guard depth > 0 else { return 0 }
+        var count = 0
+        for name in names {
+            let bytes = Array(name.utf8)
+            let (mine, its) = (try? one.lookup(bytes, in: directory), try? other.lookup(bytes, in: directory))
+            #expect((mine == nil) == (its == nil), "\(path)\(name), \(comment)")
+            guard let mine, let its else { continue }
+            count += 1
+            #expect(mine.node == its.node)
+            let (left, right) = (mine.attributes, its.attributes)
+            #expect(left.kind == right.kind, "\(path)\(name), \(comment)")
+            #expect(left.permissions == right.permissions, "\(path)\(name), \(comment)")
+            #expect(left.size == right.size, "\(path)\(name), \(comment)")
+            #expect(left.modificationTime == right.modificationTime, "\(path)\(name), \(comment)")
+            #expect(left.linkCount == right.linkCount, "\(path)\(name), \(comment)")
+            if left.kind == .directory {
+                count += try compare(one, other, mine.node, "\(path)\(name)/", depth: depth - 1, comment)
+            } else {
+                #expect(try content(one, mine.node) == content(other, its.node), "\(path)\(name), \(comment)")
+            }
+        }
+        return count
+    }
+
+    private static func content(_ filesystem: MountedFilesystem, _ node: NodeID) throws -> [UInt8] {
+        let handle = try filesystem.open(node, flags: FileOpenFlags(rawValue: 0), context: InProcess.caller(1)).handle
+        defer { filesystem.release(handle) }
+        return try filesystem.read(handle, at: 0, count: 1000)
+    }
+}
