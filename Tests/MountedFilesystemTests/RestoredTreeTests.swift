@@ -44,7 +44,7 @@ import UploadEngine
             case 6...7:
                 let (newParent, newName) = (directory(), Array(pick(RestoredTreeTests.names).utf8))
                 _ = await run.answer {
-                    run.filesystem.rename(name, in: parent, to: newName, in: newParent, flags: [], $0)
+                    run.filesystem.rename(name, in: parent, to: newName, in: newParent, flags: [], pid: 1, $0)
                 }
             default: change(name, in: parent)
             }
