@@ -57,7 +57,10 @@ extension MountedFilesystem {
 
     /// A close that decides nothing shares the fate of a version that is on its way, if its caller can hear of it.
     private func joinedAnswer(_ file: MountedFile, _ facts: CommitRule.Facts) -> FlushAnswer {
-        let upload = file.state.withLock { $0.version?.isFrozen == true ? $0.version?.upload : nil }
+        let upload = file.state.withLock { state in
+            // Whoever waited when the name was taken away has been told; a file without a name is nobody's upload.
+            state.version?.isFrozen == true && !state.isRemoved ? state.version?.upload : nil
+        }
         guard let upload, writersHear(facts) else { return .now(nil) }
         return .when(upload, nil)
     }
@@ -75,7 +78,7 @@ extension MountedFilesystem {
             return waitForDisk(for: upload, committing: scope, pid: pid, wait)
         }
         closeWaits.add(wait)
-        let waiter = upload.whenAnswered { result in
+        let waiter = upload.whenAnswered(stagedIsEnough: scope != .whole) { result in
             self.closeWaits.remove(wait)
             let isAnswer = wait.answer(result.mapError { FuseErrno($0) })
             if case .failure = result, isAnswer { self.makeDurable(upload) }
@@ -151,12 +154,15 @@ extension MountedFilesystem {
         }
         guard isTaken else { return }
         upload.updateIdentity { $0.isListed = false }
-        tree.withLock { tree in
-            guard let location = try? tree.node(node).location else { return }
+        let location = tree.withLock { tree -> NodeLocation? in
+            guard let location = try? tree.node(node).location else { return nil }
             _ = try? tree.removeFile(location.name, in: location.parent, at: .now())
             tree.discard(node)
+            return location
         }
         note([node])
+        // aria2 would look for the file that it has written its own about, and give up for good.
+        if let location { try? removeFile(location.name.bytes + Array(".aria2".utf8), in: location.parent) }
         keeper.keep(upload)
     }
 
@@ -169,7 +175,8 @@ extension MountedFilesystem {
     ) -> Upload? {
         file.state.withLock { state in
             guard let looked, let version = state.version, version.spool === looked.spool else { return nil }
-            guard !version.isFrozen, version.changesUnderWay == 0, let upload = version.upload else { return nil }
+            guard !version.isFrozen || version.isStaged, version.changesUnderWay == 0, let upload = version.upload
+            else { return nil }
             if unlessOpen, state.writeHandles > 0 { return nil }
             state.version?.isFrozen = true
             state.version?.isStaged = scope == .allButLast
@@ -220,7 +227,10 @@ extension MountedFilesystem {
         var facts = CommitRule.Facts()
         let (version, openers, before) = file.state.withLock { ($0.version, $0.openers, $0.processesBefore) }
         if let pid { facts.closer = writers.closer(pid) }
-        guard let version, version.hasUncommittedContent else {
+        // What was staged may have got its final name while somebody had it open again: the rename left it to this close.
+        guard let version,
+            version.hasUncommittedContent || version.isStaged && closingName(of: node, version) == .final
+        else {
             facts.hasUncommittedContent = false
             return (facts, version)
         }

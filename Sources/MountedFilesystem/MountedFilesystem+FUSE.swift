@@ -48,7 +48,18 @@ extension MountedFilesystem: FuseOperations {
     private func entry(_ found: Found) -> FuseEntry {
         FuseEntry(
             inode: found.attributes.inode, generation: 0, attributes: found.attributes,
-            attributeTimeout: Self.entryLifetime, entryTimeout: Self.entryLifetime)
+            attributeTimeout: Self.entryLifetime,
+            entryTimeout: mayVanish(found.node) ? .zero : Self.entryLifetime)
+    }
+
+    /// Whether a name may go without anybody's removing it, as that of an interrupted file does: the kernel has to ask for
+    /// it each time, or whoever tries again would see, for a moment, a file that is not there.
+    private func mayVanish(_ node: NodeID) -> Bool {
+        guard let file = tree.withLock({ try? $0.file(node) }) else { return false }
+        let version = file.state.withLock { $0.version }
+        guard let version else { return true }
+        guard let upload = version.upload, !version.isPlain else { return false }
+        return upload.currentState != .completed
     }
 
     /// The kernel believes nothing of the status directory: it changes by itself.

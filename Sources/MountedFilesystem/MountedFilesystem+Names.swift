@@ -228,10 +228,8 @@ extension MountedFilesystem {
                 let reason = UploadFailure(
                     .replaced, message: "the file was replaced before the platform had confirmed it")
                 let successor = plan.file?.state.withLock { $0.version?.upload }
+                if let renamed = plan.file { supersede(file, by: renamed) }
                 removed(file, node: replaced, reason: reason, successor: successor)
-                if let upload = file.state.withLock({ $0.version?.upload }) {
-                    plan.file?.state.withLock { $0.superseded.append(upload) }
-                }
             } else {
                 tree.withLock { _ = $0.discard(replaced) }
             }
@@ -239,6 +237,18 @@ extension MountedFilesystem {
         tellPaths(below: result.moved)
         if let exchanged = result.exchanged { tellPaths(below: exchanged) }
         if let file = plan.file { renamed(file, node: result.moved) }
+    }
+
+    /// What was uploaded under a name is told by the upload of the file that took it.
+    private func supersede(_ file: MountedFile, by successor: MountedFile) {
+        let earlier = file.state.withLock { $0.superseded + [$0.version?.upload].compactMap { $0 } }
+        let (all, upload) = successor.state.withLock { state in
+            state.superseded = earlier + state.superseded
+            return (state.superseded, state.version?.upload)
+        }
+        upload?.updateIdentity { identity in
+            identity.supersededUploadIDs = all.compactMap { $0.inspect { $0.uploadID } }
+        }
     }
 
     /// Uploads bear the path in their status documents: tells it to everything at or below a node that moved.
