@@ -33,7 +33,8 @@ public struct TwelveFS: ParsableCommand {
             """,
         version: Self.version,
         subcommands: [
-            MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self, UploadsCommand.self, ServeCommand.self,
+            MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self, UploadsCommand.self,
+            ServeCommand.self,
         ])
 
     /// The version that `--version` and the User-Agent tell.

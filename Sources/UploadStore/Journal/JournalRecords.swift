@@ -24,15 +24,19 @@ public struct UploadRecord: Sendable, Equatable {
     public var boot: String
     /// Whether its bytes are known to be on disk. While it is open: whether some of them were, once.
     public var isSynced: Bool
-    /// When it was begun, closed and completed, by our own clock.
+    /// When it was begun, by our own clock.
     public var created: Timestamp
+    /// When its writer let go of it, by our own clock.
     public var closed: Timestamp?
+    /// When the platform confirmed it, by our own clock.
     public var completed: Timestamp?
     /// Why it ended badly, or what was wrong last.
     public var failure: UploadFailure?
-    /// What the platform said of its asset.
+    /// Where the platform serves its asset, where it said so.
     public var assetURL: String?
+    /// What the platform last said of its asset.
     public var assetStatus: AssetState?
+    /// Why the platform could not process its asset, in its words.
     public var assetError: String?
     /// Earlier uploads of its name.
     public var superseded: [String]
@@ -71,8 +75,11 @@ public struct UploadRecord: Sendable, Equatable {
 public struct SessionRecord: Sendable, Equatable {
     /// The upload's number.
     public var upload: Int64
+    /// The platform's id of the session.
     public var uploadID: String
+    /// The asset that it makes.
     public var assetID: String
+    /// How the file is cut into chunks.
     public var plan: ChunkPlan
     /// What each PUT has to carry.
     public var headers: [(String, String)]
@@ -83,6 +90,7 @@ public struct SessionRecord: Sendable, Equatable {
     /// What its size was believed on; nil when that was known.
     public var sizeSource: SizeHint.Source?
 
+    /// A record of a session.
     public init(
         upload: Int64, uploadID: String, assetID: String, plan: ChunkPlan, headers: [(String, String)] = [],
         expiresAt: Timestamp? = nil, deadline: Timestamp? = nil, sizeSource: SizeHint.Source? = nil
@@ -97,6 +105,7 @@ public struct SessionRecord: Sendable, Equatable {
         self.sizeSource = sizeSource
     }
 
+    /// Headers compare in their order.
     public static func == (left: SessionRecord, right: SessionRecord) -> Bool {
         left.upload == right.upload && left.uploadID == right.uploadID && left.assetID == right.assetID
             && left.plan == right.plan && left.expiresAt == right.expiresAt && left.deadline == right.deadline
@@ -106,15 +115,18 @@ public struct SessionRecord: Sendable, Equatable {
 
 /// A chunk that the store has.
 public struct ChunkRecord: Sendable, Equatable {
+    /// The session's id.
     public var uploadID: String
     /// From 1.
     public var index: Int
     /// How often its bytes had changed when it was sent.
     public var generation: Int
+    /// What the store has: ETag, MD5 and size.
     public var stored: StoredChunk
     /// Whether it was named in a report, whatever became of that.
     public var isClaimed: Bool
 
+    /// A record of a stored chunk.
     public init(uploadID: String, index: Int, generation: Int, stored: StoredChunk, isClaimed: Bool = false) {
         self.uploadID = uploadID
         self.index = index
@@ -137,6 +149,7 @@ public struct NodeRecord: Sendable, Equatable {
         /// Listed though its upload was interrupted: a partial file that its writer wants to find again.
         public var isPlain: Bool
 
+        /// What a file of `size` bytes holds.
         public init(size: Int64, spool: String?, upload: Int64?, isPlain: Bool = false) {
             self.size = size
             self.spool = spool
@@ -147,9 +160,12 @@ public struct NodeRecord: Sendable, Equatable {
 
     /// A point in time: whole seconds since 1970, rounded down, and nanoseconds above them.
     public struct Time: Sendable, Equatable {
+        /// Whole seconds since 1970, rounded down.
         public var seconds: Int64
+        /// Nanoseconds above them, from 0 to 999 999 999.
         public var nanoseconds: Int64
 
+        /// A point in time.
         public init(seconds: Int64, nanoseconds: Int64) {
             self.seconds = seconds
             self.nanoseconds = nanoseconds
@@ -166,12 +182,18 @@ public struct NodeRecord: Sendable, Equatable {
     public var content: Content?
     /// Permission bits.
     public var mode: UInt32
+    /// The owner.
     public var userID: UInt32
+    /// The group.
     public var groupID: UInt32
+    /// When it was last read, as far as that is kept.
     public var accessTime: Time
+    /// When its content last changed.
     public var modificationTime: Time
+    /// When it, or what is known of it, last changed.
     public var changeTime: Time
 
+    /// A record of a directory, or of a file with `content`.
     public init(
         id: UInt64, parent: UInt64, name: [UInt8], content: Content?, mode: UInt32, userID: UInt32, groupID: UInt32,
         accessTime: Time, modificationTime: Time, changeTime: Time
@@ -210,10 +232,15 @@ public enum JournalChange: Sendable {
 
 /// Everything that the journal knows.
 public struct JournalContents: Sendable, Equatable {
+    /// The uploads, by their numbers.
     public var uploads: [UploadRecord] = []
+    /// Their sessions, at most one each.
     public var sessions: [SessionRecord] = []
+    /// The stored chunks of these sessions.
     public var chunks: [ChunkRecord] = []
+    /// The tree, in the order of the inode numbers.
     public var nodes: [NodeRecord] = []
 
+    /// Nothing.
     public init() {}
 }
