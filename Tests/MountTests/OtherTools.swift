@@ -100,7 +100,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: ["none", "trunc", "prealloc"])
+        @Test(arguments: ["none", "trunc", "prealloc", "falloc"])
         func aria2MakesOneAssetHoweverItAllocates(allocation: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: Self.size)

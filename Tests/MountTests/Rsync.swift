@@ -46,6 +46,7 @@ extension Mounted {
                 let target = stage.mount.appending("shoot")
                 let copy = try await run(Tool("rsync", options + ["\(folder)/", "\(target)/"]))
                 #expect(copy.succeeded, "\(copy)")
+                #expect(copy.errors.isEmpty, "\(copy)")
                 try await Self.expect(takes, from: folder, on: stage)
 
                 for more in [[], ["-c"]] {
