@@ -1,3 +1,4 @@
+import Glibc
 import UploadCore
 import UploadStore
 
@@ -98,4 +99,124 @@ extension RestoredUpload {
     private static let writerDied = UploadFailure(
         .interrupted, message: "twelvefs ended while the file was being written",
         hint: "nothing was uploaded; the bytes are kept for a while, copy the file again")
+}
+
+// What is written down, and when.
+
+extension Upload {
+    /// Success is told when the journal knows of it: after it nobody may find that the file was never there.
+    func give(_ result: Result<Void, UploadFailure>, to answer: @escaping Answer) {
+        guard let journal = services.journal, case .success = result else { return answer(result) }
+        journal.whenWritten(durably: false) { outcome in
+            if case .failure(let failure) = outcome {
+                self.log(.error, "the journal could not be written", failure.uploadFailure)
+            }
+            // The platform has confirmed it all the same.
+            answer(result)
+        }
+    }
+
+    static func noteFacts(_ state: inout State, _ work: inout Work) {
+        guard state.machine.hasFacts, !state.isNoted, !state.isForgotten else { return }
+        state.isNoted = true
+        work.isNew = true
+        // A chunk whose record is lost is sent again; everything else is waited for, or read after a crash.
+        work.canWait = state.machine.facts.allSatisfy { $0.canWait }
+    }
+
+    /// Has the journal ask for the record again.
+    func noteInJournal() {
+        let isNew = state.withLock { state in
+            guard !state.isNoted, !state.isForgotten else { return false }
+            state.isNoted = true
+            return true
+        }
+        if isNew { tellJournal(canWait: false) }
+    }
+
+    func tellJournal(canWait: Bool) {
+        guard let journal = services.journal else {
+            return state.withLock { state in
+                state.isNoted = false
+                _ = state.machine.takeFacts()
+            }
+        }
+        journal.note(canWait: canWait) { [boot = journal.bootID] in self.takeChanges(boot: boot) }
+    }
+
+    /// What is new, as it is now.
+    func takeChanges(boot: String) -> [JournalChange] {
+        let (now, wallTime) = (services.clock.now(), services.clock.wallTime())
+        return state.withLock { state in
+            state.isNoted = false
+            let facts = state.machine.takeFacts()
+            guard !state.isForgotten else { return [] }
+            // While it is written: whether something of it was ever promised.
+            let isSynced =
+                state.machine.state == .open ? state.syncedMark != nil : state.syncedMark == state.contentMark
+            let record = UploadRecord(
+                number: number, spool: spool.name, machine: state.machine, identity: state.identity,
+                moments: state.moments, boot: boot, isSynced: isSynced)
+            let session = state.machine.sessionFacts.map {
+                SessionRecord($0, ofUpload: number, at: now, wallTime: wallTime)
+            }
+            var changes: [JournalChange] = [.putUpload(record)]
+            for fact in facts { changes += JournalChange.changes(fact, upload: number, session: session) }
+            if record.state == .completed, let session {
+                changes.append(.removeAllChunks(uploadID: session.uploadID))
+            }
+            return changes
+        }
+    }
+
+    /// Nothing is to be known of the upload any more: its bytes are gone.
+    public func forgetInJournal() {
+        guard let journal = services.journal else { return }
+        state.withLock { $0.isForgotten = true }
+        journal.note { [number] in [.removeUpload(Int64(number))] }
+    }
+
+    /// Returns when the journal knows everything that it was told so far. Blocks on the disk.
+    func waitForJournal() throws(SpoolError) {
+        do throws(JournalError) {
+            try services.journal?.waitUntilWritten(durably: false)
+        } catch {
+            switch error {
+            case .noSpace: throw .noSpace
+            case .failed: throw .failed(code: EIO, operation: "write the journal")
+            }
+        }
+    }
+
+    func addPredecessor(_ old: Upload, _ reason: UploadFailure) {
+        state.withLock { $0.predecessors.append((old, reason)) }
+    }
+
+    /// Cancels the versions that this one took the place of, if it is as safe as they are.
+    func dropPredecessors() {
+        let dropped = state.withLock { state -> [(upload: Upload, reason: UploadFailure)] in
+            guard !state.predecessors.isEmpty else { return [] }
+            switch state.machine.state {
+            case .completed: break
+            case .finishing, .staged: guard state.durableMark == state.contentMark else { return [] }
+            case .open, .interrupted, .failed, .cancelled: return []
+            }
+            defer { state.predecessors = [] }
+            return state.predecessors
+        }
+        for (upload, reason) in dropped { upload.apply(.cancelled(reason)) }
+    }
+
+    /// Whether the content, as it is, is known to be on disk.
+    public var isWhollyDurable: Bool { state.withLock { $0.durableMark == $0.contentMark } }
+}
+
+extension UploadFact {
+    /// Whether losing it only costs sending some bytes again.
+    fileprivate var canWait: Bool {
+        switch self {
+        case .stored: true
+        case .sessionChanged, .unstored, .claimed, .unclaimed, .changed: false
+        }
+    }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import Logging
 import PlatformClient
 import Synchronization
@@ -21,7 +20,7 @@ public final class Upload: Sendable {
         var completed: Timestamp?
     }
 
-    private struct State: Sendable {
+    struct State: Sendable {
         var machine: UploadStateMachine
         var identity: UploadIdentity
         var moments: Moments
@@ -51,10 +50,10 @@ public final class Upload: Sendable {
         var predecessors: [(upload: Upload, reason: UploadFailure)] = []
     }
 
-    private typealias Answer = @Sendable (Result<Void, UploadFailure>) -> Void
+    typealias Answer = @Sendable (Result<Void, UploadFailure>) -> Void
 
     /// What is to be done, once the lock is released, about something that happened.
-    private struct Work {
+    struct Work {
         var actions: [UploadAction] = []
         /// Those who waited when the answer was decided: whoever comes to wait later waits for another one.
         var answers: [(answer: Answer, result: Result<Void, UploadFailure>)] = []
@@ -70,8 +69,8 @@ public final class Upload: Sendable {
     public let number: Int
     /// The bytes.
     public let spool: SpoolFile
-    private let services: EngineServices
-    private let state: Mutex<State>
+    let services: EngineServices
+    let state: Mutex<State>
 
     init(number: Int, spool: SpoolFile, identity: UploadIdentity, services: EngineServices) {
         self.number = number
@@ -241,262 +240,6 @@ public final class Upload: Sendable {
         return document
     }
 
-    // MARK: The scheduler's side
-
-    /// The next chunk to send; nil when none can be sent now.
-    func takeChunk() -> PutOrder? {
-        let now = services.clock.now()
-        return state.withLock { $0.isStopped ? nil : $0.machine.takeChunk(at: now) }
-    }
-
-    /// Sends a chunk and tells the machine how it went.
-    func send(_ order: PutOrder) async {
-        let chunk = SpoolChunk(spool: spool, range: order.range, threads: services.threads)
-        let transfer = Task {
-            do throws(UploadFailure) {
-                let stored = try await services.client.put(
-                    chunk, to: order.url, headers: order.headers,
-                    onBytesSent: { self.apply(.bytesSent(Int64($0))) })
-                self.apply(.chunkStored(order, stored))
-            } catch {
-                self.services.scheduler.holdBack(after: error)
-                self.log(.debug, "a chunk was not stored", error, ["chunk": "\(order.chunkIndex)"])
-                self.apply(.chunkFailed(order, error, random: .random(in: 0..<1)))
-            }
-        }
-        // A chunk is under way once at a time, so its index names the transfer; a session given up in between is
-        // noticed here, since its machine has forgotten the order.
-        let isWanted = state.withLock { state in
-            state.transfers[order.chunkIndex] = transfer
-            return !state.isStopped && state.machine.isUnderWay(order)
-        }
-        if !isWanted { transfer.cancel() }
-        await transfer.value
-        state.withLock { if $0.transfers[order.chunkIndex] == transfer { $0.transfers[order.chunkIndex] = nil } }
-    }
-
-    // MARK: Acting
-
-    private func perform(_ action: UploadAction) {
-        switch action {
-        case .call(let id, let call):
-            start(call, id)
-        case .stopTransfers:
-            for transfer in state.withLock({ Array($0.transfers.values) }) { transfer.cancel() }
-        case .abandon(let assetID):
-            services.housekeeping.delete(assetID: assetID)
-        case .answer:
-            // Taken out under the lock.
-            break
-        case .stateChanged(let new):
-            stateChanged(new)
-        }
-    }
-
-    private func stateChanged(_ new: UploadState) {
-        let failure = state.withLock { $0.machine.failure }
-        switch new {
-        case .completed:
-            log(.info, "upload completed", nil)
-            dropPredecessors()
-        case .failed: log(.error, "upload failed", failure)
-        case .interrupted: log(.warning, "upload interrupted", failure)
-        case .cancelled: log(.info, "upload cancelled", failure)
-        case .open, .staged, .finishing: log(.debug, "upload changed state", nil, ["state": "\(new.rawValue)"])
-        }
-        services.activity.changed(self)
-        services.movement.tell()
-        guard !new.isUnderWay else { return }
-        let handlers = state.withLock { state in
-            defer { state.endHandlers = [] }
-            return state.endHandlers
-        }
-        for handler in handlers { handler(new) }
-    }
-
-    private func start(_ call: PlatformCall, _ id: CallID) {
-        state.withLock { state in
-            guard !state.isStopped else { return }
-            // Made under the lock, so that it is known before it can end.
-            state.calls[id] = Task {
-                await self.make(call, id)
-                self.state.withLock { $0.calls[id] = nil }
-            }
-        }
-    }
-
-    private func make(_ call: PlatformCall, _ id: CallID) async {
-        // What is reported may be complete a moment later: then the journal must know that it was reported.
-        if case .report = call { await services.journalIsWritten() }
-        guard await services.restraint.passes() else { return }
-        do throws(UploadFailure) {
-            apply(try await services.answer(to: call, as: id, identity: identity))
-        } catch {
-            services.restraint.holdBack(after: error)
-            log(.debug, "a call failed", error)
-            apply(.callFailed(id, error, random: .random(in: 0..<1)))
-        }
-    }
-
-    private func log(
-        _ level: Logger.Level, _ message: Logger.Message, _ failure: UploadFailure?,
-        _ more: Logger.Metadata = [:]
-    ) {
-        var metadata = more
-        let identity = identity
-        metadata["path"] = "/\(identity.path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/"))"
-        if let failure {
-            metadata["code"] = "\(failure.code)"
-            metadata["reason"] = "\(failure.message)"
-            if let hint = failure.hint { metadata["hint"] = "\(hint)" }
-        }
-        services.logger.log(level: level, message, metadata: metadata)
-    }
-
-    // MARK: Time
-
-    /// Keeps one timer: for the moment at which the machine wants to be asked again, and none when it does not.
-    private static func updateTimer(_ state: inout State, _ work: inout Work) {
-        let deadline = state.machine.nextDeadline
-        // What did not follow from a deadline that has passed will not follow from it a second time.
-        if let deadline, let last = state.lastTimer, deadline <= last { return }
-        // One that goes off early does no harm: it is cheaper than a new one for each byte that moves.
-        if let timer = state.timer, let deadline, timer.deadline <= deadline { return }
-        work.obsoleteTimer = state.timer?.task
-        state.timer = deadline.map { ($0, nil) }
-        work.timer = deadline
-    }
-
-    /// The timer does not keep the upload: a session may last a day, and the spool's room is wanted before.
-    private func setTimer(_ deadline: Instant) {
-        let task = Task { [weak self, clock = services.clock] in
-            do { try await clock.sleep(deadline) } catch { return }
-            self?.timerWentOff(deadline)
-        }
-        let isWanted = state.withLock { state in
-            guard state.timer?.deadline == deadline, state.timer?.task == nil else { return false }
-            state.timer?.task = task
-            return true
-        }
-        if !isWanted { task.cancel() }
-    }
-
-    private func timerWentOff(_ deadline: Instant) {
-        state.withLock { state in
-            if state.timer?.deadline == deadline { state.timer = nil }
-            state.lastTimer = max(state.lastTimer ?? deadline, deadline)
-        }
-        apply(.tick)
-    }
-
-    // MARK: The journal
-
-    /// Success is told when the journal knows of it: after it nobody may find that the file was never there.
-    private func give(_ result: Result<Void, UploadFailure>, to answer: @escaping Answer) {
-        guard let journal = services.journal, case .success = result else { return answer(result) }
-        journal.whenWritten(durably: false) { outcome in
-            if case .failure(let failure) = outcome {
-                self.log(.error, "the journal could not be written", failure.uploadFailure)
-            }
-            // The platform has confirmed it all the same.
-            answer(result)
-        }
-    }
-
-    private static func noteFacts(_ state: inout State, _ work: inout Work) {
-        guard state.machine.hasFacts, !state.isNoted, !state.isForgotten else { return }
-        state.isNoted = true
-        work.isNew = true
-        // A chunk whose record is lost is sent again; everything else is waited for, or read after a crash.
-        work.canWait = state.machine.facts.allSatisfy { $0.canWait }
-    }
-
-    /// Has the journal ask for the record again.
-    func noteInJournal() {
-        let isNew = state.withLock { state in
-            guard !state.isNoted, !state.isForgotten else { return false }
-            state.isNoted = true
-            return true
-        }
-        if isNew { tellJournal(canWait: false) }
-    }
-
-    private func tellJournal(canWait: Bool) {
-        guard let journal = services.journal else {
-            return state.withLock { state in
-                state.isNoted = false
-                _ = state.machine.takeFacts()
-            }
-        }
-        journal.note(canWait: canWait) { [boot = journal.bootID] in self.takeChanges(boot: boot) }
-    }
-
-    /// What is new, as it is now.
-    private func takeChanges(boot: String) -> [JournalChange] {
-        let (now, wallTime) = (services.clock.now(), services.clock.wallTime())
-        return state.withLock { state in
-            state.isNoted = false
-            let facts = state.machine.takeFacts()
-            guard !state.isForgotten else { return [] }
-            // While it is written: whether something of it was ever promised.
-            let isSynced =
-                state.machine.state == .open ? state.syncedMark != nil : state.syncedMark == state.contentMark
-            let record = UploadRecord(
-                number: number, spool: spool.name, machine: state.machine, identity: state.identity,
-                moments: state.moments, boot: boot, isSynced: isSynced)
-            let session = state.machine.sessionFacts.map {
-                SessionRecord($0, ofUpload: number, at: now, wallTime: wallTime)
-            }
-            var changes: [JournalChange] = [.putUpload(record)]
-            for fact in facts { changes += JournalChange.changes(fact, upload: number, session: session) }
-            if record.state == .completed, let session {
-                changes.append(.removeAllChunks(uploadID: session.uploadID))
-            }
-            return changes
-        }
-    }
-
-    /// Nothing is to be known of the upload any more: its bytes are gone.
-    public func forgetInJournal() {
-        guard let journal = services.journal else { return }
-        state.withLock { $0.isForgotten = true }
-        journal.note { [number] in [.removeUpload(Int64(number))] }
-    }
-
-    /// Returns when the journal knows everything that it was told so far. Blocks on the disk.
-    func waitForJournal() throws(SpoolError) {
-        do throws(JournalError) {
-            try services.journal?.waitUntilWritten(durably: false)
-        } catch {
-            switch error {
-            case .noSpace: throw .noSpace
-            case .failed: throw .failed(code: EIO, operation: "write the journal")
-            }
-        }
-    }
-
-    func addPredecessor(_ old: Upload, _ reason: UploadFailure) {
-        state.withLock { $0.predecessors.append((old, reason)) }
-    }
-
-    /// Cancels the versions that this one took the place of, if it is as safe as they are.
-    func dropPredecessors() {
-        let dropped = state.withLock { state -> [(upload: Upload, reason: UploadFailure)] in
-            guard !state.predecessors.isEmpty else { return [] }
-            switch state.machine.state {
-            case .completed: break
-            case .finishing, .staged: guard state.durableMark == state.contentMark else { return [] }
-            case .open, .interrupted, .failed, .cancelled: return []
-            }
-            defer { state.predecessors = [] }
-            return state.predecessors
-        }
-        for (upload, reason) in dropped { upload.apply(.cancelled(reason)) }
-    }
-
-    /// Whether the content, as it is, is known to be on disk.
-    public var isWhollyDurable: Bool { state.withLock { $0.durableMark == $0.contentMark } }
-
     // MARK: The end of the mount
 
     /// Ends what is under way; nothing happens to the upload afterwards.
@@ -511,16 +254,6 @@ public final class Upload: Sendable {
 
     deinit {
         state.withLock { $0.timer?.task }?.cancel()
-    }
-}
-
-extension UploadFact {
-    /// Whether losing it only costs sending some bytes again.
-    fileprivate var canWait: Bool {
-        switch self {
-        case .stored: true
-        case .sessionChanged, .unstored, .claimed, .unclaimed, .changed: false
-        }
     }
 }
 

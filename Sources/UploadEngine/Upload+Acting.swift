@@ -1,0 +1,156 @@
+import Logging
+import PlatformClient
+import UploadCore
+import UploadStore
+
+// What an upload does: chunks for the scheduler, calls, what follows from a change of state, and the time.
+
+extension Upload {
+    // MARK: The scheduler's side
+
+    /// The next chunk to send; nil when none can be sent now.
+    func takeChunk() -> PutOrder? {
+        let now = services.clock.now()
+        return state.withLock { $0.isStopped ? nil : $0.machine.takeChunk(at: now) }
+    }
+
+    /// Sends a chunk and tells the machine how it went.
+    func send(_ order: PutOrder) async {
+        let chunk = SpoolChunk(spool: spool, range: order.range, threads: services.threads)
+        let transfer = Task {
+            do throws(UploadFailure) {
+                let stored = try await services.client.put(
+                    chunk, to: order.url, headers: order.headers,
+                    onBytesSent: { self.apply(.bytesSent(Int64($0))) })
+                self.apply(.chunkStored(order, stored))
+            } catch {
+                self.services.scheduler.holdBack(after: error)
+                self.log(.debug, "a chunk was not stored", error, ["chunk": "\(order.chunkIndex)"])
+                self.apply(.chunkFailed(order, error, random: .random(in: 0..<1)))
+            }
+        }
+        // A chunk is under way once at a time, so its index names the transfer; a session given up in between is
+        // noticed here, since its machine has forgotten the order.
+        let isWanted = state.withLock { state in
+            state.transfers[order.chunkIndex] = transfer
+            return !state.isStopped && state.machine.isUnderWay(order)
+        }
+        if !isWanted { transfer.cancel() }
+        await transfer.value
+        state.withLock { if $0.transfers[order.chunkIndex] == transfer { $0.transfers[order.chunkIndex] = nil } }
+    }
+
+    // MARK: Acting
+
+    func perform(_ action: UploadAction) {
+        switch action {
+        case .call(let id, let call):
+            start(call, id)
+        case .stopTransfers:
+            for transfer in state.withLock({ Array($0.transfers.values) }) { transfer.cancel() }
+        case .abandon(let assetID):
+            services.housekeeping.delete(assetID: assetID)
+        case .answer:
+            // Taken out under the lock.
+            break
+        case .stateChanged(let new):
+            stateChanged(new)
+        }
+    }
+
+    func stateChanged(_ new: UploadState) {
+        let failure = state.withLock { $0.machine.failure }
+        switch new {
+        case .completed:
+            log(.info, "upload completed", nil)
+            dropPredecessors()
+        case .failed: log(.error, "upload failed", failure)
+        case .interrupted: log(.warning, "upload interrupted", failure)
+        case .cancelled: log(.info, "upload cancelled", failure)
+        case .open, .staged, .finishing: log(.debug, "upload changed state", nil, ["state": "\(new.rawValue)"])
+        }
+        services.activity.changed(self)
+        services.movement.tell()
+        guard !new.isUnderWay else { return }
+        let handlers = state.withLock { state in
+            defer { state.endHandlers = [] }
+            return state.endHandlers
+        }
+        for handler in handlers { handler(new) }
+    }
+
+    func start(_ call: PlatformCall, _ id: CallID) {
+        state.withLock { state in
+            guard !state.isStopped else { return }
+            // Made under the lock, so that it is known before it can end.
+            state.calls[id] = Task {
+                await self.make(call, id)
+                self.state.withLock { $0.calls[id] = nil }
+            }
+        }
+    }
+
+    func make(_ call: PlatformCall, _ id: CallID) async {
+        // What is reported may be complete a moment later: then the journal must know that it was reported.
+        if case .report = call { await services.journalIsWritten() }
+        guard await services.restraint.passes() else { return }
+        do throws(UploadFailure) {
+            apply(try await services.answer(to: call, as: id, identity: identity))
+        } catch {
+            services.restraint.holdBack(after: error)
+            log(.debug, "a call failed", error)
+            apply(.callFailed(id, error, random: .random(in: 0..<1)))
+        }
+    }
+
+    func log(
+        _ level: Logger.Level, _ message: Logger.Message, _ failure: UploadFailure?,
+        _ more: Logger.Metadata = [:]
+    ) {
+        var metadata = more
+        let identity = identity
+        metadata["path"] = "/\(identity.path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/"))"
+        if let failure {
+            metadata["code"] = "\(failure.code)"
+            metadata["reason"] = "\(failure.message)"
+            if let hint = failure.hint { metadata["hint"] = "\(hint)" }
+        }
+        services.logger.log(level: level, message, metadata: metadata)
+    }
+
+    // MARK: Time
+
+    /// Keeps one timer: for the moment at which the machine wants to be asked again, and none when it does not.
+    static func updateTimer(_ state: inout State, _ work: inout Work) {
+        let deadline = state.machine.nextDeadline
+        // What did not follow from a deadline that has passed will not follow from it a second time.
+        if let deadline, let last = state.lastTimer, deadline <= last { return }
+        // One that goes off early does no harm: it is cheaper than a new one for each byte that moves.
+        if let timer = state.timer, let deadline, timer.deadline <= deadline { return }
+        work.obsoleteTimer = state.timer?.task
+        state.timer = deadline.map { ($0, nil) }
+        work.timer = deadline
+    }
+
+    /// The timer does not keep the upload: a session may last a day, and the spool's room is wanted before.
+    func setTimer(_ deadline: Instant) {
+        let task = Task { [weak self, clock = services.clock] in
+            do { try await clock.sleep(deadline) } catch { return }
+            self?.timerWentOff(deadline)
+        }
+        let isWanted = state.withLock { state in
+            guard state.timer?.deadline == deadline, state.timer?.task == nil else { return false }
+            state.timer?.task = task
+            return true
+        }
+        if !isWanted { task.cancel() }
+    }
+
+    func timerWentOff(_ deadline: Instant) {
+        state.withLock { state in
+            if state.timer?.deadline == deadline { state.timer = nil }
+            state.lastTimer = max(state.lastTimer ?? deadline, deadline)
+        }
+        apply(.tick)
+    }
+}
