@@ -38,10 +38,11 @@ extension MountedFilesystem {
         }
     }
 
+    /// None are listed: they are not the user's, and `rsync -X` would try to remove what its source has not.
     package func listxattr(
         _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<ExtendedAttributeNames>
     ) {
-        reply.succeed(extendedAttributeNames(of: inode))
+        reply.succeed([])
     }
 
     package func setxattr(
@@ -79,12 +80,6 @@ extension MountedFilesystem {
             let value = value(of: attribute, file)
         else { throw .noData }
         return Array(value.utf8)
-    }
-
-    /// The names of the attributes that have a value.
-    package func extendedAttributeNames(of inode: InodeNumber) -> [[UInt8]] {
-        guard let file = ownFile(inode) else { return [] }
-        return FileAttribute.allCases.filter { value(of: $0, file) != nil }.map { Array($0.rawValue.utf8) }
     }
 
     /// Declares a size, in bytes as decimal digits; nothing else can be set (`EOPNOTSUPP`).
