@@ -36,6 +36,6 @@ extension UploadEngine {
 
     /// Uploads that another process has to go on with, were this one to end now.
     public var resumable: Int {
-        uploads.count { [.finishing, .staged].contains($0.currentState) }
+        uploads.count { $0.currentState == .finishing }
     }
 }

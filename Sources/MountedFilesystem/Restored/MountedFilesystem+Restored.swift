@@ -48,7 +48,20 @@ extension MountedFilesystem {
             !restored.contains(record.id) && !left.unopened.contains(record.content?.upload ?? 0)
         }.map(\.id)
         journal?.note { lost.map { .removeNode($0) } }
-        _ = tree.withLock { $0.takeChanged() }
+        let first = Self.firstNewNumber(at: .now())
+        tree.withLock { tree in
+            tree.number(from: first)
+            _ = tree.takeChanged()
+        }
+    }
+
+    /// Numbers that no earlier mount gave to a file which the journal never knew: a process that it left behind may
+    /// still have such a file open, and would be taken for one that holds the new file.
+    ///
+    /// By the time of day, in milliseconds, with room for 128 files made in each; below 2^47.
+    private static func firstNewNumber(at now: NodeTime) -> UInt64 {
+        let milliseconds = UInt64(max(0, now.seconds)) &* 1000 &+ UInt64(now.nanoseconds / 1_000_000)
+        return (milliseconds & ((1 << 40) - 1)) << 7
     }
 
     private func restore(_ record: NodeRecord, _ left: inout LeftUploads) -> Bool {

@@ -18,6 +18,11 @@ extension FileTree {
         }
     }
 
+    /// Gives new nodes numbers from `first` on, unless those are in use already.
+    mutating func number(from first: UInt64) {
+        nextID = max(nextID, first)
+    }
+
     /// The nodes that changed since this was last asked.
     mutating func takeChanged() -> Set<NodeID> {
         guard !changed.isEmpty else { return [] }

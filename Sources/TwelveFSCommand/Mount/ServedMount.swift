@@ -57,8 +57,9 @@ struct ServedMount: RunningMount {
         for upload in parts.engine.uploads {
             switch upload.currentState {
             case .completed, .cancelled: break
-            case .staged, .finishing: outcome.resumable += 1
-            case .open, .failed, .interrupted: outcome.unfinished += 1
+            case .finishing: outcome.resumable += 1
+            // What is staged waits for a rename, and nothing goes on with it by itself.
+            case .staged, .open, .failed, .interrupted: outcome.unfinished += 1
             }
         }
         return outcome

@@ -111,9 +111,9 @@ struct JournalDatabase: Sendable {
         let path = "\(stateDirectory)/\(fileName)"
         guard FileManager.default.fileExists(atPath: path) else { return false }
         do {
-            let states = [UploadState.finishing, .staged].map { "'\($0.rawValue)'" }.joined(separator: ", ")
             return try DatabaseQueue(path: path).read { database in
-                try Int.fetchOne(database, sql: "SELECT COUNT(*) FROM uploads WHERE state IN (\(states))") ?? 0 > 0
+                let query = "SELECT COUNT(*) FROM uploads WHERE state = ?"
+                return try Int.fetchOne(database, sql: query, arguments: [UploadState.finishing.rawValue]) ?? 0 > 0
             }
         } catch {
             return false
