@@ -222,6 +222,24 @@ extension Mounted {
                 #expect(status.supersededUploadIds.count == 1)
             }
         }
+
+        @Test func aCopyWithinTheKernelIsACopy() async throws {
+            try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
+                let source = try await stage.source(size: 5_000_000)
+                #expect(try await run("cp", source, stage.mount.appending("video.mp4")).succeeded)
+                let script = """
+                    import os, sys
+                    source, target = os.open(sys.argv[1], os.O_RDONLY), os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+                    while os.copy_file_range(source, target, 1 << 20): pass
+                    os.close(target)
+                    """
+                let copy = try await run(
+                    "python3", "-c", script, stage.mount.appending("video.mp4"), stage.mount.appending("copy.mp4"))
+                #expect(copy.succeeded, "\(copy)")
+                let sum = try await TestFile.sha256(of: source)
+                #expect(try await stage.assets(named: "copy.mp4").map(\.sha256) == [sum])
+            }
+        }
     }
 }
 
