@@ -137,7 +137,7 @@ start_sandbox() {
     SANDBOX_PID=$!
     remember_process "$SANDBOX_PID"
     for ((try = 0; try < 300; try++)); do
-        read -r first_line <"$folder/output" 2>/dev/null || first_line=''
+        read -r first_line 2>/dev/null <"$folder/output" || first_line=''
         [[ $first_line != "listening on "* ]] || break
         kill -0 "$SANDBOX_PID" 2>/dev/null || die "the sandbox ended: $(cat "$folder/output")"
         sleep 0.05
