@@ -50,7 +50,11 @@ extension MountedFilesystem {
         context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         do throws(FuseErrno) {
-            try setExtendedAttribute(name, to: value, flags: flags, of: inode)
+            if let list = AccessControlList.Name(name) {
+                try setAccessControlList(list, to: value, of: inode, context: context)
+            } else {
+                try setExtendedAttribute(name, to: value, flags: flags, of: inode)
+            }
             reply.succeed()
         } catch {
             reply.fail(error)
@@ -74,8 +78,8 @@ extension MountedFilesystem {
 
     /// The value of an attribute; `ENODATA` where there is none, as for every name that is not ours.
     package func extendedAttribute(_ name: [UInt8], of inode: InodeNumber) throws(FuseErrno) -> [UInt8] {
-        // Access control lists are not kept at all, which tools take better than that there happens to be none.
-        if name.starts(with: Self.accessControlLists) { throw .notSupported }
+        // None are shown, which tools take better than that there happens to be none.
+        if AccessControlList.Name(name) != nil { throw .notSupported }
         guard let attribute = FileAttribute(name), let file = ownFile(inode),
             let value = value(of: attribute, file)
         else { throw .noData }
@@ -103,6 +107,20 @@ extension MountedFilesystem {
         upload?.apply(.hinted(SizeHint(size: size, source: .declared)))
     }
 
+    /// Keeps of an access control list what a mode can say: a copy that brings one along (`cp -a`, `rsync -A`) does not fail
+    /// for what the platform has no place for. New files inherit nothing.
+    private func setAccessControlList(
+        _ name: AccessControlList.Name, to value: [UInt8], of inode: InodeNumber, context: FuseRequestContext
+    ) throws(FuseErrno) {
+        let node = try ownDirectory(inode)
+        guard let list = AccessControlList(value) else { throw .invalidArgument }
+        let before = try attributes(of: node)
+        guard context.uid == 0 || context.uid == before.uid else { throw .notPermitted }
+        guard name == .access else { return }
+        let permissions = before.permissions & 0o7000 | list.permissions
+        _ = try setAttributes(of: node, FileAttributeChanges(permissions: permissions), handle: nil, context: context)
+    }
+
     /// What a user has declared of the size of a file's next version.
     func declaredHint(for file: MountedFile) -> SizeHint? {
         file.state.withLock { $0.declaredSize }.map { SizeHint(size: $0, source: .declared) }
@@ -122,6 +140,4 @@ extension MountedFilesystem {
         case .assetURL: return upload?.status().assetURL
         }
     }
-
-    private static let accessControlLists = Array("system.posix_acl_".utf8)
 }

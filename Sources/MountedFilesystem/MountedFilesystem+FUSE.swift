@@ -132,7 +132,7 @@ extension MountedFilesystem: FuseOperations {
     }
 
     /// A directory in which names can be made and removed: any but the status directory's.
-    private func ownDirectory(_ inode: InodeNumber) throws(FuseErrno) -> NodeID {
+    func ownDirectory(_ inode: InodeNumber) throws(FuseErrno) -> NodeID {
         if StatusDirectory.owns(inode) { throw .permissionDenied }
         return NodeID(inode.rawValue)
     }

@@ -137,6 +137,34 @@ extension Mounted {
             }
         }
 
+        /// A list with more in it than a mode has room for: what the mode can say is kept.
+        @Test(arguments: [
+            #"cp -a "$1" "$2""#, #"cp -p "$1" "$2""#, #"rsync -aA "$1" "$2""#, #"mv "$1" "$2""#,
+            #"tar -C "$(dirname "$1")" -c --acls video.mp4 | tar -C "$(dirname "$2")" -x --acls"#,
+        ])
+        func anAccessControlListMakesNoCopyFail(script: String) async throws {
+            try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
+                let source = try await TestFile.random(at: stage.scratch.appending("video.mp4"), size: 2_000_000)
+                let sum = try await TestFile.sha256(of: source)
+                let listed = try await run(
+                    "python3", "-c",
+                    """
+                    import os, struct, sys
+                    entries = (1, 7, -1), (2, 6, 1234), (4, 4, -1), (16, 6, -1), (32, 1, -1)
+                    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+                    os.setxattr(sys.argv[1], "system.posix_acl_access", value)
+                    """, source)
+                #expect(listed.succeeded, "\(listed)")
+                let copy = stage.mount.appending("video.mp4")
+                let outcome = try await shell(script + #" && stat -c %a "$2""#, source, copy)
+                #expect(outcome.succeeded, "\(outcome)")
+                #expect(outcome.errors.isEmpty, "\(outcome)")
+                #expect(outcome.output == "761\n")
+                try await stage.mount.await("completed", of: "video.mp4")
+                #expect(try await stage.assets(named: "video.mp4").map(\.sha256) == [sum])
+            }
+        }
+
         @Test func aSharedMappingIsRefusedForWritingAndServesReaders() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 2_000_000)

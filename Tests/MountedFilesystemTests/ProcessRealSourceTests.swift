@@ -125,7 +125,7 @@ import Testing
         _ = try directory.file("clip.mp4", size: size)
         try FileManager.default.createDirectory(atPath: "\(directory.path)/to", withIntermediateDirectories: true)
         let rsync = try Child(
-            "rsync", "--whole-file", "--bwlimit=200", "\(directory.path)/clip.mp4", "\(directory.path)/to/")
+            "rsync", "--whole-file", "--bwlimit=50", "\(directory.path)/clip.mp4", "\(directory.path)/to/")
         defer { rsync.end() }
         let found = try await awaited("rsync's source") { () -> FoundSource? in
             for pid in try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap({ Int32($0) })
