@@ -67,10 +67,12 @@ let package = Package(
         library(
             "MountedFilesystem",
             ["FuseLowLevel", "UploadEngine", "UploadCore", "UploadStore", .logging, .systemPackage]),
+        .systemLibrary(name: "CXattr"),
         library(
             "TwelveFSCommand",
             [
-                "MountedFilesystem", "UploadEngine", "PlatformClient", "UploadStore", "UploadCore", "FuseLowLevel",
+                "CXattr", "MountedFilesystem", "UploadEngine", "PlatformClient", "UploadStore", "UploadCore",
+                "FuseLowLevel",
                 .argumentParser, .logging, .nioPosix, .unixSignals, .systemPackage,
             ]),
         executable("twelvefs", ["TwelveFSCommand"]),

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 cd "$ROOT"
-step "Building (release)"
+step "Building (${BUILD[1]}${SANITIZER:+", for the $SANITIZER sanitizer"})"
 began=$SECONDS
-swift build -c release --build-tests </dev/null
+swift build "${BUILD[@]}" --build-tests </dev/null
 good "built in $((SECONDS - began)) s: ${BIN#"$ROOT"/}/twelvefs"

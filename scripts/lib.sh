@@ -6,8 +6,20 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export LC_ALL=C.UTF-8
 
-# The built executables, once build.sh has run.
+# The one build that everything uses; with SANITIZER=thread or =address, as scripts/sanitize.sh sets it, another beside it.
+BUILD=(-c release)
+TESTING=(--disable-xctest)
 BIN="$ROOT/.build/release"
+if [[ -n ${SANITIZER:-} ]]; then
+    BUILD=(-c release --sanitize "$SANITIZER" --scratch-path "$ROOT/.build/sanitize-$SANITIZER")
+    # Sanitized tests are slow: side by side, those that wait for something would wait too long.
+    TESTING+=(--no-parallel)
+    BIN="$ROOT/.build/sanitize-$SANITIZER/release"
+fi
+# shellcheck disable=SC2034 # used by the scripts that source this
+readonly BUILD TESTING BIN
+
+# The built executables, once build.sh has run.
 TWELVEFS="$BIN/twelvefs"
 SANDBOX="$BIN/twelvefs-sandbox"
 

@@ -58,7 +58,7 @@ passed=0 failed=0 status=0
 runner() {
     local log=$1
     shift
-    swift test -c release --skip-build --disable-xctest "$@" 2>&1 | tee "$log"
+    swift test "${BUILD[@]}" --skip-build "${TESTING[@]}" "$@" 2>&1 | tee "$log"
 }
 
 # run_tests [OPTION...]: one run of the test runner, with its results added up.

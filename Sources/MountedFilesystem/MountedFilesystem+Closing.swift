@@ -23,6 +23,7 @@ extension MountedFilesystem {
     func flush(_ handle: UInt64, context: FuseRequestContext) throws(FuseErrno) -> FlushAnswer {
         let open = try handles.get(handle)
         guard open.canWrite else { return .now(nil) }
+        if open.file.state.withLock({ $0.isGivenUp }) { return .now(.ioError) }
         let (facts, version) = facts(of: open.file, node: open.node, closedBy: context.pid)
         let verdict = CommitRule.onFlush(facts)
         if case .dying(let how) = facts.closer, facts.closerWrote { taint(open.file, version, how) }
@@ -210,11 +211,7 @@ extension MountedFilesystem {
             state.version?.isFrozen = true
             return (true, version.upload)
         }
-        upload?.apply(
-            .interrupted(
-                UploadFailure(
-                    .interrupted, message: reason,
-                    hint: "nothing was uploaded; the bytes are kept for a while, copy the file again")))
+        if let upload { upload.apply(.interrupted(.unfinished(reason, isOnDisk: upload.isDurable))) }
         return isEnded
     }
 

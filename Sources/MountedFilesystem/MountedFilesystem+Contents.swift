@@ -146,6 +146,7 @@ extension MountedFilesystem {
         of file: MountedFile, node: NodeID, keepingContent: Bool
     ) throws(FuseErrno) -> FileVersion {
         while true {
+            if file.state.withLock({ $0.isGivenUp }) { throw .ioError }
             try ensureVersion(of: file, node: node, keepingContent: keepingContent)
             let begun = file.state.withLock { state -> FileVersion? in
                 // Another close may have frozen it since.

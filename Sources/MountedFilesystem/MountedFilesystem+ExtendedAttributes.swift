@@ -50,7 +50,9 @@ extension MountedFilesystem {
         context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         do throws(FuseErrno) {
-            if let list = AccessControlList.Name(name) {
+            if name.elementsEqual(UploadControl.attribute.utf8) {
+                try control(inode, value, context: context)
+            } else if let list = AccessControlList.Name(name) {
                 try setAccessControlList(list, to: value, of: inode, context: context)
             } else {
                 try setExtendedAttribute(name, to: value, flags: flags, of: inode)
@@ -126,7 +128,7 @@ extension MountedFilesystem {
         file.state.withLock { $0.declaredSize }.map { SizeHint(size: $0, source: .declared) }
     }
 
-    private func ownFile(_ inode: InodeNumber) -> MountedFile? {
+    func ownFile(_ inode: InodeNumber) -> MountedFile? {
         StatusDirectory.owns(inode) ? nil : tree.withLock { try? $0.file(NodeID(inode.rawValue)) }
     }
 

@@ -62,7 +62,13 @@ extension MountedFilesystem {
 
     /// Removes a file's name. What was not confirmed is cancelled; what was keeps its asset.
     package func removeFile(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) {
+        let reason = UploadFailure(.cancelled, message: "the file was removed before the platform had confirmed it")
         try checkWritable()
+        try removeFile(name, in: parent, reason: reason)
+    }
+
+    /// Removes a file's name, for a reason of its own.
+    func removeFile(_ name: [UInt8], in parent: NodeID, reason: UploadFailure) throws(FuseErrno) {
         let name = try ownName(name, in: parent)
         let (node, file) = try withTree { tree throws(TreeError) in
             let node = try tree.lookup(name, in: parent)
@@ -70,7 +76,6 @@ extension MountedFilesystem {
             try tree.removeFile(name, in: parent, at: .now())
             return (node, file)
         }
-        let reason = UploadFailure(.cancelled, message: "the file was removed before the platform had confirmed it")
         removed(file, node: node, reason: reason)
     }
 

@@ -32,7 +32,7 @@ public struct JournalEntry: Sendable, Equatable {
     public var kind: RequestKind
     /// The HTTP method.
     public var method: String
-    /// The path, without the query, which may hold a signature.
+    /// The path, without the query.
     public var path: String
     /// When the head arrived.
     public var started: WallTime
@@ -46,6 +46,8 @@ public struct JournalEntry: Sendable, Equatable {
     public var assetID: String?
     /// The chunk of a PUT.
     public var chunkIndex: Int?
+    /// The signature of the URL that a PUT was sent to: with it, a test can look for it where it must not be.
+    public var signature: String?
     /// The chunks that a report named.
     public var chunkIndices: [Int]?
     /// Bytes of a PUT's body that arrived, or of an asset's content that were sent.
@@ -69,6 +71,7 @@ public struct JournalEntry: Sendable, Equatable {
             "path": .string(path), "started": .number(started.seconds),
             "finished": finished.map { .number($0.seconds) } ?? .null, "status": .optional(status),
             "upload_id": .optional(uploadID), "asset_id": .optional(assetID), "chunk_index": .optional(chunkIndex),
+            "signature": .optional(signature),
             "chunk_indices": chunkIndices.map { .array($0.map { .integer(Int64($0)) }) } ?? .null,
             "bytes": .optional(bytes), "duplicate_chunks": .optional(duplicateChunks),
             "carried_api_key": .bool(carriedAPIKey), "filename": .optional(filename),

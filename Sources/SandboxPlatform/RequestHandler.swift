@@ -57,6 +57,7 @@ struct RequestHandler: Sendable {
             $0.uploadID = route.uploadID
             $0.assetID = route.assetID
             $0.chunkIndex = route.chunkIndex
+            if route.kind == .put { $0.signature = queryParameters(of: path)[URLSigner.signatureName] }
             $0.fault = due?.fault.name
         }
         return Exchange(request: request, route: route, path: path, sequence: sequence, channel: channel, due: due)

@@ -19,16 +19,19 @@ struct URLSigner: Sendable {
         var expires: Int64
     }
 
+    /// The parameter that holds the signature.
+    static let signatureName = "X-Amz-Signature"
+
     /// Path and query.
     func target(for grant: Grant) -> String {
         "/_store/\(grant.uploadID)/\(grant.chunkIndex)?serial=\(grant.serial)&expires=\(grant.expires)"
-            + "&X-Amz-Signature=\(hex(signature(of: grant)))"
+            + "&\(Self.signatureName)=\(hex(signature(of: grant)))"
     }
 
     /// The grant, when the signature is right; nil when anything was changed or is missing.
     func grant(uploadID: String, chunkIndex: Int, query: [String: String]) -> Grant? {
         guard let serial = query["serial"], let expires = query["expires"].flatMap({ Int64($0) }),
-            let signature = query["X-Amz-Signature"]
+            let signature = query[Self.signatureName]
         else { return nil }
         let grant = Grant(uploadID: uploadID, chunkIndex: chunkIndex, serial: serial, expires: expires)
         return hex(self.signature(of: grant)) == signature ? grant : nil

@@ -15,6 +15,8 @@ public struct TwelveFS: ParsableCommand {
             twelvefs unmount MOUNTPOINT
             twelvefs status [MOUNTPOINT] [--watch] [--json]
             twelvefs wait PATH [--timeout TIME] [--ready]
+            twelvefs retry PATH
+            twelvefs cancel PATH
             twelvefs uploads [--json]
             """,
         discussion: """
@@ -33,8 +35,8 @@ public struct TwelveFS: ParsableCommand {
             """,
         version: Self.version,
         subcommands: [
-            MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self, UploadsCommand.self,
-            ServeCommand.self,
+            MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self, RetryCommand.self,
+            CancelCommand.self, UploadsCommand.self, ServeCommand.self,
         ])
 
     /// The version that `--version` and the User-Agent tell.

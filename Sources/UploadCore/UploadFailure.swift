@@ -90,3 +90,18 @@ public struct UploadFailure: Error, Sendable, Equatable {
         self.retryAfter = retryAfter
     }
 }
+
+extension UploadFailure {
+    /// The writer did not finish.
+    ///
+    /// - Parameters:
+    ///   - message: why.
+    ///   - isOnDisk: whether it had put what it wrote on disk (`fsync`), and can have that back.
+    public static func unfinished(_ message: String, isOnDisk: Bool) -> UploadFailure {
+        UploadFailure(
+            .interrupted, message: message,
+            hint: isOnDisk
+                ? "nothing was uploaded; the bytes are on disk: 'twelvefs retry' uploads them as they are, 'twelvefs cancel' drops them"
+                : "nothing was uploaded; the bytes are kept for a while, copy the file again")
+    }
+}

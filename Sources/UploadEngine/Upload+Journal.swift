@@ -76,10 +76,10 @@ extension RestoredUpload {
         switch record.state {
         case .completed: standing = .completed
         case .finishing, .staged:
-            standing = record.scope.map { .committed($0) } ?? .ended(.interrupted, Self.writerDied)
-        case .open: standing = .ended(.interrupted, Self.writerDied)
+            standing = record.scope.map { .committed($0) } ?? .ended(.interrupted, Self.writerDied(record), nil)
+        case .open: standing = .ended(.interrupted, Self.writerDied(record), nil)
         case .interrupted, .failed, .cancelled:
-            standing = .ended(record.state, record.failure ?? Self.writerDied)
+            standing = .ended(record.state, record.failure ?? Self.writerDied(record), record.scope)
         }
         self.init(standing, size: record.size)
         self.session = session
@@ -96,9 +96,9 @@ extension RestoredUpload {
         self.contentLoss = contentLoss
     }
 
-    private static let writerDied = UploadFailure(
-        .interrupted, message: "twelvefs ended while the file was being written",
-        hint: "nothing was uploaded; the bytes are kept for a while, copy the file again")
+    private static func writerDied(_ record: UploadRecord) -> UploadFailure {
+        .unfinished("twelvefs ended while the file was being written", isOnDisk: record.isSynced)
+    }
 }
 
 // What is written down, and when.
@@ -151,9 +151,9 @@ extension Upload {
             state.isNoted = false
             let facts = state.machine.takeFacts()
             guard !state.isForgotten else { return [] }
-            // While it is written: whether something of it was ever promised.
-            let isSynced =
-                state.machine.state == .open ? state.syncedMark != nil : state.syncedMark == state.contentMark
+            // While it is written, and where it was cut short: whether something of it was ever promised.
+            let isUnfinished = state.machine.state == .open || state.machine.state == .interrupted
+            let isSynced = isUnfinished ? state.syncedMark != nil : state.syncedMark == state.contentMark
             let record = UploadRecord(
                 number: number, spool: spool.name, machine: state.machine, identity: state.identity,
                 moments: state.moments, boot: boot, isSynced: isSynced)

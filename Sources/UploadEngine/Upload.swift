@@ -262,7 +262,7 @@ extension UploadEvent {
     fileprivate var movesOn: Bool {
         switch self {
         case .chunkStored, .sessionOpened, .callFailed, .chunkFailed: true
-        case .wrote, .truncated, .hinted, .committed, .interrupted, .cancelled, .urlsReceived, .reported,
+        case .wrote, .truncated, .hinted, .committed, .interrupted, .cancelled, .retried, .urlsReceived, .reported,
             .sessionChecked, .assetChecked, .bytesSent, .tick:
             false
         }
@@ -272,8 +272,8 @@ extension UploadEvent {
     fileprivate var changesContent: Bool {
         switch self {
         case .wrote, .truncated: true
-        case .hinted, .committed, .interrupted, .cancelled, .sessionOpened, .urlsReceived, .reported, .sessionChecked,
-            .assetChecked, .callFailed, .bytesSent, .chunkStored, .chunkFailed, .tick:
+        case .hinted, .committed, .interrupted, .cancelled, .retried, .sessionOpened, .urlsReceived, .reported,
+            .sessionChecked, .assetChecked, .callFailed, .bytesSent, .chunkStored, .chunkFailed, .tick:
             false
         }
     }

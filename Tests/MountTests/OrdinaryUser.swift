@@ -42,6 +42,35 @@ extension Mounted {
             }
         }
 
+        /// Where root is another user, and lets everybody in.
+        @Test(.enabled("there is no second user to be", { geteuid() == 0 }))
+        func controlsNothingInTheMountOfAnother() async throws {
+            try await withMount(["--allow-other"]) { stage in
+                let source = try await stage.source(size: 3_000_000)
+                try await stage.sandbox.holdUploads()
+                let copy = try await start(Tool("cp", [source, stage.mount.appending("video.mp4")]))
+                try await stage.mount.await("finishing", of: "video.mp4")
+                let document = stage.mount.appending(".status/by-name/video.mp4.json")
+                let set = try await Self.run(
+                    "python3", "-c",
+                    """
+                    import errno, os, sys
+                    try:
+                        os.setxattr(sys.argv[1], "user.twelvelabs.control", b"cancel")
+                    except OSError as error:
+                        print(errno.errorcode[error.errno])
+                    """, document)
+                #expect(set.output == "EPERM\n", "\(set)")
+                let told = try await Self.run(BuildProducts.twelvefs, "cancel", stage.mount.appending("video.mp4"))
+                #expect(told.ending == .exited(1), "\(told)")
+                #expect(told.errors.contains("Only the owner of the mount may do this"), "\(told)")
+                let written = try await Self.run("sh", "-c", #"echo > "$0""#, document)
+                #expect(!written.succeeded, "\(written)")
+                try await stage.sandbox.releaseUploads()
+                #expect(try await copy.finished().succeeded)
+            }
+        }
+
         @Test func learnsTheSizeFromTheirOwnWriters() async throws {
             try await withMount(asOrdinaryUser: true) { stage in
                 let source = try await stage.source(size: 60_000_000)

@@ -17,12 +17,6 @@ extension Mounted {
             }
         }
 
-        private func killServer(_ mount: Mount) async throws {
-            kill(mount.server, SIGKILL)
-            try await eventually("the server is gone") { !mount.isServed }
-            try await eventually("the mount point is free") { !MountTable.contains(mount.path) }
-        }
-
         @Test func aCommittedFileIsFinishedByTheNextMountAndNoStoredChunkIsSentTwice() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 10_500_000)
@@ -39,7 +33,7 @@ extension Mounted {
                     try await journalAnswers(
                         "4", to: "select count(*) from chunks, uploads where state = 'finishing'",
                         in: options.stateDirectory)
-                    try await killServer(mount)
+                    try await mount.crash()
                     let journal = try await sandbox.journal()
                     before = journal.requests.count
                     known = journal.storedPuts.map(\.chunkIndex)
@@ -95,7 +89,7 @@ extension Mounted {
                     let first = try await run(Tool("rsync", rsync + [source, mount.appending("shoot")]))
                     #expect(first.succeeded, "\(first)")
                     listing = try await self.listing(mount)
-                    try await killServer(mount)
+                    try await mount.crash()
                 }
                 let before = try await sandbox.journal().requests.count
                 try await withMount(options) { mount in
@@ -130,7 +124,7 @@ extension Mounted {
                     try await eventually("some of it is written") {
                         try await mount.status(of: "video.mp4").bytesWritten > 3_000_000
                     }
-                    try await killServer(mount)
+                    try await mount.crash()
                     copy.killGroup()
                     _ = try await copy.finished()
                 }
@@ -158,7 +152,7 @@ extension Mounted {
                         rm a.mp4; mv b.mp4 d/e/renamed.mp4; mv d D; rmdir f; echo note > .DS_Store; cp "$1" c.mp4
                         """#, source, mount.path)
                     #expect(outcome.succeeded, "\(outcome)")
-                    try await killServer(mount)
+                    try await mount.crash()
                 }
                 try await withMount(options) { mount in
                     #expect(try await mount.list() == [".DS_Store", "D", "c.mp4"])
@@ -211,7 +205,7 @@ extension Mounted {
                     let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
                     try await mount.await("finishing", of: "video.mp4")
                     try await journalAnswers("finishing", to: "select state from uploads", in: options.stateDirectory)
-                    try await killServer(mount)
+                    try await mount.crash()
                     _ = try await copy.finished()
                 }
                 await sandbox.kill()
@@ -236,7 +230,7 @@ extension Mounted {
                     let outcome = try await copy.finished()
                     #expect(outcome.ending == .signalled(SIGINT), "\(outcome)")
                     try await eventually("its bytes are on disk") { try await mount.status(of: "video.mp4").durable }
-                    try await killServer(mount)
+                    try await mount.crash()
                 }
                 try await sandbox.releaseUploads()
                 try await withMount(options) { mount in
@@ -267,7 +261,7 @@ extension Mounted {
                             ]))
                     try await eventually("both are written") { writer.outputSoFar.contains("written") }
                     try await journalAnswers("2", to: "select count(*) from uploads", in: options.stateDirectory)
-                    try await killServer(mount)
+                    try await mount.crash()
                     writer.killGroup()
                     _ = try await writer.finished()
                 }
@@ -324,7 +318,7 @@ extension Mounted {
                     #expect(status.durable)
                     let summary = try await mount.read(".status/summary.json")
                     #expect(String(decoding: summary, as: UTF8.self).contains(#""close_mode": "spool""#))
-                    try await killServer(mount)
+                    try await mount.crash()
                 }
                 #expect(try await sandbox.completeAssets().isEmpty)
                 try await sandbox.releaseUploads()
@@ -346,7 +340,7 @@ extension Mounted {
                     let copy = try await run("rsync", "-a", source, mount.path + "/")
                     #expect(copy.succeeded, "\(copy)")
                     #expect(try await mount.list() == ["video.mp4"])
-                    try await killServer(mount)
+                    try await mount.crash()
                 }
                 try await sandbox.releaseUploads()
                 try await withMount(options) { mount in

@@ -21,6 +21,8 @@ package struct Journal: Sendable, Decodable {
         package let uploadID: String?
         package let assetID: String?
         package let chunkIndex: Int?
+        /// The signature of the URL that a PUT was sent to.
+        package let signature: String?
         /// The length of the body.
         package let bytes: Int?
         package let duplicateChunks: Int?
@@ -31,7 +33,7 @@ package struct Journal: Sendable, Decodable {
         package let fault: String?
 
         enum CodingKeys: String, CodingKey {
-            case sequence, kind, method, path, started, finished, status, bytes, filename, fault
+            case sequence, kind, method, path, started, finished, status, signature, bytes, filename, fault
             case uploadID = "upload_id"
             case assetID = "asset_id"
             case chunkIndex = "chunk_index"

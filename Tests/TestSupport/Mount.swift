@@ -76,6 +76,13 @@ package final class Mount: Sendable {
         }
     }
 
+    /// Kills the serving process, and returns when the mount point is free again.
+    package func crash() async throws {
+        kill(server, SIGKILL)
+        try await eventually("the server is gone") { !self.isServed }
+        try await eventually("the mount point is free") { !MountTable.contains(self.path) }
+    }
+
     /// Takes the mount away without asking anybody, and ends its process.
     package func destroy() async {
         kill(server, SIGKILL)

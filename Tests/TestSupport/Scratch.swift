@@ -12,7 +12,9 @@ package final class Scratch: Sendable {
     /// Makes a new folder that every user may enter, so that tests can also run as an ordinary user.
     package static func make() throws -> Scratch {
         let base = ProcessInfo.processInfo.environment["TWELVEFS_TEST_RUN_DIR"] ?? NSTemporaryDirectory()
-        var template = Array("\(base)/twelvefs-test.XXXXXX".utf8CString)
+        // As the kernel and twelvefs show it: `TMPDIR` may end in a slash.
+        let folder = URL(fileURLWithPath: base).path
+        var template = Array("\(folder)/twelvefs-test.XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw SystemFailure(call: "mkdtemp", path: base, code: errno) }
         let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
         chmod(path, 0o755)

@@ -127,7 +127,8 @@ final class RandomUpload {
     // MARK: The state machine
 
     private func apply(_ event: UploadEvent, _ what: String) {
-        let wasOver = !machine.state.isUnderWay
+        let isRetry = if case .retried = event { true } else { false }
+        let wasOver = !machine.state.isUnderWay && !isRetry
         let before = machine.state
         let actions = machine.apply(event, at: now)
         log.append("\(what) [\(machine.state)]")
@@ -149,7 +150,8 @@ final class RandomUpload {
                 platform.delete(assetID: assetID)
             case .answer(let result): answered(result)
             case .stateChanged(let state):
-                if wasOver, !(before == .failed && state == .cancelled) { problems.append("\(before) became \(state)") }
+                let wasKept = before == .failed || before == .interrupted
+                if wasOver, !(wasKept && state == .cancelled) { problems.append("\(before) became \(state)") }
             }
         }
     }
@@ -304,8 +306,15 @@ final class RandomUpload {
         apply(.tick, "tick")
     }
 
+    private func retry() {
+        // What was interrupted is taken as it is.
+        if machine.state == .interrupted { committed = file }
+        apply(.retried, "retry")
+    }
+
     private func interfere() {
         if chance(8), let uploadID = machine.uploadID { platform.failSession(uploadID) }
+        if chance(4), machine.retryRefusal(isDurable: true) == nil { retry() }
         guard chance(40) else { return }
         if chance(2) {
             apply(.cancelled(UploadFailure(.cancelled, message: "removed")), "cancel")

@@ -184,7 +184,7 @@ import UploadCore
 
     @Test(arguments: [UploadState.interrupted, .failed, .cancelled])
     func whatEndedBadlyStaysAsItIs(state: UploadState) throws {
-        let rig = Rig(restoring: try Self.left(.ended(state, Self.loss)))
+        let rig = Rig(restoring: try Self.left(.ended(state, Self.loss, nil)))
         #expect(rig.apply(.tick).isEmpty)
         #expect(rig.machine.state == state)
         #expect(rig.machine.failure == Self.loss)

@@ -48,6 +48,11 @@ final class InterruptedKeeper: Sendable {
         kept.withLock { $0[upload.number] = (upload, timer) }
     }
 
+    /// Its bytes are somebody else's business again.
+    func release(_ upload: Upload) {
+        kept.withLock { $0.removeValue(forKey: upload.number) }?.timer.cancel()
+    }
+
     /// Lets the oldest go before its time, since a writer needs the room; false when there is none. What was promised
     /// to be on the disk stays.
     func removeOldest() -> Bool {

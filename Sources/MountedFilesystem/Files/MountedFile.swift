@@ -28,6 +28,8 @@ public final class MountedFile: Sendable {
         var superseded: [Upload] = []
         /// Whether whoever made it has let go of it: then it is a file though it be empty.
         var wasClosed = false
+        /// A user has given it up while it was written: its writers are told.
+        var isGivenUp = false
         /// It has no name any more.
         var isRemoved = false
     }

@@ -94,31 +94,35 @@ extension MountedFilesystem {
         case .interrupted: keeper.keep(upload, since: try? upload.spool.lastWritten())
         case .completed, .finishing, .staged, .failed:
             // The tree was lost with the damage: what an upload knows of its place is all there is.
-            if wasDamaged { return relist(record, upload) }
+            if wasDamaged {
+                let file = MountedFile(restoring: record, upload, isContentThere: upload.spoolHolds(record))
+                return relist(file, of: upload)
+            }
             if upload.currentState != .failed { keeper.retire(upload) }
         case .cancelled, .open: keeper.retire(upload)
         }
     }
 
     /// Lists a file where its upload says that it was, unless something else is there.
-    private func relist(_ record: UploadRecord, _ upload: Upload) {
+    func relist(_ file: MountedFile, of upload: Upload) {
         let attributes = NodeAttributes(
             mode: UInt32(configuration.fileMode ?? 0o644), userID: configuration.fixedUID ?? configuration.uid,
             groupID: configuration.fixedGID ?? configuration.gid, time: .now())
         var directory = attributes
         directory.mode = UInt32(configuration.directoryMode ?? 0o755)
         let directoryAttributes = directory
-        let file = MountedFile(restoring: record, upload, isContentThere: upload.spoolHolds(record))
+        let path = upload.identity.path
         do throws(FuseErrno) {
             try withTree { tree throws(TreeError) in
-                guard let name = record.path.last else { throw .invalidName }
+                guard let name = path.last else { throw .invalidName }
                 let last = try FileName(name)
                 var parent = NodeID.root
-                for component in record.path.dropLast() {
+                for component in path.dropLast() {
                     parent = try tree.directory(FileName(component), in: parent, attributes: directoryAttributes)
                 }
                 _ = try tree.createFile(last, in: parent, attributes: attributes, file: file, at: .now())
             }
+            upload.updateIdentity { $0.isListed = true }
         } catch {
             keeper.retire(upload)
         }
@@ -249,16 +253,21 @@ extension Upload {
 extension MountedFile {
     /// A file whose content another process committed.
     fileprivate convenience init(restoring record: UploadRecord, _ upload: Upload, isContentThere: Bool) {
+        self.init(frozen: upload, size: record.size, isContentThere: isContentThere)
+        state.withLock { $0.version?.isStaged = record.scope == .allButLast && record.state != .failed }
+    }
+
+    /// A closed file whose content is an upload's.
+    convenience init(frozen upload: Upload, size: Int64, isContentThere: Bool) {
         self.init()
         var version = FileVersion(spool: upload.spool, upload: upload)
-        version.size = record.size
+        version.size = size
         version.hasContent = true
         version.isFrozen = true
-        version.isStaged = record.scope == .allButLast && record.state != .failed
         version.isEvicted = !isContentThere
-        let restored = version
+        let frozen = version
         state.withLock { state in
-            state.version = restored
+            state.version = frozen
             state.wasClosed = true
         }
     }

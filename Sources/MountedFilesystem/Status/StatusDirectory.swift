@@ -195,6 +195,14 @@ final class StatusDirectory: Sendable {
         try engine.upload(numbered: number).orThrow(.noSuchFileOrDirectory)
     }
 
+    /// The upload that a document is about; nil for everything that is about none.
+    func upload(behind inode: InodeNumber) throws(FuseErrno) -> Upload? {
+        switch try node(of: inode) {
+        case .document(let number), .alias(_, let number), .link(_, let number): try upload(number)
+        case .root, .byName, .summary, .metrics: nil
+        }
+    }
+
     // MARK: Attributes
 
     func attributes(of inode: InodeNumber) throws(FuseErrno) -> FileAttributes {
@@ -205,7 +213,10 @@ final class StatusDirectory: Sendable {
         case .root, .byName: (kind, permissions, size) = (.directory, 0o555, 0)
         case .alias, .link: (kind, permissions, size) = (.symbolicLink, 0o777, try target(of: node).count)
         case .summary, .metrics, .document:
-            (kind, permissions) = (.regular, 0o444)
+            // Opened for writing none of them can be. The kernel asks for write permission before it lets anybody set an
+            // attribute: who may, is decided there (``MountedFilesystem/control(_:_:context:)``).
+            if case .document = node { permissions = 0o666 } else { permissions = 0o444 }
+            kind = .regular
             let opened = inodes.withLock { $0.open[inode]?.length }
             if let opened { size = opened } else { size = try text(of: node).count }
         }

@@ -82,6 +82,11 @@ package enum MountPoint {
         }
     }
 
+    /// All twelvefs mounts, those of other users and dead ones included.
+    static func everyones() throws -> [MountTable.Entry] {
+        try table().filter(\.isOurs)
+    }
+
     private static func table() throws -> [MountTable.Entry] {
         do {
             return try MountTable().entries

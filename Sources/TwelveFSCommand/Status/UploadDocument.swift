@@ -1,3 +1,6 @@
+import FoundationEssentials
+import SystemPackage
+
 /// One upload's status document, as far as the table shows it. Unknown words and missing fields are fine: the mount may be
 /// served by another version.
 package struct UploadDocument: Decodable, Equatable {
@@ -77,5 +80,32 @@ package struct SummaryFile: Decodable, Equatable {
         case spoolUsed = "spool_used"
         case spoolLimit = "spool_limit"
         case uploads
+    }
+}
+
+extension UploadDocument {
+    /// Reads the document of what a user called `path`.
+    ///
+    /// - Throws: a ``CommandFailure`` when there is none, or when it makes no sense.
+    static func read(_ document: String, of path: String) throws -> UploadDocument {
+        do {
+            let descriptor = try FileDescriptor.open(FilePath(document), .readOnly, options: .closeOnExec)
+            let bytes = try descriptor.closeAfter { try descriptor.readAll(atMost: 64 << 20) }
+            return try JSONDecoder().decode(UploadDocument.self, from: Data(bytes))
+        } catch Errno.noSuchFileOrDirectory, Errno.notDirectory {
+            throw CommandFailure.noUpload(of: path)
+        } catch let error as Errno {
+            throw CommandFailure("\(document) cannot be read: \(error.words)")
+        } catch is DecodingError {
+            throw CommandFailure("\(document) makes no sense", hint: "Is another version mounted there?")
+        }
+    }
+}
+
+extension CommandFailure {
+    /// What a user called `path` has no status document.
+    static func noUpload(of path: String) -> CommandFailure {
+        CommandFailure(
+            "there is no upload of \(path)", hint: "Has anything been written into it, and is it a video's name?")
     }
 }

@@ -1,6 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
-import SystemPackage
 
 #if canImport(Glibc)
 import Glibc
@@ -29,7 +27,7 @@ struct WaitCommand: ParsableCommand {
         let document = try UploadLocator.document(named: path)
         let end = timeout.map { ContinuousClock.now + $0.duration }
         while true {
-            switch WaitVerdict(on: try read(document), untilReady: untilReady) {
+            switch WaitVerdict(on: try UploadDocument.read(document, of: path), untilReady: untilReady) {
             case .arrived: return
             case .never(let reason): throw CommandFailure("\(path): \(reason)")
             case .notYet: break
@@ -45,21 +43,6 @@ struct WaitCommand: ParsableCommand {
 
     /// In microseconds.
     private static let interval: UInt32 = 200_000
-
-    private func read(_ document: String) throws -> UploadDocument {
-        do {
-            let descriptor = try FileDescriptor.open(FilePath(document), .readOnly, options: .closeOnExec)
-            let bytes = try descriptor.closeAfter { try descriptor.readAll(atMost: 64 << 20) }
-            return try JSONDecoder().decode(UploadDocument.self, from: Data(bytes))
-        } catch Errno.noSuchFileOrDirectory, Errno.notDirectory {
-            throw CommandFailure(
-                "there is no upload of \(path)", hint: "Has anything been written into it, and is it a video's name?")
-        } catch let error as Errno {
-            throw CommandFailure("\(document) cannot be read: \(error.words)")
-        } catch is DecodingError {
-            throw CommandFailure("\(document) makes no sense", hint: "Is another version mounted there?")
-        }
-    }
 }
 
 /// What a status document means to whoever waits.

@@ -303,6 +303,25 @@ struct OpenSession: Sendable {
         chunks[index - 1].state = .waiting
     }
 
+    // MARK: Another try
+
+    /// What was under way when the upload failed is to be sent again, and what was refused gets its attempts anew.
+    mutating func beginAnew() {
+        delayed = [:]
+        for index in indices {
+            if case .uploading = chunks[index - 1].state {
+                uploadingCount -= 1
+                chunks[index - 1].state = .waiting
+                // The outcome of the PUT that was stopped is none of this one's.
+                chunks[index - 1].generation += 1
+            }
+            chunks[index - 1].retry = RetryState()
+            chunks[index - 1].rejections = 0
+            resendIfStale(index)
+            offer(index)
+        }
+    }
+
     // MARK: What another process left
 
     /// The books of a session that another process opened: nothing is known of its chunks, and it has no URLs.

@@ -16,6 +16,8 @@ public enum UploadEvent: Sendable {
     case interrupted(UploadFailure)
     /// The file was removed or replaced before it was confirmed.
     case cancelled(UploadFailure)
+    /// A user wants what ended badly tried once more.
+    case retried
 
     // The platform's answers, each to the call of that serial.
 

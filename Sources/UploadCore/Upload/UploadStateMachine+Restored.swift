@@ -6,8 +6,9 @@ public struct RestoredUpload: Sendable {
         case committed(CommitScope)
         /// The platform had confirmed it.
         case completed
-        /// It ended otherwise, or its writer died with it: nothing becomes of it.
-        case ended(UploadState, UploadFailure)
+        /// It ended otherwise, or its writer died with it: nothing becomes of it, unless it is tried once more as far as it
+        /// was committed.
+        case ended(UploadState, UploadFailure, CommitScope?)
     }
 
     /// A chunk that the store has.
@@ -92,12 +93,12 @@ extension UploadStateMachine {
             var session = OpenSession(facts)
             session.restoreAll()
             self.session = session
-        case .ended(let end, let reason):
+        case .ended(let end, let reason, let committed):
             state = end
             failure = reason
+            scope = committed
             // A failed upload keeps its session for another try.
             guard end == .failed, let facts = left.session, facts.plan.totalSize == size else { return }
-            scope = .whole
             var session = OpenSession(facts)
             for chunk in left.chunks { session.restore(chunk) }
             self.session = session

@@ -71,8 +71,9 @@ extension UploadStateMachine {
     }
 
     mutating func end(_ final: UploadState, _ reason: UploadFailure, _ actions: inout [UploadAction]) {
-        // A failed upload keeps its session for another try; whoever removes its file gives that up too.
-        guard state.isUnderWay || (state == .failed && final == .cancelled) else { return }
+        // What ended badly is kept for another try; whoever removes it gives that up too.
+        let isKept = state == .failed || state == .interrupted
+        guard state.isUnderWay || (isKept && final == .cancelled) else { return }
         failure = reason
         state = final
         switch final {

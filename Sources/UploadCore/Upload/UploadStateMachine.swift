@@ -103,6 +103,7 @@ public struct UploadStateMachine: Sendable {
         case .committed(let newScope): committed(newScope, at: now, &actions)
         case .interrupted(let reason): end(.interrupted, reason, &actions)
         case .cancelled(let reason): end(.cancelled, reason, &actions)
+        case .retried: retried(at: now)
         case .sessionOpened(let id, let opened): sessionOpened(id, opened, at: now, &actions)
         case .urlsReceived(let id, let urls): urlsReceived(id, urls, at: now, &actions)
         case .reported(let id, let reports, let answer): reported(id, reports, answer, at: now)

@@ -30,7 +30,7 @@ package enum UploadLocator {
         } catch {
             throw CommandFailure("\(path) cannot be reached: \(error.words)")
         }
-        let mounts = try MountPoint.ours().map(\.path)
+        let mounts = try MountPoint.everyones().map(\.path)
         return try document(for: FilePath(real).appending(name).string, mounts: mounts)
     }
 }

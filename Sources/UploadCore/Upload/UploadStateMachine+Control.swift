@@ -1,0 +1,51 @@
+/// What a user asks for, rather than the writer.
+extension UploadStateMachine {
+    /// Why an upload cannot be tried once more.
+    public enum RetryRefusal: Error, Sendable, Equatable {
+        /// It is on its way.
+        case isUnderWay
+        /// The platform has it.
+        case isCompleted
+        /// It was removed or replaced.
+        case isCancelled
+        /// Its writer did not finish, and had not put it on disk either: what there is of it is a part.
+        case isPartial
+        /// Its bytes are gone, or not to be relied on.
+        case contentIsLost
+    }
+
+    /// Why it cannot be tried once more; nil when it can.
+    ///
+    /// - Parameter isDurable: whether its writer had put it on disk (`fsync`): what it holds then is what its writer wanted kept.
+    public func retryRefusal(isDurable: Bool) -> RetryRefusal? {
+        switch state {
+        case .open, .staged, .finishing: return .isUnderWay
+        case .completed: return .isCompleted
+        case .cancelled: return .isCancelled
+        case .interrupted where !isDurable: return .isPartial
+        case .interrupted, .failed: break
+        }
+        // Without a commit nobody knows that its writer is done.
+        if state == .failed, scope == nil { return .isUnderWay }
+        if contentLoss != nil || size == 0 || (session == nil && !givenUp.isEmpty) { return .contentIsLost }
+        return nil
+    }
+
+    /// It is gone on with as if it had just been committed: with the session that it has, if that lives, and only what the
+    /// store lacks.
+    mutating func retried(at now: Instant) {
+        guard retryRefusal(isDurable: true) == nil else { return }
+        if state == .interrupted { scope = .whole }
+        state = .finishing
+        failure = nil
+        refusal = nil
+        stall = nil
+        isConfirmed = false
+        waitsForCommit = false
+        sessionsLost = 0
+        callRetry = RetryState()
+        lastMovement = now
+        session?.beginAnew()
+        isUnverified = session != nil
+    }
+}
