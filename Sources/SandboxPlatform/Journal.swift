@@ -1,7 +1,7 @@
 import Synchronization
 
 /// What a request asked for. The names are those of the journal and of the faults.
-public enum RequestKind: String, Sendable, CaseIterable {
+public enum RequestKind: String, Sendable, CaseIterable, Codable {
     /// `POST /assets/multipart-uploads`
     case create
     /// `GET /assets/multipart-uploads`
@@ -25,7 +25,7 @@ public enum RequestKind: String, Sendable, CaseIterable {
 }
 
 /// One request, from its head's arrival to its answer.
-public struct JournalEntry: Sendable, Equatable {
+public struct JournalEntry: Sendable, Equatable, Codable {
     /// Counts from 1.
     public var sequence: Int
     /// What was asked for.
@@ -80,7 +80,7 @@ public struct JournalEntry: Sendable, Equatable {
     }
 }
 
-/// Every request, in memory, so that tests can prove what was sent and when.
+/// Every request, in memory, so that tests can prove what was sent and when; on disk as well where that is kept.
 final class Journal: Sendable {
     /// Beyond this the oldest entries are forgotten: half a million requests, some 150 MB.
     static let capacity = 500_000
@@ -96,29 +96,46 @@ final class Journal: Sendable {
         var nextWatcher = 0
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+    private let file: JournalFile?
 
-    /// Notes a request and answers its sequence number.
-    func begin(_ kind: RequestKind, method: String, path: String, at time: WallTime, carriedAPIKey: Bool) -> Int {
-        let (sequence, watchers) = state.withLock { state in
+    /// - Parameters:
+    ///   - file: where entries are kept beyond the process's end; nil for nowhere.
+    ///   - entries: those of earlier runs, in their order.
+    init(keptIn file: JournalFile? = nil, after entries: [JournalEntry] = []) {
+        self.file = file
+        var initial = State()
+        initial.entries = entries.suffix(Self.capacity)
+        initial.first = initial.entries.first?.sequence ?? 1
+        initial.next = (entries.last?.sequence ?? 0) + 1
+        state = Mutex(initial)
+    }
+
+    /// Notes a request, which `describe` tells more of, and answers its sequence number.
+    func begin(
+        _ kind: RequestKind, method: String, path: String, at time: WallTime, carriedAPIKey: Bool,
+        describe: (inout JournalEntry) -> Void
+    ) -> Int {
+        let (entry, watchers) = state.withLock { state in
             if state.entries.count >= Self.capacity {
                 state.entries.removeFirst(Self.capacity / 2)
                 state.first += Self.capacity / 2
             }
-            let sequence = state.next
+            var entry = JournalEntry(
+                sequence: state.next, kind: kind, method: method, path: path, started: time,
+                carriedAPIKey: carriedAPIKey)
+            describe(&entry)
             state.next += 1
-            state.entries.append(
-                JournalEntry(
-                    sequence: sequence, kind: kind, method: method, path: path, started: time,
-                    carriedAPIKey: carriedAPIKey))
+            state.entries.append(entry)
             if kind == .put {
                 state.concurrentPuts += 1
                 state.peakConcurrentPuts = max(state.peakConcurrentPuts, state.concurrentPuts)
             }
-            return (sequence, Array(state.watchers.values))
+            return (entry, Array(state.watchers.values))
         }
+        file?.write(entry)
         for watcher in watchers { watcher.yield() }
-        return sequence
+        return entry.sequence
     }
 
     /// Adds to what is known of a request.
@@ -134,14 +151,15 @@ final class Journal: Sendable {
 
     /// Notes that a request is over; later calls for the same request change nothing.
     func finish(_ sequence: Int, at time: WallTime, status: Int?, error: String? = nil) {
-        let watchers = state.withLock { state -> [AsyncStream<Void>.Continuation] in
+        let (entry, watchers) = state.withLock { state -> (JournalEntry?, [AsyncStream<Void>.Continuation]) in
             let index = sequence - state.first
-            guard state.entries.indices.contains(index), state.entries[index].finished == nil else { return [] }
+            guard state.entries.indices.contains(index), state.entries[index].finished == nil else { return (nil, []) }
             state.entries[index].finished = time
             state.entries[index].status = status
             if let error { state.entries[index].error = error }
-            return Array(state.watchers.values)
+            return (state.entries[index], Array(state.watchers.values))
         }
+        if let entry { file?.write(entry) }
         for watcher in watchers { watcher.yield() }
     }
 
@@ -161,6 +179,7 @@ final class Journal: Sendable {
             state.first = state.next
             state.peakConcurrentPuts = state.concurrentPuts
         }
+        file?.clear()
     }
 
     /// Returns once the condition holds; it is looked at after every change.

@@ -9,7 +9,7 @@ final class Platform: Sendable {
     let sessions: SessionStore
     let directory: StateDirectory
     let signer: URLSigner
-    let journal = Journal()
+    let journal: Journal
     let faults: FaultTable
     let throttle: Throttle
     let disk: NIOThreadPool
@@ -21,6 +21,13 @@ final class Platform: Sendable {
         sessions = SessionStore(try directory.load(logger: configuration.logger))
         self.directory = directory
         signer = URLSigner(secret: try directory.secret())
+        // A temporary directory is gone before anybody could read it again.
+        if configuration.stateDirectory != nil {
+            let (file, entries) = try JournalFile.open(in: directory.path)
+            journal = Journal(keptIn: file, after: entries)
+        } else {
+            journal = Journal()
+        }
         faults = FaultTable(configuration.faults)
         throttle = Throttle(clock: configuration.clock)
         throttle.limit(to: configuration.bandwidth)

@@ -49,11 +49,11 @@ struct RequestHandler: Sendable {
     }
 
     private func begin(_ request: Request, _ route: Route, _ path: String, _ channel: any Channel) -> Exchange {
+        let due = platform.faults.take(route.kind, uploadID: route.uploadID, chunkIndex: route.chunkIndex)
         let sequence = platform.journal.begin(
             route.kind, method: request.method.rawValue, path: String(path.prefix { $0 != "?" }),
-            at: platform.clock.now, carriedAPIKey: request.headers.apiKey != nil)
-        let due = platform.faults.take(route.kind, uploadID: route.uploadID, chunkIndex: route.chunkIndex)
-        platform.journal.note(sequence) {
+            at: platform.clock.now, carriedAPIKey: request.headers.apiKey != nil
+        ) {
             $0.uploadID = route.uploadID
             $0.assetID = route.assetID
             $0.chunkIndex = route.chunkIndex

@@ -7,12 +7,15 @@ import Synchronization
 /// Where the stand-in keeps its state, so that it goes on after a restart, or a crash, where it was:
 ///
 ///     secret                              signs the URLs
+///     journal.jsonl                       every request: see `JournalFile`
 ///     sessions/<upload_id>/session.json   what was asked for, what was reported
 ///     sessions/<upload_id>/spent          serials of URLs that were used, one a line
 ///     sessions/<upload_id>/part-<n>.json  which file holds chunk n, with its ETag
 ///     sessions/<upload_id>/part-<n>.<serial>
 ///
-/// Descriptions are replaced as a whole. Nothing is synced: this survives the process's end, not the machine's.
+/// Descriptions are replaced as a whole, and before what they describe is answered. Faults and settings that were
+/// changed while it ran are those of the process: another one has what it is started with. Nothing is synced: this
+/// survives the process's end, not the machine's.
 final class StateDirectory: Sendable {
     let path: String
     private let isTemporary: Bool

@@ -35,6 +35,26 @@ struct Time: ExpressibleByArgument {
     }
 }
 
+/// How far one clock is ahead of another; below zero when it is behind.
+struct ClockSkew: ExpressibleByArgument {
+    let duration: Duration
+    let defaultValueDescription: String
+
+    /// Clocks that agree.
+    static let none = ClockSkew(duration: .zero, defaultValueDescription: "0s")
+
+    private init(duration: Duration, defaultValueDescription: String) {
+        self.duration = duration
+        self.defaultValueDescription = defaultValueDescription
+    }
+
+    init?(argument: String) {
+        let isBehind = argument.hasPrefix("-")
+        guard let duration = Quantity.duration(isBehind ? String(argument.dropFirst()) : argument) else { return nil }
+        self.init(duration: isBehind ? .zero - duration : duration, defaultValueDescription: argument)
+    }
+}
+
 /// Bytes a second, or no limit.
 struct Rate: ExpressibleByArgument {
     var bytesPerSecond: Int64?

@@ -11,7 +11,8 @@ struct TwelveFSSandbox: AsyncParsableCommand {
         abstract: "A stand-in for the TwelveLabs multipart-upload API and its object store, on a loopback address.",
         discussion: """
             The first line on standard output tells the base URL. What was asked for is told by GET /_sandbox/journal, \
-            what came of it by GET /_sandbox/assets; POST /_sandbox/faults and /_sandbox/configuration change what it does.
+            what came of it by GET /_sandbox/assets; POST /_sandbox/faults and /_sandbox/configuration change what it does. \
+            Started again with the same --state-dir and --port it goes on where it was, however it ended.
             """)
 
     @Option(help: "The address to listen on.")
@@ -62,6 +63,9 @@ struct TwelveFSSandbox: AsyncParsableCommand {
     @Flag(help: "Answer ETags that are not the MD5, as a store that encrypts with KMS does.")
     var opaqueEtags = false
 
+    @Option(help: "How far its clock is ahead of this machine's; with a minus (--clock-skew=-30s), behind it.")
+    var clockSkew = ClockSkew.none
+
     @Option(help: "Threads that move bytes between sockets and the rest.")
     var eventLoopThreads = 2
 
@@ -110,13 +114,12 @@ struct TwelveFSSandbox: AsyncParsableCommand {
         for header in uploadHeaders { configuration.uploadHeaders[header.name] = header.value }
         configuration.requiresUploadHeaders = !uploadHeaders.isEmpty
         configuration.opaqueETags = opaqueEtags
+        configuration.clockSkew = clockSkew.duration
         if let faults {
-
             guard let text = try? String(contentsOfFile: faults, encoding: .utf8) else {
                 throw ValidationError("\(faults) cannot be read.")
             }
             configuration.faults = try Fault.list(parsing: text)
-
         }
         if verbose {
             configuration.logger = Logger(label: "twelvefs-sandbox") { StreamLogHandler.standardError(label: $0) }
