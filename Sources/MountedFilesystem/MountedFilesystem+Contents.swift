@@ -379,8 +379,16 @@ extension MountedFilesystem {
     /// Puts what was written on disk, with everything that is needed to find it again. Blocks on the disk.
     package func synchronize(_ handle: UInt64, _ answer: @escaping @Sendable (Result<Void, FuseErrno>) -> Void) {
         do throws(FuseErrno) {
-            let file = try handles.get(handle).file
-            guard let version = file.state.withLock({ $0.version }) else { return answer(.success(())) }
+            let open = try handles.get(handle)
+            let version = open.file.state.withLock { state in
+                if state.version?.upload == nil { state.wasSynchronized = true }
+                return state.version
+            }
+            // Of a file that has no upload nobody else tells before its writer lets go of it.
+            if version?.upload == nil { note([open.node]) }
+            guard let version else {
+                return whenJournalled(durably: true) { answer($0.mapError { FuseErrno($0) }) }
+            }
             putOnDisk(version.spool, of: version.upload) { answer($0.mapError { FuseErrno($0) }) }
         } catch {
             answer(.failure(error))

@@ -90,6 +90,23 @@ import UploadEngine
         }
     }
 
+    /// Of what has no upload nothing else would tell before its writer lets go of it.
+    @Test func aFileThatStaysHereIsFoundAgainOnceFsyncWasAnswered() async throws {
+        try await InProcess.run { run in
+            let empty = try run.create("empty.mp4")
+            #expect(await run.synchronize(empty) == nil)
+            let note = try run.create(".DS_Store")
+            try run.write([1, 2, 3], to: note)
+            #expect(await run.synchronize(note) == nil)
+            try run.write([4, 5], to: note, at: 3)
+            let restored = try run.restore()
+            let found = try restored.lookup(Array("empty.mp4".utf8), in: .root)
+            #expect(found.attributes.size == 0)
+            let node = try restored.lookup(Array(".DS_Store".utf8), in: .root).node
+            #expect(try Self.content(restored, node).starts(with: [1, 2, 3]))
+        }
+    }
+
     /// Expects the same below a directory of both; returns how many nodes there were.
     private static func compare(
         _ one: MountedFilesystem, _ other: MountedFilesystem, _ directory: NodeID, _ path: String, depth: Int,

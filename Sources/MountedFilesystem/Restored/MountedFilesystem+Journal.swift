@@ -33,7 +33,12 @@ extension MountedFilesystem {
         var attributes = node.attributes
         var content: NodeRecord.Content?
         if let file = node.file {
-            let state = file.state.withLock { ($0.version, $0.writeHandles > 0 || !$0.wasClosed, $0.modified) }
+            let state = file.state.withLock { state in
+                let isBeingMade = state.writeHandles > 0 || !state.wasClosed
+                // What has an upload by now is known by that, as all that is being written.
+                let isPromised = state.wasSynchronized && state.version?.upload == nil
+                return (state.version, isBeingMade && !isPromised, state.modified)
+            }
             if state.1, state.0?.isFrozen != true { return nil }
             content = NodeRecord.Content(
                 size: state.0?.size ?? 0, spool: state.0?.spool.name, upload: (state.0?.upload?.number).map(Int64.init),
