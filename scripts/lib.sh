@@ -97,6 +97,20 @@ release_mount_point() {
     if is_mounted "$1"; then fusermount3 -uzq "$1" 2>/dev/null || umount -l "$1" 2>/dev/null || true; fi
 }
 
+# Ends what tests and their tools noted in the folder TWELVEFS_TEST_RUN_DIR; for ON_EXIT.
+sweep() {
+    local line
+    if [[ -f $TWELVEFS_TEST_RUN_DIR/mounts ]]; then
+        while read -r line; do release_mount_point "$line"; done <"$TWELVEFS_TEST_RUN_DIR/mounts"
+    fi
+    if [[ -f $TWELVEFS_TEST_RUN_DIR/processes ]]; then
+        while read -r line; do
+            # shellcheck disable=SC2086 # two words: the pid and its start time
+            end_process $line
+        done <"$TWELVEFS_TEST_RUN_DIR/processes"
+    fi
+}
+
 clean_up() {
     local item
     set +e

@@ -12,20 +12,6 @@ make_workspace test
 export TWELVEFS_TEST_RUN_DIR="$WORKSPACE"
 ON_EXIT+=(sweep close_again)
 
-# shellcheck disable=SC2317 # called when the script ends
-sweep() {
-    local line
-    if [[ -f $WORKSPACE/mounts ]]; then
-        while read -r line; do release_mount_point "$line"; done <"$WORKSPACE/mounts"
-    fi
-    if [[ -f $WORKSPACE/processes ]]; then
-        while read -r line; do
-            # shellcheck disable=SC2086 # two words: the pid and its start time
-            end_process $line
-        done <"$WORKSPACE/processes"
-    fi
-}
-
 # The tests that mount as an ordinary user need /dev/fuse as Debian's udev rules have it, and a way into the file system;
 # some containers and virtual machines have neither. What is opened here is closed again at the end.
 OPENED=()
