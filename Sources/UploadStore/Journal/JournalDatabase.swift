@@ -7,7 +7,6 @@ import UploadCore
 struct JournalDatabase: Sendable {
     /// In the state directory; SQLite's log and index are beside it, with `-wal` and `-shm` appended.
     static let fileName = "journal.sqlite"
-    private static let companions = ["", "-wal", "-shm"]
 
     private let queue: DatabaseQueue
 
@@ -25,22 +24,41 @@ struct JournalDatabase: Sendable {
         in stateDirectory: String
     ) throws(JournalError) -> (database: JournalDatabase, contents: JournalContents, damage: Damage?) {
         let path = "\(stateDirectory)/\(fileName)"
+        let replaced: String?
+        // An earlier process may have been killed when it had found out what is sound and had not put it in place yet.
+        do { replaced = try JournalRepair.finish(in: stateDirectory) } catch { throw JournalError(error) }
         do {
+            // Before SQLite takes it up: it would throw away what it cannot read, and say nothing.
+            if let damage = JournalLog.damage(ofDatabase: path) { throw JournalError.failed(damage) }
             let database = try JournalDatabase(path: path)
             let contents = try database.queue.read(readAll)
             try database.nameIsOnDisk(in: stateDirectory)
-            return (database, contents, nil)
+            return (database, contents, replaced.map { Damage(setAside: $0, reason: "it was found to be damaged") })
         } catch {
             let reason = JournalError(error)
             // A disk that is full or cannot be read tells nothing of the journal's own state.
             if let error = error as? DatabaseError, !isDamage(error) { throw reason }
             guard FileManager.default.fileExists(atPath: path) else { throw reason }
             do {
-                return try replace(path, in: stateDirectory, because: reason)
+                return try repair(in: stateDirectory, because: reason)
             } catch {
                 throw JournalError(error)
             }
         }
+    }
+
+    private static func repair(
+        in stateDirectory: String, because reason: JournalError
+    ) throws -> (JournalDatabase, JournalContents, Damage?) {
+        let (name, sound) = try JournalRepair.replace(in: stateDirectory)
+        let database = try JournalDatabase(path: "\(stateDirectory)/\(fileName)")
+        try database.nameIsOnDisk(in: stateDirectory)
+        let text: String
+        switch reason {
+        case .noSpace: text = "its disk is full"
+        case .failed(let words): text = words
+        }
+        return (database, sound, Damage(setAside: name, reason: text))
     }
 
     private static func isDamage(_ error: DatabaseError) -> Bool {
@@ -54,7 +72,7 @@ struct JournalDatabase: Sendable {
         }
     }
 
-    private init(path: String) throws {
+    init(path: String) throws {
         // SQLite gives the files beside it the same mode.
         let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode_t(0o600))
         guard descriptor >= 0 else { throw JournalError(SpoolError(errno: errno, operation: "open \(path)")) }
@@ -77,7 +95,7 @@ struct JournalDatabase: Sendable {
     }
 
     /// Returns once the names of the journal's files are on disk.
-    private func nameIsOnDisk(in stateDirectory: String) throws {
+    func nameIsOnDisk(in stateDirectory: String) throws {
         try write([], durably: true)
         let directory = Glibc.open(stateDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { throw JournalError(SpoolError(errno: errno, operation: "open")) }
@@ -117,74 +135,6 @@ struct JournalDatabase: Sendable {
             }
         } catch {
             return false
-        }
-    }
-
-    // MARK: Damage
-
-    private static func replace(
-        _ path: String, in stateDirectory: String, because reason: JournalError
-    ) throws -> (JournalDatabase, JournalContents, Damage?) {
-        let sound = salvage(path)
-        let name = try setAside(path, in: stateDirectory)
-        let database = try JournalDatabase(path: path)
-        try database.write(
-            sound.uploads.map { .putUpload($0) } + sound.sessions.map { .putSession($0) }
-                + sound.chunks.map { .putChunk($0) } + sound.nodes.map { .putNode($0) }, durably: true)
-        try database.nameIsOnDisk(in: stateDirectory)
-        let text: String
-        switch reason {
-        case .noSpace: text = "its disk is full"
-        case .failed(let words): text = words
-        }
-        return (database, sound, Damage(setAside: name, reason: text))
-    }
-
-    /// What can be read of a damaged journal and is what was written, row by row.
-    private static func salvage(_ path: String) -> JournalContents {
-        var configuration = Configuration()
-        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA trusted_schema = OFF") }
-        guard let queue = try? DatabaseQueue(path: path, configuration: configuration) else { return JournalContents() }
-        defer { try? queue.close() }
-        var contents = JournalContents()
-        // A table that cannot be read at all says nothing of the next.
-        contents.uploads = soundRows(queue)
-        contents.sessions = soundRows(queue)
-        contents.chunks = soundRows(queue)
-        contents.nodes = soundRows(queue)
-        return contents
-    }
-
-    /// From the front up to the first page that cannot be read, and from the back down to it.
-    private static func soundRows<Record: JournalRow>(_ queue: DatabaseQueue) -> [Record] {
-        var records: [Record] = []
-        for order in ["ASC", "DESC"] {
-            _ = try? queue.read { database in
-                let key = Record.columns.prefix(Record.keyCount).map { "\($0) \(order)" }.joined(separator: ", ")
-                let rows = try Row.fetchCursor(database, sql: "\(Record.selectAll) ORDER BY \(key)")
-                while let row = try rows.next() {
-                    if let record = Record.decode(row) { records.append(record) }
-                }
-            }
-        }
-        var seen: Set<[DatabaseValue]> = []
-        return records.filter { seen.insert(Array($0.values.prefix(Record.keyCount))).inserted }
-    }
-
-    /// Gives the journal's files names that no others have; returns the first one's.
-    private static func setAside(_ path: String, in stateDirectory: String) throws -> String {
-        var number = 1
-        while true {
-            let name = "journal-damaged-\(number).sqlite"
-            let target = "\(stateDirectory)/\(name)"
-            let isFree = companions.allSatisfy { !FileManager.default.fileExists(atPath: target + $0) }
-            if isFree {
-                for companion in companions.reversed() where rename(path + companion, target + companion) != 0 {
-                    guard errno == ENOENT else { throw JournalError(SpoolError(errno: errno, operation: "rename")) }
-                }
-                return name
-            }
-            number += 1
         }
     }
 
