@@ -21,10 +21,13 @@ final class Housekeeping: Sendable {
     }
 
     /// Deletes an asset of which nothing was confirmed.
-    func delete(assetID: String) {
+    ///
+    /// - Parameter session: its session, where it is another process that knew what was confirmed: the journal may be
+    ///   older than that, after the machine has lost its power, and an asset that is complete may have been promised.
+    func delete(assetID: String, unlessCompleted session: String? = nil) {
         underWay.withLock { underWay in
             underWay[assetID] = Task {
-                await self.attempt(assetID)
+                await self.attempt(assetID, session)
                 self.underWay.withLock { $0[assetID] = nil }
             }
         }
@@ -40,12 +43,17 @@ final class Housekeeping: Sendable {
         for task in underWay.withLock({ Array($0.values) }) { task.cancel() }
     }
 
-    private func attempt(_ assetID: String) async {
+    private func attempt(_ assetID: String, _ session: String?) async {
         let policy = RetryPolicy()
         let first = clock.now()
         for attempt in 1...Self.attempts {
             guard await restraint.passes() else { return }
             do throws(UploadFailure) {
+                if let session, try await client.sessionStatus(session, limit: 1).status == .completed {
+                    return logger.notice(
+                        "an upload that ended while its file was being written had been completed: its asset stays",
+                        metadata: ["asset_id": "\(assetID)"])
+                }
                 return try await client.deleteAsset(assetID)
             } catch {
                 restraint.holdBack(after: error)

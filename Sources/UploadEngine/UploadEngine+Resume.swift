@@ -24,7 +24,9 @@ extension UploadEngine {
         add(upload)
         services.activity.changed(upload)
         // Its writer died: nothing of it was confirmed, and nothing will be.
-        if record.state == .open, let session { services.housekeeping.delete(assetID: session.assetID) }
+        if record.state == .open, let session {
+            services.housekeeping.delete(assetID: session.assetID, unlessCompleted: session.uploadID)
+        }
         if upload.currentState != record.state { upload.noteInJournal() }
         return upload
     }

@@ -1,3 +1,4 @@
+import Foundation
 import SandboxPlatform
 import Testing
 import UploadCore
@@ -138,6 +139,32 @@ import func TestSupport.eventually
             try await stage.life { life in
                 #expect(life.engine.uploads.first?.currentState == .interrupted, "the next one knows it too")
             }
+        }
+    }
+
+    /// What the journal knew last is lost with the machine's power, and the close may have been answered.
+    @Test func anAssetIsNotGivenUpThatWasCompletedThoughTheJournalDoesNotKnow() async throws {
+        try await ResumeStage.with { stage in
+            let content = bytes(3000)
+            var old: [String: Data] = [:]
+            let names = ["journal.sqlite", "journal.sqlite-wal"]
+            try await stage.life { life in
+                let upload = try life.begin("a.mp4")
+                upload.apply(.hinted(SizeHint(size: 3000, source: .copiedSource)))
+                try upload.write(Array(content[..<2000]), at: 0)
+                try await eventually("a chunk is stored") { upload.status().bytesUploaded >= 1000 }
+                try await life.journal.written(durably: false)
+                for name in names { old[name] = try Data(contentsOf: URL(filePath: "\(stage.path)/\(name)")) }
+                try upload.write(Array(content[2000...]), at: 2000)
+                upload.apply(.committed(.whole))
+                try await eventually("it is completed") { upload.currentState == .completed }
+            }
+            for name in names { try old[name]?.write(to: URL(filePath: "\(stage.path)/\(name)")) }
+            try await stage.life(boot: "another") { life in
+                #expect(life.engine.uploads.first?.currentState == .interrupted)
+                await life.engine.finishHousekeeping()
+            }
+            #expect(try await stage.content(of: "a.mp4") == content)
         }
     }
 
