@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Kills twelvefs in the middle of everything, again and again, and looks whether anything was lost:
-# scripts/torture.sh [--rounds N] [--seed S] [--kill twelvefs|sandbox|both] [--faults] [--outage [SECONDS]]
+# scripts/torture.sh [--rounds N] [--seed S] [--kill twelvefs|sandbox|both] [--faults] [--damage] [--outage [SECONDS]]
 #
 #   --rounds N     how often (200); each round some writers of different kinds, and a kill at a moment that is drawn
 #   --seed S       does what the run with this seed did, as far as chance allows
 #   --kill WHAT    what is killed: twelvefs (as it is), the sandbox, or both
 #   --faults       the sandbox fails every third request besides, in many ways
+#   --damage       a bit of the journal is flipped after each kill: it may forget something, but tell nothing wrong
 #   --outage       instead of rounds: four uploads, and no network for two minutes (or so many seconds) in the middle
 #
 # Prints figures; exits with 1, and tells what there is to investigate, when a file was lost, came twice or came wrong.
@@ -23,7 +24,7 @@ while (($#)); do
             options+=("$1" "$2")
             shift
             ;;
-        --faults) options+=(--faults) ;;
+        --faults | --damage) options+=("$1") ;;
         *) die "no such option: $1" ;;
     esac
     shift

@@ -47,5 +47,10 @@ extension Mounted {
         @Test func norWithAThirdOfAllRequestsFailing() async throws {
             try await torture("--rounds", "6", "--faults")
         }
+
+        /// A journal may forget something then, and it says so; no upload is taken for another, and no bytes are deleted.
+        @Test func nothingIsMadeUpWhenTheJournalIsDamagedAtEachKill() async throws {
+            try await torture("--rounds", "10", "--damage")
+        }
     }
 }

@@ -33,6 +33,8 @@ def arguments():
         "--outage", type=float, default=0, metavar="SECONDS",
         help="no rounds: four uploads, and a sandbox that is gone for so long in the middle of them")
     parser.add_argument("--faults", action="store_true", help="have the sandbox fail every third request")
+    parser.add_argument(
+        "--damage", action="store_true", help="flip a bit of the journal after each kill; it may forget, but not lie")
     return parser.parse_args()
 
 

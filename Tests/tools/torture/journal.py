@@ -7,6 +7,19 @@ import sqlite3
 NAME = "journal.sqlite"
 
 
+def flip_a_bit(state_directory, randomness):
+    """Damages the journal that nobody serves; returns which file, at which byte."""
+    files = [f"{state_directory}/{NAME}", f"{state_directory}/{NAME}-wal"]
+    path = randomness.choice([file for file in files if os.path.exists(file) and os.path.getsize(file)])
+    place = randomness.randrange(os.path.getsize(path))
+    with open(path, "r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0] ^ 1 << randomness.randrange(8)
+        file.seek(place)
+        file.write(bytes([byte]))
+    return os.path.basename(path), place
+
+
 class JournalCopy:
     """The journal of a state directory as it is at a moment."""
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 from .faults import every_third
-from .journal import JournalCopy
+from .journal import JournalCopy, flip_a_bit
 from .stage import Mount, Sandbox, Trouble, Watchdog, eventually
 from .writers import KINDS, File, Writer, make_source
 
@@ -29,6 +29,7 @@ class Options:
     kill: str
     faults: bool
     outage: float
+    damage: bool
     writers: int = 8
 
 
@@ -82,6 +83,7 @@ class Torture:
         self.begun = 0
         self.kills = []
         self.violations = []
+        self.flips = []
         self.extra_kills = 0
         self.refused = 0
         self.resumed = 0
@@ -235,6 +237,9 @@ class Torture:
         self.mount.kill()
         journal = self.note_kill(JournalCopy(self.mount.state, f"{self.options.workspace}/journal"))
         self.resumed += sum(states[-1] == "finishing" for states in journal.uploads().values())
+        if self.options.damage:
+            name, place = flip_a_bit(self.mount.state, self.random)
+            self.flips.append(f"{name} at {place}")
 
     def judge(self, writers, steering, killed_at, under_way):
         promised = cut = 0
@@ -278,7 +283,7 @@ class Torture:
     # What the tree shows.
 
     def look_at_tree(self, files):
-        for file in files:
+        for file in files if not self.options.damage else []:
             if file.is_promised:
                 self.expect_listed(file, file.path)
             elif file.staged_as is not None:
@@ -312,7 +317,7 @@ class Torture:
                 os.rename(f"{self.mount.path}/{staged}", f"{self.mount.path}/{file.path}")
                 file.is_promised = True
             except OSError as error:
-                if not self.options.faults:
+                if not self.options.faults and not self.options.damage:
                     self.violation(file.name, f"the rename of what was staged failed: {error}")
 
     # The end.
