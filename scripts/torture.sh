@@ -34,9 +34,21 @@ done
 awaited "$ROOT/scripts/build.sh"
 make_workspace torture
 mkdir "$WORKSPACE/run" "$WORKSPACE/register"
-# What the program starts it notes there, and it is swept should the program itself be killed.
+# What the program starts it notes there, and it is swept should the program itself be killed; even then it may just have
+# been mounting, which is not in its notes yet.
 export TWELVEFS_TEST_RUN_DIR="$WORKSPACE/register"
-ON_EXIT+=(sweep)
+ON_EXIT+=(end_mounting sweep)
+
+# shellcheck disable=SC2317 # called when the script ends
+end_mounting() {
+    local pid
+    # What was started last, with what that has started: its group is there for as long as one of them is.
+    if ((${#STARTED[@]})); then kill -KILL -- "-${STARTED[-1]%% *}" 2>/dev/null; fi
+    while pid=$(server_of "$WORKSPACE/run/user/mnt"); do
+        kill -KILL "$pid"
+        sleep 0.1
+    done
+}
 
 step "Torture"
 status=0
@@ -50,7 +62,9 @@ for name, value in json.load(sys.stdin).items():
     print(f"  {name.replace(chr(95), chr(32)):<28}{value}")
 ' <"$WORKSPACE/figures"
 fi
-if ((status == 0)); then good "nothing was lost, nothing came twice, nothing was promised that did not hold"; else
+if ((status == 0)); then
+    good "nothing was lost, nothing came twice, nothing was promised that did not hold"
+elif ((status < 128)); then
     evidence=$(mktemp -d "${TMPDIR:-/tmp}/twelvefs-torture-evidence.XXXXXX")
     cp -r "$WORKSPACE/run/user/twelvefs.log" "$WORKSPACE/run/user/state/"journal* "$WORKSPACE/run/sandbox/state/journal.jsonl" \
         "$evidence" 2>/dev/null || true
