@@ -168,6 +168,23 @@ import UploadStore
         #expect(known > written / 2, "seed \(seed)")
     }
 
+    /// A look at it beforehand must not tidy away what opening it would tell.
+    @Test func damageIsStillToldAfterTheJournalWasAskedWhatThereIsToResume() throws {
+        for moment in try Self.history() {
+            let directory = try TemporaryDirectory()
+            for (name, data) in moment.files { try data.write(to: URL(fileURLWithPath: directory.path + "/" + name)) }
+            #expect(Journal.hasUploadsToResume(in: directory.path))
+            guard var log = moment.files[Self.files[1]] else { continue }
+            log[log.count / 2] ^= 1
+            try log.write(to: URL(fileURLWithPath: directory.path + "/" + Self.files[1]))
+            try moment.files[Self.files[0]]?.write(to: URL(fileURLWithPath: directory.path + "/" + Self.files[0]))
+            #expect(Journal.hasUploadsToResume(in: directory.path), "it cannot be known")
+            let journal = try directory.journal()
+            #expect(journal.damage != nil)
+            journal.close()
+        }
+    }
+
     /// When the log has grown for a while, SQLite begins it anew, over what is in it.
     @Test func whatIsLeftOfAnEarlierLogIsNoDamage() throws {
         let directory = try TemporaryDirectory()

@@ -60,7 +60,8 @@ public final class Journal: Sendable {
         self.bootID = bootID
     }
 
-    /// Whether the journal of a state directory has uploads to go on with. Blocks on the disk.
+    /// Whether the journal of a state directory has uploads to go on with, or may have, since it is damaged. Blocks on
+    /// the disk.
     public static func hasUploadsToResume(in stateDirectory: String) -> Bool {
         JournalDatabase.hasUploadsToResume(in: stateDirectory)
     }

@@ -123,11 +123,13 @@ struct JournalDatabase: Sendable {
         }
     }
 
-    /// Whether the journal of a state directory has uploads to go on with. False where it cannot be read: then opening
-    /// it will tell.
+    /// Whether the journal of a state directory has uploads to go on with, or may have: one that is damaged is left as it
+    /// is, and opening it will tell.
     static func hasUploadsToResume(in stateDirectory: String) -> Bool {
         let path = "\(stateDirectory)/\(fileName)"
         guard FileManager.default.fileExists(atPath: path) else { return false }
+        // SQLite tidies up after itself: of what it does not read of the log nothing would be left to be told of.
+        if JournalLog.damage(ofDatabase: path) != nil { return true }
         do {
             return try DatabaseQueue(path: path).read { database in
                 let query = "SELECT COUNT(*) FROM uploads WHERE state = ?"

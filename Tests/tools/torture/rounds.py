@@ -83,7 +83,8 @@ class Torture:
         self.begun = 0
         self.kills = []
         self.violations = []
-        self.flips = []
+        self.flips = 0
+        self.costly_flips = 0
         self.extra_kills = 0
         self.refused = 0
         self.resumed = 0
@@ -238,8 +239,8 @@ class Torture:
         journal = self.note_kill(JournalCopy(self.mount.state, f"{self.options.workspace}/journal"))
         self.resumed += sum(states[-1] == "finishing" for states in journal.uploads().values())
         if self.options.damage:
-            name, place = flip_a_bit(self.mount.state, self.random)
-            self.flips.append(f"{name} at {place}")
+            self.flips += 1
+            self.costly_flips += flip_a_bit(self.mount.state, f"{self.options.workspace}/look", self.random)
 
     def judge(self, writers, steering, killed_at, under_way):
         promised = cut = 0
