@@ -78,6 +78,7 @@ enum JournalRepair {
         for companion in ["", "-wal"] where FileManager.default.fileExists(atPath: journal + companion) {
             try FileManager.default.copyItem(atPath: journal + companion, toPath: copy + companion)
         }
+        try JournalLog.overlookDamage(ofDatabase: copy)
         return soundContents(ofDatabase: copy)
     }
 
