@@ -71,8 +71,8 @@ def main() -> int:
     finally:
         torture.mount.destroy()
         torture.sandbox.kill()
-    for name, what, known in torture.violations:
-        print(f"\nseed {options.seed}: {name}: {what}", *known, sep="\n    ", file=sys.stderr)
+        for name, what, known in torture.violations:
+            print(f"\nseed {options.seed}: {name}: {what}", *known, sep="\n    ", file=sys.stderr)
     if figures:
         print(json.dumps(figures))
     if torture.violations:

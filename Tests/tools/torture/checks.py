@@ -139,6 +139,8 @@ def _check_contents(torture):
     """What is listed reads as it was written."""
     promised = [file for file in torture.files if file.is_promised]
     for file in torture.random.sample(promised, min(len(promised), 100)):
+        if torture.size_in_tree(file.path) is None:
+            continue  # which has been told
         with open(f"{torture.mount.path}/{file.path}", "rb") as content:
             if hashlib.sha256(content.read()).hexdigest() != file.sha256:
                 torture.violation(file.name, "reads as other bytes in the mount")
