@@ -34,6 +34,8 @@ extension MountedFilesystem {
             taint(open.file, version, reason)
             return .now(nil)
         case .nothing:
+            // What was written last found no place at all, and nothing else is to be told of it.
+            if open.file.state.withLock({ !$0.refused.isEmpty }) { return .now(.ioError) }
             return joinedAnswer(open.file, facts)
         case .commit(let scope):
             guard let upload = freeze(open.file, version, scope: scope) else { return joinedAnswer(open.file, facts) }
@@ -245,7 +247,7 @@ extension MountedFilesystem {
             }
         }
         facts.taint = taint(of: file, version, closedBy: pid)
-        facts.hasRefusedWrite = !version.refused.isEmpty
+        if !version.refused.isEmpty { facts.refusal = version.refusal ?? "it found no room" }
         facts.isCutOffInPlace = version.awaitsFinalTruncation
         facts.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
         facts.shortOf = missingBytes(of: version)

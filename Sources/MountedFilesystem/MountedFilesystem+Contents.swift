@@ -51,7 +51,7 @@ extension MountedFilesystem {
             if state.writeHandles == 0 {
                 state.openers = []
                 state.processesBefore = processes
-                state.refused = SegmentMap()
+                (state.refused, state.refusal) = (SegmentMap(), nil)
             }
             state.writeHandles += 1
             if let opener { state.openers.insert(opener) }
@@ -119,7 +119,7 @@ extension MountedFilesystem {
         }
         noteWriter(process(of: context.pid, writingInto: open.file), of: open.file, node: open.node)
         let taken: Range<Int64>
-        do throws(FuseErrno) {
+        do throws(UploadFailure) {
             findSize(open.file, node: open.node, pid: context.pid, upTo: wanted.upperBound)
             let terms = try self.terms(of: version, for: wanted)
             taken = terms.range
@@ -129,13 +129,17 @@ extension MountedFilesystem {
                 do throws(SpoolError) {
                     try version.spool.write(UnsafeRawBufferPointer(rebasing: data[..<taken.count]), at: offset)
                 } catch {
-                    throw FuseErrno(error.uploadFailure)
+                    throw error.uploadFailure
                 }
                 version.upload?.apply(.wrote(taken))
             } while !endWriting(to: open.file, &version, written: taken)
         } catch {
-            endWriting(to: open.file, version, refused: wanted)
-            throw error
+            endWriting(to: open.file, version, refused: wanted, because: error.message)
+            // Room may come yet, and a write that waits for it is tried many times.
+            if error.kind != .noSpace {
+                logger.error("a write was refused", metadata: ["reason": "\(error.message)"])
+            }
+            throw FuseErrno(error)
         }
         return taken.count
     }
@@ -201,31 +205,35 @@ extension MountedFilesystem {
         return isOver
     }
 
-    private func endWriting(to file: MountedFile, _ begun: FileVersion, refused: Range<Int64>) {
+    private func endWriting(
+        to file: MountedFile, _ begun: FileVersion, refused: Range<Int64>, because reason: String
+    ) {
         file.state.withLock { state in
             guard state.version?.spool === begun.spool else { return }
             state.version?.changesUnderWay -= 1
             state.version?.refused.insert(refused)
+            state.version?.refusal = reason
             state.version?.hasContent = true
         }
     }
 
-    /// How much of a write fits below the size limit, and the range whose room it wants first; throws `EFBIG` when
-    /// nothing fits, or when the size is known for certain and is over it, and `EIO` for a part that was given up.
+    /// How much of a write fits below the size limit, and the range whose room it wants first; throws when nothing
+    /// fits, when the size is known for certain and is over it, and for a part that was given up.
     private func terms(
         of version: FileVersion, for wanted: Range<Int64>
-    ) throws(FuseErrno) -> (range: Range<Int64>, room: Range<Int64>?) {
+    ) throws(UploadFailure) -> (range: Range<Int64>, room: Range<Int64>?) {
         guard let upload = version.upload else { return (wanted, wanted) }
         let terms = upload.inspect { $0.terms(forWriting: wanted) }
         let limit = configuration.maxFileSize
-        if let hint = terms.hint, hint.source.isExact, hint.size > limit { throw .fileTooLarge }
-        guard wanted.lowerBound < limit else { throw .fileTooLarge }
-        if let objection = terms.objection {
-            logger.error("a write was refused", metadata: ["reason": "\(objection.message)"])
-            throw FuseErrno(objection)
-        }
+        if let hint = terms.hint, hint.source.isExact, hint.size > limit { throw Self.tooLarge }
+        guard wanted.lowerBound < limit else { throw Self.tooLarge }
+        if let objection = terms.objection { throw objection }
         return (wanted.lowerBound..<min(wanted.upperBound, limit), terms.room)
     }
+
+    private static let tooLarge = UploadFailure(
+        .tooLarge, message: "the file is larger than --max-file-size allows",
+        hint: "Mount with a larger --max-file-size, as far as the platform takes such files.")
 
     // MARK: Versions
 
@@ -241,7 +249,7 @@ extension MountedFilesystem {
             return state.version
         }
         if let last, !last.isFrozen { return }
-        try checkJournal()
+        do throws(UploadFailure) { try checkJournal() } catch { throw refusal(of: error, on: file) }
         var next: FileVersion
         do throws(SpoolError) {
             next = FileVersion(spool: try spool.create(), upload: nil)
@@ -251,8 +259,7 @@ extension MountedFilesystem {
                 next.size = last.size
             }
         } catch {
-            logger.error("the spool took no new file", metadata: ["reason": "\(error)"])
-            throw FuseErrno(error.uploadFailure)
+            throw refusal(of: error.uploadFailure, on: file)
         }
         if let path = path(of: node), verdict(on: path).isUploaded {
             next.upload = engine.begin(identity(for: path), spool: next.spool)
@@ -267,7 +274,8 @@ extension MountedFilesystem {
             let earlier = state.superseded
             state.version = begun
             state.version?.refused = state.refused
-            state.refused = SegmentMap()
+            state.version?.refusal = state.refusal
+            (state.refused, state.refusal) = (SegmentMap(), nil)
             return (true, old, earlier)
         }
         begun.upload?.updateIdentity { identity in
@@ -276,6 +284,13 @@ extension MountedFilesystem {
         guard isUsed else { return dropUnused(begun) }
         old?.upload?.updateIdentity { $0.isListed = false }
         retire(old)
+    }
+
+    /// What is said when no version can be begun: a close will tell it, too.
+    private func refusal(of failure: UploadFailure, on file: MountedFile) -> FuseErrno {
+        logger.error("no new content could be begun", metadata: ["reason": "\(failure.message)"])
+        file.state.withLock { $0.refusal = failure.message }
+        return FuseErrno(failure)
     }
 
     /// A version that another took the place of: its bytes go as soon as its upload does not need them any more.
@@ -307,9 +322,10 @@ extension MountedFilesystem {
         let replaced = isReplaced ? before?.upload : nil
         // One that was promised to be safe goes on until this one is.
         let outlives = replaced.map { $0.isWhollyDurable && $0.currentState.isUnderWay } ?? false
-        if !outlives { cancel(replaced, reason: Self.overwritten) }
         let writer = writers.threadGroup(of: context.pid)
+        // First of all: where nothing can be begun, nothing is replaced.
         var version = try beginChange(of: file, node: node, keepingContent: size > 0)
+        if !outlives { cancel(replaced, reason: Self.overwritten) }
         if outlives, let replaced {
             version.upload?.takePlace(of: replaced, reason: Self.overwritten)
             if version.upload == nil { cancel(replaced, reason: Self.overwritten) }

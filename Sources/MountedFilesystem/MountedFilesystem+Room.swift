@@ -27,22 +27,22 @@ extension MountedFilesystem {
     // MARK: Room
 
     /// Makes sure that there is room for the range, giving up what the platform has already.
-    func obtainRoom(for range: Range<Int64>, in spoolFile: SpoolFile) throws(FuseErrno) {
+    func obtainRoom(for range: Range<Int64>, in spoolFile: SpoolFile) throws(UploadFailure) {
         while true {
             do throws(SpoolError) {
                 return try spoolFile.reserve(range)
             } catch {
-                guard case .noSpace = error, try makeRoom() else { throw FuseErrno(error.uploadFailure) }
+                guard case .noSpace = error, try makeRoom() else { throw error.uploadFailure }
             }
         }
     }
 
-    private func makeRoom() throws(FuseErrno) -> Bool {
+    private func makeRoom() throws(UploadFailure) -> Bool {
         do throws(SpoolError) {
             return try room.makeRoom(evicting: { self.allFiles })
         } catch {
             logger.error("the spool could not be made smaller", metadata: ["reason": "\(error)"])
-            throw FuseErrno(error.uploadFailure)
+            throw error.uploadFailure
         }
     }
 

@@ -46,8 +46,8 @@ public enum CommitRule {
         public var shortOf: Int64?
         /// Whether a size was declared and there are holes below it.
         public var lacksDeclaredBytes = false
-        /// Whether a write was refused and not made good.
-        public var hasRefusedWrite = false
+        /// Why a write was refused that was not made good.
+        public var refusal: String?
         /// Whether an rsync wrote in place, and the truncation that ends its successful run has not come.
         public var isCutOffInPlace = false
         /// What becomes of files of this name.
@@ -106,7 +106,7 @@ public enum CommitRule {
 
     /// What tells that the writer stopped before it was done, though it closed the file as if it were.
     private static func unfinished(_ facts: Facts) -> String? {
-        if facts.hasRefusedWrite { return "a write was refused" }
+        if let refusal = facts.refusal { return "a write was refused: \(refusal)" }
         if let whole = facts.shortOf { return "the copy stopped after \(facts.size) of \(whole) bytes" }
         if facts.lacksDeclaredBytes { return "not all of the declared size was written" }
         if facts.isCutOffInPlace { return "rsync was cut off while it wrote in place" }

@@ -26,6 +26,8 @@ public final class Upload: Sendable {
         var moments: Moments
         /// Why the content could not be read back from the platform, when last tried.
         var readFailure: UploadFailure?
+        /// Why the content could not be put on disk, when last tried.
+        var diskFailure: UploadFailure?
         /// Rises when the content changes.
         var contentMark = 0
         /// The content that is on disk.
@@ -188,8 +190,16 @@ public final class Upload: Sendable {
 
     /// The content that bore that mark is on disk, and the journal says so; what was written since is not known to be.
     public func contentIsDurable(asOf mark: Int) {
-        state.withLock { $0.durableMark = max($0.durableMark ?? mark, mark) }
+        state.withLock { state in
+            state.durableMark = max(state.durableMark ?? mark, mark)
+            state.diskFailure = nil
+        }
         dropPredecessors()
+    }
+
+    /// Its bytes were to be on disk and are not known to be: that is told in the status, until it is completed.
+    public func cannotBeMadeDurable(_ failure: UploadFailure) {
+        state.withLock { $0.diskFailure = failure }
     }
 
     /// The content that bore that mark is on disk: the journal is to know.
@@ -224,8 +234,8 @@ public final class Upload: Sendable {
     /// The status document, as of now.
     public func status() -> StatusDocument {
         let now = services.clock.now()
-        let (machine, identity, moments, isDurable, readFailure) = state.withLock {
-            ($0.machine, $0.identity, $0.moments, $0.durableMark == $0.contentMark, $0.readFailure)
+        let (machine, identity, moments, isDurable, readFailure, diskFailure) = state.withLock {
+            ($0.machine, $0.identity, $0.moments, $0.durableMark == $0.contentMark, $0.readFailure, $0.diskFailure)
         }
         var document = machine.statusDocument(at: now)
         document.filename = identity.filename
@@ -236,7 +246,8 @@ public final class Upload: Sendable {
         document.closedAt = moments.closed
         document.completedAt = moments.completed
         document.durable = isDurable
-        if document.error == nil, let readFailure { document.error = StatusError(readFailure) }
+        let trouble = readFailure ?? (machine.state == .completed ? nil : diskFailure)
+        if document.error == nil, let trouble { document.error = StatusError(trouble) }
         return document
     }
 

@@ -60,7 +60,8 @@ public final class SpoolDirectory: Sendable {
 
     // MARK: Files
 
-    /// Makes a spool file, empty, under a name that no other has.
+    /// Makes a spool file, empty, under a name that no other has; throws ``SpoolError/gone`` when the directory was
+    /// removed.
     public func create() throws(SpoolError) -> SpoolFile {
         while true {
             let digits = String(UInt64.random(in: .min ... .max), radix: 16)
@@ -72,6 +73,8 @@ public final class SpoolDirectory: Sendable {
                 return adopt(name, descriptor, occupied: SegmentMap())
             } catch {
                 if case .failed(code: EEXIST, _) = error { continue }
+                // In a directory that has no name any more nothing can be made.
+                if case .failed(code: ENOENT, _) = error { throw .gone }
                 throw error
             }
         }

@@ -10,6 +10,8 @@ public enum SpoolError: Error, Sendable, Equatable {
     case tooLarge
     /// The bytes were given up after the platform had them.
     case givenUp
+    /// The spool's directory, or the file in it, was removed behind our back: what is written would be gone at the end.
+    case gone
     /// The disk failed, or the spool's directory is not what it should be; `code` is an errno.
     case failed(code: Int32, operation: String)
 }
@@ -32,6 +34,7 @@ extension SpoolError: CustomStringConvertible {
         case .noSpace: "the spool is full"
         case .tooLarge: "the file is larger than the spool's disk can hold"
         case .givenUp: "the bytes are no longer in the spool: the platform has them"
+        case .gone: "the spool's directory is gone: it was removed or replaced while the mount ran"
         case .failed(let code, let operation): "the spool's disk failed: \(operation): \(Errno(rawValue: code))"
         }
     }
@@ -49,6 +52,10 @@ extension SpoolError: CustomStringConvertible {
             UploadFailure(
                 .spoolFailed, code: "evicted", message: description,
                 hint: "Replace the whole file, or raise --spool-limit so that more is kept.")
+        case .gone:
+            UploadFailure(
+                .spoolFailed, code: "spool_gone", message: description,
+                hint: "Unmount, and mount again: uploads that had not reached the platform have to be copied anew.")
         case .failed:
             UploadFailure(.spoolFailed, message: description, hint: "Look at the disk that --state-dir is on.")
         }

@@ -135,18 +135,26 @@ public final class SpoolFile: Sendable {
 
     /// Returns once every byte written so far, and the file's name, are on disk.
     ///
-    /// Once it has failed for this file it always does: the kernel reports a lost write only once.
+    /// Once it has failed for this file it always does: the kernel reports a lost write only once. Throws
+    /// ``SpoolError/gone`` when somebody else took the file's name away: its bytes would end with this process.
     public func synchronize() throws(SpoolError) {
         let (failure, isEntryOnDisk) = state.withLock { ($0.syncFailure, $0.isEntryOnDisk) }
         if let failure { throw failure }
         do throws(SpoolError) {
             try SpoolError.check("fdatasync") { fdatasync(descriptor) }
             if !isEntryOnDisk { try directory.synchronize() }
+            try checkName()
         } catch {
             state.withLock { $0.syncFailure = $0.syncFailure ?? error }
             throw error
         }
         state.withLock { $0.isEntryOnDisk = true }
+    }
+
+    private func checkName() throws(SpoolError) {
+        var status = stat()
+        try SpoolError.check("fstat") { fstat(descriptor, &status) }
+        if status.st_nlink == 0, !state.withLock({ $0.isRemoved }) { throw .gone }
     }
 
     /// Takes the file out of the spool. It can be read and written until the last reference goes; only then has the

@@ -7,6 +7,12 @@ package struct Stage: Sendable {
     package let sandbox: SandboxProcess
     package let mount: Mount
 
+    package init(scratch: Scratch, sandbox: SandboxProcess, mount: Mount) {
+        self.scratch = scratch
+        self.sandbox = sandbox
+        self.mount = mount
+    }
+
     /// Makes a file of random bytes outside the mount and returns its path.
     package func source(_ name: String = "video.mp4", size: Int, seed: UInt64 = 12) async throws -> String {
         try await TestFile.random(at: scratch.appending(name), size: size, seed: seed)

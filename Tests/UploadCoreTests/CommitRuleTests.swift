@@ -103,18 +103,18 @@ import UploadCore
             onLastRelease: .interrupt("not all of the declared size was written")
         ) { $0.lacksDeclaredBytes = true },
         Row(
-            "a write was refused", onFlush: .interrupt("a write was refused"),
-            onLastRelease: .interrupt("a write was refused")
-        ) { $0.hasRefusedWrite = true },
+            "a write was refused", onFlush: .interrupt("a write was refused: the spool is full"),
+            onLastRelease: .interrupt("a write was refused: the spool is full")
+        ) { $0.refusal = "the spool is full" },
         Row(
             "rsync in place was cut off", onFlush: .interrupt("rsync was cut off while it wrote in place"),
             onLastRelease: .interrupt("rsync was cut off while it wrote in place")
         ) { $0.isCutOffInPlace = true },
         Row(
-            "cut short by a process that exits", onFlush: .interrupt("a write was refused"),
-            onLastRelease: .interrupt("a write was refused")
+            "cut short by a process that exits", onFlush: .interrupt("a write was refused: the spool is full"),
+            onLastRelease: .interrupt("a write was refused: the spool is full")
         ) {
-            $0.hasRefusedWrite = true
+            $0.refusal = "the spool is full"
             $0.closer = .exiting
         },
 
@@ -160,7 +160,7 @@ import UploadCore
         Row("a name that stays here", onFlush: .nothing, onLastRelease: .nothing) { $0.name = .local },
         Row("a name that stays here, cut short", onFlush: .nothing, onLastRelease: .nothing) {
             $0.name = .local
-            $0.hasRefusedWrite = true
+            $0.refusal = "the spool is full"
         },
     ]
 
@@ -178,7 +178,7 @@ import UploadCore
         let names: [CommitRule.Facts.Name] = [.final, .temporary, .temporaryWithoutFinal, .local]
         let flaws: [@Sendable (inout CommitRule.Facts) -> Void] = [
             { $0.taint = "killed" }, { $0.shortOf = 200 }, { $0.lacksDeclaredBytes = true },
-            { $0.hasRefusedWrite = true }, { $0.isCutOffInPlace = true },
+            { $0.refusal = "the spool is full" }, { $0.isCutOffInPlace = true },
         ]
         for closer in closers {
             for name in names {

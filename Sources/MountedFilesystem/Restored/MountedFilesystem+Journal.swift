@@ -65,11 +65,15 @@ extension MountedFilesystem {
             try spool.synchronize()
         } catch {
             logger.error("the spool could not be put on disk", metadata: ["reason": "\(error)"])
+            upload?.cannotBeMadeDurable(error.uploadFailure)
             return answer(.failure(error.uploadFailure))
         }
         if let mark { upload?.contentIsSynced(asOf: mark) }
         whenJournalled(durably: true) { result in
-            if case .success = result, let mark { upload?.contentIsDurable(asOf: mark) }
+            switch result {
+            case .success: if let mark { upload?.contentIsDurable(asOf: mark) }
+            case .failure(let failure): upload?.cannotBeMadeDurable(failure)
+            }
             answer(result)
         }
     }
@@ -103,9 +107,15 @@ extension MountedFilesystem {
             }, whenInterrupted: { wait.onInterrupt($0) })
     }
 
-    /// Throws when nothing can be written down at present: what was accepted now might be lost.
-    func checkJournal() throws(FuseErrno) {
-        if let failure = journal?.failure { throw FuseErrno(failure.uploadFailure) }
+    /// Throws when nothing can be written down: what was accepted now might be lost. Where that was so a moment ago it is
+    /// tried again; then it blocks on the disk.
+    func checkJournal() throws(UploadFailure) {
+        guard let journal, journal.failure != nil else { return }
+        do throws(JournalError) {
+            try journal.waitUntilWritten(durably: false)
+        } catch {
+            throw error.uploadFailure
+        }
     }
 }
 

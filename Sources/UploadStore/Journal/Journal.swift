@@ -176,6 +176,8 @@ public final class Journal: Sendable {
         do throws(JournalError) {
             let isNeeded = !changes.isEmpty || (durably && !isSynced)
             if isNeeded { try database.write(changes, durably: durably) }
+            // Afterwards: what went into a file that lost its name meanwhile is not written down either.
+            if isNeeded || durably { try database.checkPlace() }
             result = .success(())
         } catch {
             result = .failure(error)

@@ -9,6 +9,9 @@ struct JournalDatabase: Sendable {
     static let fileName = "journal.sqlite"
 
     private let queue: DatabaseQueue
+    private let path: String
+    /// Which file it was when it was opened.
+    private let identity: FileIdentity
 
     /// What an earlier journal came to that could not be read whole.
     struct Damage: Sendable {
@@ -77,6 +80,9 @@ struct JournalDatabase: Sendable {
         let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode_t(0o600))
         guard descriptor >= 0 else { throw JournalError(SpoolError(errno: errno, operation: "open \(path)")) }
         Glibc.close(descriptor)
+        guard let identity = FileIdentity(at: path) else { throw Self.gone }
+        self.path = path
+        self.identity = identity
         var configuration = Configuration()
         configuration.label = "twelvefs.journal.sqlite"
         // Somebody may look at it with a tool of his own.
@@ -142,6 +148,14 @@ struct JournalDatabase: Sendable {
 
     // MARK: Writing
 
+    private static let gone = JournalError.failed("its file was removed or replaced while the mount ran")
+
+    /// Throws when the journal is not where the next mount would look for it: SQLite writes on into a file without a
+    /// name, and says nothing.
+    func checkPlace() throws(JournalError) {
+        guard FileIdentity(at: path) == identity else { throw Self.gone }
+    }
+
     /// Writes changes down in one transaction: all of them, or none. When it returns they are in the log, and on disk
     /// with everything before them where that is asked for.
     func write(_ changes: [JournalChange], durably: Bool) throws(JournalError) {
@@ -204,7 +218,7 @@ extension JournalError {
     fileprivate init(_ error: SpoolError) {
         switch error {
         case .noSpace, .tooLarge: self = .noSpace
-        case .failed, .givenUp: self = .failed("\(error)")
+        case .failed, .givenUp, .gone: self = .failed("\(error)")
         }
     }
 }
