@@ -48,6 +48,41 @@ extension Mounted {
             try await expectRefusal(mentioning: "/proc/self/state") { $0.stateDirectory = "/proc/self/state" }
         }
 
+        @Test(arguments: [mode_t(0o755), 0o710, 0o701, 0o777])
+        func aStateDirectoryThatIsOpenToOthers(mode: mode_t) async throws {
+            try await expectRefusal(mentioning: "open to other users") { options in
+                guard mkdir(options.stateDirectory, 0o700) == 0, chmod(options.stateDirectory, mode) == 0 else {
+                    throw SystemFailure(call: "mkdir", path: options.stateDirectory, code: errno)
+                }
+            }
+        }
+
+        @Test(.enabled(if: geteuid() == 0, "giving a directory away needs root"))
+        func aStateDirectoryOfAnotherUser() async throws {
+            try await expectRefusal(mentioning: "belongs to another user (uid 12345)") { options in
+                guard mkdir(options.stateDirectory, 0o700) == 0, chown(options.stateDirectory, 12345, 12345) == 0 else {
+                    throw SystemFailure(call: "mkdir", path: options.stateDirectory, code: errno)
+                }
+            }
+        }
+
+        @Test func aStateDirectoryThatIsALink() async throws {
+            try await expectRefusal(mentioning: "symbolic link") { options in
+                let real = "\(options.stateDirectory)-real"
+                guard mkdir(real, 0o700) == 0, symlink(real, options.stateDirectory) == 0 else {
+                    throw SystemFailure(call: "symlink", path: real, code: errno)
+                }
+            }
+        }
+
+        @Test func aFileOfCertificatesThatHoldsNone() async throws {
+            try await expectRefusal(mentioning: "--ca-file") { options in
+                let file = "\(options.mountPoint)-ca.pem"
+                try Data("no certificate".utf8).write(to: URL(fileURLWithPath: file))
+                options.arguments = ["--ca-file", file]
+            }
+        }
+
         @Test func aStateDirectoryThatIsInUse() async throws {
             try await withMount { stage in
                 var options = try mountOptions(in: stage.scratch, sandbox: stage.sandbox)

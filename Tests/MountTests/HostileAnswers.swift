@@ -19,7 +19,39 @@ struct HostileAnswer: Sendable, CustomTestStringConvertible {
         HostileAnswer(
             testDescription: "a total_chunks that does not fit", answer: .replace("total_chunks", 7),
             mentions: "total_chunks"),
+        HostileAnswer(
+            testDescription: "JSON that nests without an end",
+            answer: .status(201, body: String(repeating: "[", count: 100_000)), mentions: "nests more than"),
+        HostileAnswer(
+            testDescription: "an answer that is far too long",
+            answer: .status(201, body: String(repeating: " ", count: 5 << 20)), mentions: "4 MiB"),
+        HostileAnswer(
+            testDescription: "a header that brings another", answer: session(headers: #""x-a":"1\r\nx-injected: 1""#),
+            mentions: "x-a has a value that no header may have"),
+        HostileAnswer(
+            testDescription: "a header that is ours to set", answer: session(headers: #""Content-Length":"5""#),
+            mentions: "content-length"),
+        HostileAnswer(
+            testDescription: "a URL of another scheme", answer: session(url: "file:///etc/passwd"),
+            mentions: "its scheme is neither"),
+        HostileAnswer(
+            testDescription: "a URL with a user's name", answer: session(url: "https://user:word@127.0.0.1/part"),
+            mentions: "it has a user name"),
+        HostileAnswer(
+            testDescription: "a redirect",
+            answer: .status(307, body: "", headers: ["Location": "http://127.0.0.1:9/elsewhere"]),
+            mentions: "307"),
     ]
+
+    /// An answer that is right but for what is asked for, to a file of 8 MB.
+    private static func session(url: String = "https://127.0.0.1/part", headers: String = "") -> Fault.Answer {
+        .status(
+            201,
+            body: """
+                {"upload_id":"u","asset_id":"a","chunk_size":8000000,"total_chunks":1,"upload_headers":{\(headers)},
+                 "upload_urls":[{"chunk_index":1,"url":"\(url)"}]}
+                """)
+    }
 }
 
 extension Mounted {
