@@ -83,8 +83,31 @@ extension Mounted {
                 let read = try await stage.sandbox.journal().requests(.content)
                 #expect(!read.isEmpty, "it was evicted")
                 #expect(read.allSatisfy { !$0.carriedAPIKey })
-                let append = try await stage.shellInMount("printf x >> video.mp4")
-                #expect(append.errors.contains("Input/output error"), "\(append)")
+            }
+        }
+
+        @Test func evictedContentIsNotChangedInPlaceAndStaysWhatItWas() async throws {
+            try await withMount(["--spool-limit", "32MiB"]) { stage in
+                let source = try await stage.source(size: 20_000_000)
+                let other = try await stage.source("other.mp4", size: 25_000_000, seed: 3)
+                let video = stage.mount.appending("video.mp4")
+                #expect(try await run("cp", source, video).succeeded)
+                #expect(try await run("cp", other, stage.mount.appending("other.mp4")).succeeded)
+                for change in [
+                    "printf x >> video.mp4", "printf x | dd of=video.mp4 conv=notrunc seek=1000",
+                    "truncate -s 1000 video.mp4",
+                ] {
+                    let outcome = try await stage.shellInMount(change)
+                    #expect(outcome.errors.contains("Input/output error"), "\(outcome)")
+                    #expect(try await stage.mount.status(of: "video.mp4").state == "completed")
+                    #expect(try await run("cmp", source, video).succeeded)
+                }
+                #expect(try await stage.assets(named: "video.mp4").count == 1)
+                // As a whole it can be replaced.
+                let small = try await stage.source("small.mp4", size: 6_000_000, seed: 4)
+                #expect(try await run("cp", small, video).succeeded)
+                #expect(try await stage.assets(named: "video.mp4").count == 2)
+                #expect(try await run("cmp", small, video).succeeded)
             }
         }
 
