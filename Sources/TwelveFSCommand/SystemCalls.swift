@@ -12,7 +12,10 @@ struct FileStatus: Equatable {
     var inode: ino_t
     /// In bytes.
     var size: Int64
+    /// When content or attributes last changed, since 1970.
+    var lastChange: Duration
 
+    var isRegular: Bool { mode & S_IFMT == S_IFREG }
     var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
     var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
 
@@ -22,6 +25,7 @@ struct FileStatus: Equatable {
         device = status.st_dev
         inode = status.st_ino
         size = Int64(status.st_size)
+        lastChange = .seconds(status.st_ctim.tv_sec) + .nanoseconds(status.st_ctim.tv_nsec)
     }
 
     /// Of the file at `path`; of a symbolic link itself unless `followingLinks`.

@@ -16,17 +16,24 @@ public struct RetryPolicy: Sendable {
         /// The longest `Retry-After` that is honoured. A rate limit is counted in minutes; a clock that is wrong by a day
         /// must not stop an upload for one.
         public var retryAfterCap: Duration
+        /// How long an outage is waited for before one call tries again, for all.
+        public var outageInterval: Duration
+        /// How long a refused key is waited for before one call tries it again, for all.
+        public var keyInterval: Duration
 
         /// The given limits, each with its default.
         public init(
             base: Duration = .milliseconds(500), cap: Duration = .seconds(15), doubtfulAttempts: Int = 5,
-            doubtfulWindow: Duration = .seconds(30), retryAfterCap: Duration = .seconds(3600)
+            doubtfulWindow: Duration = .seconds(30), retryAfterCap: Duration = .seconds(3600),
+            outageInterval: Duration = .seconds(3), keyInterval: Duration = .seconds(5)
         ) {
             self.base = base
             self.cap = cap
             self.doubtfulAttempts = doubtfulAttempts
             self.doubtfulWindow = doubtfulWindow
             self.retryAfterCap = retryAfterCap
+            self.outageInterval = outageInterval
+            self.keyInterval = keyInterval
         }
     }
 
@@ -34,14 +41,23 @@ public struct RetryPolicy: Sendable {
     public enum Decision: Sendable, Equatable {
         /// Repeat the call after a wait: the backoff, or `Retry-After` when that is longer.
         case again(after: Duration)
-        /// Nothing can be reached: try whether it can be again after a wait. Not counted as an attempt.
+        /// Nothing can be reached: repeat the call when it can be again, which one call finds out for all
+        /// (``RetryPolicy/Restraint/probe(every:)``); whoever is alone asks again after this wait. Not counted as an attempt.
         case awaitNetwork(after: Duration)
-        /// The key was refused: wait for a good one.
+        /// The key was refused: repeat the call when there is a good one. Not counted as an attempt either.
         case awaitKey
         /// The session is gone: open another one and send the spool again.
         case newSession
         /// Repeating cannot help, or has not.
         case giveUp
+    }
+
+    /// What a failure of one call tells all calls of its kind to do.
+    public enum Restraint: Sendable, Equatable {
+        /// There are too many: wait so long, then all may be made.
+        case pause(Duration)
+        /// None can succeed: wait so long, then make one of them, whose outcome tells about all.
+        case probe(every: Duration)
     }
 
     /// The numbers in force.
@@ -75,7 +91,7 @@ public struct RetryPolicy: Sendable {
             let backoff = attempt < 3 ? .zero : backoff(attempt: attempt - 2, random: random)
             return .again(after: wait(failure, backoff))
         case .unreachable:
-            return .awaitNetwork(after: wait(failure, backoff(attempt: attempt, random: random)))
+            return .awaitNetwork(after: limits.outageInterval)
         case .keyRefused:
             return .awaitKey
         case .sessionGone:
@@ -119,14 +135,38 @@ public struct RetryPolicy: Sendable {
         }
     }
 
-    /// Whether a failure tells all calls of its kind to wait, not only the one that got it: a 429, of the API or the store.
-    public func holdsBackAllOfItsKind(_ failure: UploadFailure) -> Bool {
-        failure.kind == .rateLimited || failure.kind == .storeUnavailable && failure.httpStatus == 429
+    /// What a failure tells all calls of its kind, of the API or of the store; nil when it concerns nobody else.
+    public func restraint(after failure: UploadFailure) -> Restraint? {
+        switch failure.kind {
+        case .rateLimited: return .pause(wait(failure, limits.base))
+        case .storeUnavailable: return failure.httpStatus == 429 ? .pause(wait(failure, limits.base)) : nil
+        case .unreachable: return .probe(every: limits.outageInterval)
+        case .keyRefused: return .probe(every: limits.keyInterval)
+        case .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .checksumMismatch, .sessionRefused,
+            .sizeRefused, .requestRefused, .sessionGone, .conflict, .platformUnavailable:
+            return nil
+        case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
+            return nil
+        }
     }
 
-    /// How long a failure tells all calls of its kind to wait; nil when it concerns nobody else.
-    public func holdBack(after failure: UploadFailure) -> Duration? {
-        holdsBackAllOfItsKind(failure) ? wait(failure, limits.base) : nil
+    /// Whether a call that failed so shows that what `reason` told all calls to wait for is over.
+    public func isOver(_ reason: UploadFailure, after failure: UploadFailure) -> Bool {
+        switch failure.kind {
+        case .unreachable, .keyRefused:
+            return false
+        case .connectionLost:
+            // There was a connection; of the key it tells nothing.
+            return reason.kind == .unreachable
+        case .platformUnavailable, .unreadableAnswer:
+            // Perhaps answered before anybody looked at the key.
+            return reason.kind == .unreachable
+        case .rateLimited, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict, .urlExpired,
+            .storeRefused, .storeUnavailable, .checksumMismatch:
+            return true
+        case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
+            return false
+        }
     }
 
     /// Exponential backoff with full jitter: `random` × min(`cap`, `base` × 2^(`attempt` − 1)).

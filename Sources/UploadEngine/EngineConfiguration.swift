@@ -12,6 +12,10 @@ public struct EngineConfiguration: Sendable {
     public var enableThumbnail: Bool?
     /// Sent as `user_metadata` with each session.
     public var metadata: [(key: String, value: String)] = []
+    /// Draws the numbers in `0..<1` that spread the retries.
+    public var random: @Sendable () -> Double = { .random(in: 0..<1) }
+    /// Where another API key may come from; nil where none can.
+    public var keyRenewal: KeyRenewal?
 
     /// The defaults of the design.
     public init() {}

@@ -46,26 +46,31 @@ final class Housekeeping: Sendable {
     private func attempt(_ assetID: String, _ session: String?) async {
         let policy = RetryPolicy()
         let first = clock.now()
-        for attempt in 1...Self.attempts {
-            guard await restraint.passes() else { return }
+        var attempt = 1
+        while attempt <= Self.attempts {
+            guard let ticket = await restraint.pass() else { return }
             do throws(UploadFailure) {
                 if let session, try await client.sessionStatus(session, limit: 1).status == .completed {
-                    return logger.notice(
+                    logger.notice(
                         "an upload that ended while its file was being written had been completed: its asset stays",
                         metadata: ["asset_id": "\(assetID)"])
+                } else {
+                    try await client.deleteAsset(assetID)
                 }
-                return try await client.deleteAsset(assetID)
+                return restraint.succeeded(ticket)
             } catch {
-                restraint.holdBack(after: error)
+                restraint.failed(ticket, error)
                 logger.debug(
                     "an abandoned asset was not deleted",
                     metadata: ["asset_id": "\(assetID)", "reason": "\(error.message)"])
                 let decision = policy.decide(
                     error, attempt: attempt, sinceFirst: clock.now() - first, random: .random(in: 0..<1))
                 switch decision {
-                case .again(let wait), .awaitNetwork(let wait):
+                case .again(let wait):
+                    attempt += 1
                     do { try await clock.sleep(clock.now() + wait) } catch { return }
-                case .awaitKey, .newSession, .giveUp: return
+                case .awaitNetwork, .awaitKey: continue
+                case .newSession, .giveUp: return
                 }
             }
         }

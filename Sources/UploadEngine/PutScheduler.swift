@@ -15,78 +15,115 @@ final class PutScheduler: Sendable {
         var freePlaces: Int
         var shares: [Int: Share] = [:]
         var turn = 0
-        /// No PUT begins before: the store wants fewer requests.
-        var heldBackUntil: Instant?
+        var passage: Passage
+        var timer: Instant?
     }
 
     private let state: Mutex<State>
-    private let policy: RetryPolicy
     private let clock: EngineClock
 
     /// - Parameter places: PUTs at a time, for the whole mount; at least 1.
     init(places: Int, policy: RetryPolicy, clock: EngineClock) {
-        state = Mutex(State(freePlaces: max(1, places)))
-        self.policy = policy
+        state = Mutex(State(freePlaces: max(1, places), passage: Passage(policy: policy)))
         self.clock = clock
     }
 
-    /// Lets no PUT begin for a while after a failure that tells all of them to wait.
-    func holdBack(after failure: UploadFailure) {
-        guard let wait = policy.holdBack(after: failure) else { return }
-        let end = clock.now() + wait
-        let isLonger = state.withLock { state in
-            if let held = state.heldBackUntil, held >= end { return false }
-            state.heldBackUntil = end
-            return true
-        }
-        guard isLonger else { return }
-        Task { [weak self, clock] in
-            do { try await clock.sleep(end) } catch { return }
-            self?.endHoldingBack(end)
-        }
+    /// The chunk is stored.
+    func succeeded(_ ticket: Passage.Ticket) { change { $0.succeeded(ticket) } }
+
+    /// Bytes of the chunk are on their way: the store can be reached.
+    func moved(_ ticket: Passage.Ticket) {
+        // Asked once or more for each chunk, and of use for the probe alone.
+        if ticket.isProbe { change { $0.succeeded(ticket) } }
     }
 
-    private func endHoldingBack(_ end: Instant) {
-        state.withLock { if $0.heldBackUntil == end { $0.heldBackUntil = nil } }
+    /// The chunk was not stored; said before its upload offers it again.
+    func failed(_ ticket: Passage.Ticket, _ failure: UploadFailure) {
+        let now = clock.now()
+        change { $0.failed(ticket, failure, at: now) }
+    }
+
+    /// Tells those that wait when the reason for it is another.
+    private func change(_ change: (inout Passage) -> Void) {
+        let now = clock.now()
+        let (reason, told) = state.withLock { state in
+            let before = state.passage.reason(at: now)
+            change(&state.passage)
+            let reason = state.passage.reason(at: now)
+            return (reason, reason?.kind == before?.kind ? [] : state.shares.values.filter(\.isWaiting).map(\.upload))
+        }
+        for upload in told { upload.apply(.chunksHeldBack(reason)) }
         fillPlaces()
     }
 
     /// `upload` has chunks that may be sent.
     func offer(_ upload: Upload) {
-        state.withLock { $0.shares[upload.number, default: Share(upload: upload)].isWaiting = true }
+        let now = clock.now()
+        let reason = state.withLock { state in
+            let wasWaiting = state.shares[upload.number]?.isWaiting ?? false
+            state.shares[upload.number, default: Share(upload: upload)].isWaiting = true
+            return wasWaiting ? nil : state.passage.reason(at: now)
+        }
+        if let reason { upload.apply(.chunksHeldBack(reason)) }
         fillPlaces()
     }
 
-    /// Gives away free places for as long as there are both places and chunks.
+    /// Gives away free places for as long as there are both places and chunks, and PUTs may be made.
     private func fillPlaces() {
-        while let upload = state.withLock({ Self.reserve(&$0) }) {
+        let now = clock.now()
+        while let (upload, ticket) = state.withLock({ Self.reserve(&$0, at: now) }) {
             if let order = upload.takeChunk() {
                 state.withLock { $0.shares[upload.number]?.isWaiting = true }
                 Task {
-                    await upload.send(order)
+                    await upload.send(order, ticket)
                     self.state.withLock { Self.release(upload, &$0) }
                     self.fillPlaces()
                 }
             } else {
-                state.withLock { Self.release(upload, &$0) }
+                state.withLock { state in
+                    state.passage.giveBack(ticket)
+                    Self.release(upload, &state)
+                }
             }
+        }
+        setTimer()
+    }
+
+    /// Comes back when the next PUT may be made, if one waits for that.
+    private func setTimer() {
+        let timer = state.withLock { state -> Instant? in
+            guard let opens = state.passage.opens, opens != state.timer, state.freePlaces > 0,
+                state.shares.values.contains(where: \.isWaiting)
+            else { return nil }
+            state.timer = opens
+            return opens
+        }
+        guard let timer else { return }
+        Task { [weak self, clock] in
+            do { try await clock.sleep(timer) } catch { return }
+            self?.timerWentOff(timer)
         }
     }
 
+    private func timerWentOff(_ deadline: Instant) {
+        state.withLock { if $0.timer == deadline { $0.timer = nil } }
+        fillPlaces()
+    }
+
     /// Takes a place for the upload whose turn it is, which is asked for a chunk outside of the lock.
-    private static func reserve(_ state: inout State) -> Upload? {
-        guard state.freePlaces > 0, state.heldBackUntil == nil else { return nil }
+    private static func reserve(_ state: inout State, at now: Instant) -> (Upload, Passage.Ticket)? {
+        guard state.freePlaces > 0 else { return nil }
         let next = state.shares.values.filter(\.isWaiting).min { one, other in
             (one.underWay, one.lastServed) < (other.underWay, other.lastServed)
         }
-        guard let upload = next?.upload else { return nil }
+        guard let upload = next?.upload, let ticket = state.passage.take(at: now) else { return nil }
         state.freePlaces -= 1
         state.turn += 1
         let turn = state.turn
         state.shares[upload.number]?.isWaiting = false
         state.shares[upload.number]?.underWay += 1
         state.shares[upload.number]?.lastServed = turn
-        return upload
+        return (upload, ticket)
     }
 
     private static func release(_ upload: Upload, _ state: inout State) {

@@ -1,31 +1,168 @@
 import Synchronization
 import UploadCore
 
-/// Holds back the calls of all uploads when the platform says that there are too many of them.
-///
-/// A rate limit is the account's: whoever got the 429 waits by itself, all others wait here.
+/// Holds back the API's calls of all uploads while the platform wants fewer of them, cannot be reached, or refuses the
+/// key. While it refuses the key, another one is looked for.
 final class Restraint: Sendable {
-    private let policy: RetryPolicy
+    typealias Ticket = Passage.Ticket
+
+    private struct Waiter {
+        var number: Int
+        var continuation: CheckedContinuation<Ticket?, Never>
+        var heldBack: @Sendable (UploadFailure) -> Void
+    }
+
+    private struct State {
+        var passage: Passage
+        /// In the order in which they came.
+        var waiters: [Waiter] = []
+        var lastWaiter = 0
+        var timer: Instant?
+        var isLookingForKey = false
+    }
+
+    private let state: Mutex<State>
     private let clock: EngineClock
-    private let end = Mutex<Instant?>(nil)
+    private let keyRenewal: KeyRenewal?
 
-    init(policy: RetryPolicy, clock: EngineClock) {
-        self.policy = policy
+    init(policy: RetryPolicy, clock: EngineClock, keyRenewal: KeyRenewal?) {
+        state = Mutex(State(passage: Passage(policy: policy)))
         self.clock = clock
+        self.keyRenewal = keyRenewal
     }
 
-    /// Takes note of a failure that tells all calls to wait.
-    func holdBack(after failure: UploadFailure) {
-        guard let wait = policy.holdBack(after: failure) else { return }
-        let until = clock.now() + wait
-        end.withLock { $0 = max($0 ?? until, until) }
-    }
-
-    /// Returns when calls may be made; false when the task was cancelled before that.
-    func passes() async -> Bool {
-        while let until = end.withLock({ $0 }), until > clock.now() {
-            do { try await clock.sleep(until) } catch { return false }
+    /// Leave for one call, to be handed back; or why it has to wait.
+    func take() -> Result<Ticket, UploadFailure> {
+        let now = clock.now()
+        return state.withLock { state in
+            if let ticket = state.passage.take(at: now) { return .success(ticket) }
+            return .failure(state.passage.reason(at: now) ?? Self.closed)
         }
-        return !Task.isCancelled
+    }
+
+    private static let closed = UploadFailure(.unreachable, message: "the platform cannot be called now")
+
+    /// Returns when a call may be made, with a ticket to hand back; nil when the task was cancelled before that.
+    ///
+    /// - Parameter heldBack: told when the reason for which it has to wait becomes another.
+    func pass(heldBack: @escaping @Sendable (UploadFailure) -> Void = { _ in }) async -> Ticket? {
+        let number = state.withLock { state in
+            state.lastWaiter += 1
+            return state.lastWaiter
+        }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if Task.isCancelled { return true }
+                    state.waiters.append(Waiter(number: number, continuation: continuation, heldBack: heldBack))
+                    return false
+                }
+                if isOver { continuation.resume(returning: nil) } else { letThrough() }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                state.waiters.firstIndex { $0.number == number }.map { state.waiters.remove(at: $0) }
+            }
+            waiter?.continuation.resume(returning: nil)
+        }
+    }
+
+    /// The call was not made after all.
+    func giveBack(_ ticket: Ticket) {
+        state.withLock { $0.passage.giveBack(ticket) }
+        letThrough()
+    }
+
+    /// The call was answered.
+    func succeeded(_ ticket: Ticket) {
+        state.withLock { $0.passage.succeeded(ticket) }
+        letThrough()
+    }
+
+    /// The call failed.
+    func failed(_ ticket: Ticket, _ failure: UploadFailure) {
+        let now = clock.now()
+        let (reason, told) = state.withLock { state in
+            let before = state.passage.reason(at: now)
+            state.passage.failed(ticket, failure, at: now)
+            let reason = state.passage.reason(at: now)
+            return (reason, reason?.kind == before?.kind ? [] : state.waiters.map(\.heldBack))
+        }
+        if let reason { for heldBack in told { heldBack(reason) } }
+        letThrough()
+        lookForKey()
+    }
+
+    /// Lets those go who may, and comes back when the next one may.
+    private func letThrough() {
+        let now = clock.now()
+        let (passed, timer) = state.withLock { state in
+            var passed: [(CheckedContinuation<Ticket?, Never>, Ticket)] = []
+            for waiter in state.waiters {
+                guard let ticket = state.passage.take(at: now) else { break }
+                passed.append((waiter.continuation, ticket))
+            }
+            state.waiters.removeFirst(passed.count)
+            let opens = state.waiters.isEmpty ? nil : state.passage.opens
+            defer { state.timer = opens ?? state.timer }
+            return (passed, opens == state.timer ? nil : opens)
+        }
+        for (waiter, ticket) in passed { waiter.resume(returning: ticket) }
+        guard let timer else { return }
+        Task { [weak self, clock] in
+            do { try await clock.sleep(timer) } catch { return }
+            self?.timerWentOff(timer)
+        }
+    }
+
+    private func timerWentOff(_ deadline: Instant) {
+        state.withLock { if $0.timer == deadline { $0.timer = nil } }
+        letThrough()
+    }
+
+    // MARK: Another key
+
+    private var isKeyRefused: Bool {
+        let now = clock.now()
+        return state.withLock { $0.passage.reason(at: now)?.kind == .keyRefused }
+    }
+
+    /// Looks for another key again and again for as long as the one that there is is refused.
+    private func lookForKey() {
+        guard let keyRenewal, isKeyRefused else { return }
+        let isFirst = state.withLock { state in
+            defer { state.isLookingForKey = true }
+            return !state.isLookingForKey
+        }
+        guard isFirst else { return }
+        Task { [weak self, clock] in
+            while self?.isKeyRefused ?? false {
+                if await keyRenewal.renew() { self?.keyWasRenewed() }
+                do { try await clock.sleep(clock.now() + keyRenewal.interval) } catch { break }
+            }
+            self?.state.withLock { $0.isLookingForKey = false }
+            // It may have been refused again in between.
+            self?.lookForKey()
+        }
+    }
+
+    private func keyWasRenewed() {
+        let now = clock.now()
+        state.withLock { $0.passage.expectsSuccess(at: now) }
+        letThrough()
+    }
+}
+
+/// Where another API key may come from while the one in use is refused.
+public struct KeyRenewal: Sendable {
+    /// How often it is looked for.
+    public var interval: Duration
+    /// Looks for it; true when all calls from now on carry another key than before.
+    public var renew: @Sendable () async -> Bool
+
+    /// Looks for another key every `interval`.
+    public init(every interval: Duration = .seconds(1), _ renew: @escaping @Sendable () async -> Bool) {
+        self.interval = interval
+        self.renew = renew
     }
 }

@@ -15,18 +15,22 @@ extension Upload {
     }
 
     /// Sends a chunk and tells the machine how it went.
-    func send(_ order: PutOrder) async {
+    func send(_ order: PutOrder, _ ticket: Passage.Ticket) async {
         let chunk = SpoolChunk(spool: spool, range: order.range, threads: services.threads)
         let transfer = Task {
             do throws(UploadFailure) {
                 let stored = try await services.client.put(
                     chunk, to: order.url, headers: order.headers,
-                    onBytesSent: { self.apply(.bytesSent(Int64($0))) })
+                    onBytesSent: {
+                        self.services.scheduler.moved(ticket)
+                        self.apply(.bytesSent(Int64($0)))
+                    })
+                self.services.scheduler.succeeded(ticket)
                 self.apply(.chunkStored(order, stored))
             } catch {
-                self.services.scheduler.holdBack(after: error)
+                self.services.scheduler.failed(ticket, error)
                 self.log(.debug, "a chunk was not stored", error, ["chunk": "\(order.chunkIndex)"])
-                self.apply(.chunkFailed(order, error, random: .random(in: 0..<1)))
+                self.apply(.chunkFailed(order, error, random: self.services.configuration.random()))
             }
         }
         // A chunk is under way once at a time, so its index names the transfer; a session given up in between is
@@ -80,26 +84,56 @@ extension Upload {
     }
 
     func start(_ call: PlatformCall, _ id: CallID) {
-        state.withLock { state in
-            guard !state.isStopped else { return }
+        let ticket: Passage.Ticket
+        if let inHand = state.withLock({ $0.ticket.take() }) {
+            ticket = inHand
+        } else {
+            switch services.restraint.take() {
+            case .success(let fresh): ticket = fresh
+            case .failure(let reason): return apply(.callHeldBack(id, reason))
+            }
+        }
+        let isMade = state.withLock { state in
+            guard !state.isStopped else { return false }
             // Made under the lock, so that it is known before it can end.
             state.calls[id] = Task {
-                await self.make(call, id)
+                await self.make(call, id, ticket)
                 self.state.withLock { $0.calls[id] = nil }
             }
+            return true
+        }
+        if !isMade { services.restraint.giveBack(ticket) }
+    }
+
+    /// Waits until calls may be made again. That may take long, and does not keep the upload.
+    func awaitRelease() {
+        Task { [weak self, restraint = services.restraint] in
+            let ticket = await restraint.pass(heldBack: { [weak self] in self?.apply(.callHeldBack(nil, $0)) })
+            guard let ticket else { return }
+            if let self { self.callsAreReleased(ticket) } else { restraint.giveBack(ticket) }
         }
     }
 
-    func make(_ call: PlatformCall, _ id: CallID) async {
+    private func callsAreReleased(_ ticket: Passage.Ticket) {
+        state.withLock { state in
+            state.ticket = ticket
+            state.isAwaitingRelease = false
+        }
+        apply(.callsReleased)
+        if let unused = state.withLock({ $0.ticket.take() }) { services.restraint.giveBack(unused) }
+    }
+
+    func make(_ call: PlatformCall, _ id: CallID, _ ticket: Passage.Ticket) async {
         // What is reported may be complete a moment later: then the journal must know that it was reported.
         if case .report = call { await services.journalIsWritten() }
-        guard await services.restraint.passes() else { return }
         do throws(UploadFailure) {
-            apply(try await services.answer(to: call, as: id, identity: identity))
+            let answer = try await services.answer(to: call, as: id, identity: identity)
+            services.restraint.succeeded(ticket)
+            apply(answer)
         } catch {
-            services.restraint.holdBack(after: error)
+            services.restraint.failed(ticket, error)
             log(.debug, "a call failed", error)
-            apply(.callFailed(id, error, random: .random(in: 0..<1)))
+            apply(.callFailed(id, error, random: services.configuration.random()))
         }
     }
 

@@ -39,6 +39,9 @@ public final class Upload: Sendable {
         var endHandlers: [@Sendable (UploadState) -> Void] = []
         var transfers: [Int: Task<Void, Never>] = [:]
         var calls: [CallID: Task<Void, Never>] = [:]
+        /// Whether somebody waits for calls to be released, and the leave for one that it came back with.
+        var isAwaitingRelease = false
+        var ticket: Passage.Ticket?
         /// When the timer that is set goes off, and what waits for it.
         var timer: (deadline: Instant, task: Task<Void, Never>?)?
         /// When the last one did.
@@ -60,6 +63,7 @@ public final class Upload: Sendable {
         /// Those who waited when the answer was decided: whoever comes to wait later waits for another one.
         var answers: [(answer: Answer, result: Result<Void, UploadFailure>)] = []
         var hasChunks = false
+        var awaitsRelease = false
         var timer: Instant?
         var obsoleteTimer: Task<Void, Never>?
         /// What the journal is to be told of it: whether anything, and whether that can wait for more.
@@ -121,6 +125,8 @@ public final class Upload: Sendable {
                 }
             }
             work.hasChunks = state.machine.hasChunksToSend
+            work.awaitsRelease = state.machine.areCallsHeldBack && !state.isAwaitingRelease
+            if work.awaitsRelease { state.isAwaitingRelease = true }
             Self.updateTimer(&state, &work)
             Self.noteFacts(&state, &work)
             return work
@@ -129,6 +135,7 @@ public final class Upload: Sendable {
         for (answer, result) in work.answers { give(result, to: answer) }
         if event.movesOn { services.movement.tell() }
         for action in work.actions { perform(action) }
+        if work.awaitsRelease { awaitRelease() }
         if work.hasChunks { services.scheduler.offer(self) }
         work.obsoleteTimer?.cancel()
         if let deadline = work.timer { setTimer(deadline) }
@@ -274,7 +281,7 @@ extension UploadEvent {
         switch self {
         case .chunkStored, .sessionOpened, .callFailed, .chunkFailed: true
         case .wrote, .truncated, .hinted, .committed, .interrupted, .cancelled, .retried, .urlsReceived, .reported,
-            .sessionChecked, .assetChecked, .bytesSent, .tick:
+            .sessionChecked, .assetChecked, .callHeldBack, .callsReleased, .bytesSent, .chunksHeldBack, .tick:
             false
         }
     }
@@ -284,7 +291,8 @@ extension UploadEvent {
         switch self {
         case .wrote, .truncated: true
         case .hinted, .committed, .interrupted, .cancelled, .retried, .sessionOpened, .urlsReceived, .reported,
-            .sessionChecked, .assetChecked, .callFailed, .bytesSent, .chunkStored, .chunkFailed, .tick:
+            .sessionChecked, .assetChecked, .callHeldBack, .callsReleased, .callFailed, .bytesSent, .chunkStored,
+            .chunkFailed, .chunksHeldBack, .tick:
             false
         }
     }

@@ -24,7 +24,7 @@ public final class UploadEngine: Sendable {
     ) {
         self.configuration = configuration
         let policy = configuration.upload.retryPolicy
-        let restraint = Restraint(policy: policy, clock: clock)
+        let restraint = Restraint(policy: policy, clock: clock, keyRenewal: configuration.keyRenewal)
         services = EngineServices(
             configuration: configuration, client: client,
             scheduler: PutScheduler(places: configuration.uploadConcurrency, policy: policy, clock: clock),

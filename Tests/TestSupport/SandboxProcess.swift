@@ -98,6 +98,11 @@ package final class SandboxProcess: Sendable {
         try await send("POST", "faults", body: JSONEncoder().encode(Body(faults: faults)))
     }
 
+    /// The same, with faults as the sandbox reads them: `[{"on": "put", "answer": "reset", "after_bytes": 500}]`.
+    package func inject(json faults: String) async throws {
+        try await send("POST", "faults", body: Data(#"{"faults":\#(faults)}"#.utf8))
+    }
+
     /// Has it do everything right again.
     package func clearFaults() async throws {
         try await send("DELETE", "faults")

@@ -103,6 +103,8 @@ final class RandomUpload {
                 continue
             } else if !machine.state.isUnderWay {
                 return checkEnd()
+            } else if machine.areCallsHeldBack {
+                apply(.callsReleased, "release")
             } else if let deadline = machine.nextDeadline {
                 now = max(now, deadline)
                 apply(.tick, "tick")
@@ -303,6 +305,7 @@ final class RandomUpload {
     private func passTime() {
         let due = machine.nextDeadline.map { max(.zero, $0 - now) } ?? .zero
         now += chance(2) ? due : .seconds(random(0...(chance(10) ? 400 : 20)))
+        if machine.areCallsHeldBack { apply(.callsReleased, "release") }
         apply(.tick, "tick")
     }
 

@@ -76,10 +76,10 @@ import UploadCore
     }
 
     @Test func waitsOutAnOutage() {
-        #expect(decide(.unreachable, attempt: 1, random: 1) == .awaitNetwork(after: .milliseconds(500)))
+        #expect(decide(.unreachable, attempt: 1, random: 1) == .awaitNetwork(after: .seconds(3)))
         #expect(
-            decide(.unreachable, attempt: 99, sinceFirst: .seconds(86_400), random: 1)
-                == .awaitNetwork(after: .seconds(15)))
+            decide(.unreachable, attempt: 99, sinceFirst: .seconds(86_400), random: 0)
+                == .awaitNetwork(after: .seconds(3)))
     }
 
     @Test func waitsForAGoodKeyAndReplacesALostSession() {
@@ -103,19 +103,43 @@ import UploadCore
         }
     }
 
-    @Test func holdsBackAllCallsOfAKindAfterA429Only() {
+    @Test func holdsBackAllCallsOfAKindAfterA429AnOutageAndARefusedKeyOnly() {
         for kind in UploadFailure.Kind.allCases {
             let failure = UploadFailure(kind, message: "a test", httpStatus: 503)
-            #expect(policy.holdsBackAllOfItsKind(failure) == (kind == .rateLimited), "\(kind)")
+            let expected: RetryPolicy.Restraint? =
+                if kind == .rateLimited {
+                    .pause(.milliseconds(500))
+                } else if kind == .unreachable {
+                    .probe(every: .seconds(3))
+                } else if kind == .keyRefused {
+                    .probe(every: .seconds(5))
+                } else {
+                    nil
+                }
+            #expect(policy.restraint(after: failure) == expected, "\(kind)")
         }
-        #expect(policy.holdsBackAllOfItsKind(UploadFailure(.storeUnavailable, message: "a test", httpStatus: 429)))
+        let store = UploadFailure(.storeUnavailable, message: "a test", httpStatus: 429)
+        #expect(policy.restraint(after: store) == .pause(.milliseconds(500)))
     }
 
-    @Test func holdsBackForAsLongAsTheAnswerAsks() {
-        #expect(policy.holdBack(after: UploadFailure(.rateLimited, message: "a test")) == .milliseconds(500))
+    @Test func pausesForAsLongAsTheAnswerAsks() {
         let asked = UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(60))
-        #expect(policy.holdBack(after: asked) == .seconds(60))
-        #expect(policy.holdBack(after: UploadFailure(.unreachable, message: "a test")) == nil)
+        #expect(policy.restraint(after: asked) == .pause(.seconds(60)))
+    }
+
+    @Test func anAnswerEndsAnOutageAndOneThatLookedAtTheKeyItsRefusal() {
+        let outage = UploadFailure(.unreachable, message: "a test")
+        let refusal = UploadFailure(.keyRefused, message: "a test")
+        let neither: [UploadFailure.Kind] = [
+            .unreachable, .keyRefused, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced,
+            .invalidConfiguration,
+        ]
+        for kind in UploadFailure.Kind.allCases {
+            let failure = UploadFailure(kind, message: "a test")
+            #expect(policy.isOver(outage, after: failure) == !neither.contains(kind), "\(kind)")
+            let onlyOutage: [UploadFailure.Kind] = [.connectionLost, .platformUnavailable, .unreadableAnswer]
+            #expect(policy.isOver(refusal, after: failure) == !(neither + onlyOutage).contains(kind), "\(kind)")
+        }
     }
 
     @Test func knowsWhatCannotHaveTakenEffect() {

@@ -59,8 +59,12 @@ final class Rig {
     @discardableResult
     func wait(_ duration: Duration) -> [Seen] {
         now += duration
-        return apply(.tick)
+        return release() + apply(.tick)
     }
+
+    /// Lets calls be made again where they are held back.
+    @discardableResult
+    func release() -> [Seen] { machine.areCallsHeldBack ? apply(.callsReleased) : [] }
 
     // MARK: The writer
 
@@ -200,6 +204,7 @@ final class Rig {
             case .requestURLs: try giveURLs(location)
             case .report: try acceptReport(location)
             case .checkSession: try check(.completed, location)
+            case nil where machine.areCallsHeldBack: release()
             case .checkAsset, nil:
                 let due = try #require(machine.nextDeadline, "nothing is awaited", sourceLocation: location)
                 now = max(now, due)

@@ -11,25 +11,54 @@ import UploadStore
 /// An engine in this process, with a spool on disk and the stand-in as its platform.
 final class EngineStage: Sendable {
     let engine: UploadEngine
-    let sandbox: Sandbox
     let spool: SpoolDirectory
+    /// Where calls take the key from.
+    let key: APIKeySource
+    /// What the client said of its attempts.
+    let log: AttemptLog
+    private let platform: Mutex<Sandbox>
+    private let sandboxConfiguration: SandboxConfiguration
 
-    private init(engine: UploadEngine, sandbox: Sandbox, spool: SpoolDirectory) {
+    var sandbox: Sandbox { platform.withLock { $0 } }
+
+    private init(
+        engine: UploadEngine, sandbox: Sandbox, _ sandboxConfiguration: SandboxConfiguration, spool: SpoolDirectory,
+        key: APIKeySource, log: AttemptLog
+    ) {
         self.engine = engine
-        self.sandbox = sandbox
+        platform = Mutex(sandbox)
+        self.sandboxConfiguration = sandboxConfiguration
         self.spool = spool
+        self.key = key
+        self.log = log
+    }
+
+    /// Nothing listens there any more.
+    func stopPlatform() async { await sandbox.stop() }
+
+    /// The platform is back where it was, and knows what it knew.
+    func startPlatform() async throws {
+        var configuration = sandboxConfiguration
+        configuration.port = sandbox.port
+        let back = try await Sandbox.start(configuration)
+        platform.withLock { $0 = back }
     }
 
     /// Runs `body` on a stage of its own: chunks of 1000 bytes, and a session from 1000 written bytes on.
     static func with(
         clock: EngineClock = .real, engine change: (inout EngineConfiguration) -> Void = { _ in },
         sandbox changeSandbox: (inout SandboxConfiguration) -> Void = { _ in },
+        platform changePlatform: (inout PlatformConfiguration) -> Void = { _ in },
         _ body: (EngineStage) async throws -> Void
     ) async throws {
         var sandboxConfiguration = SandboxConfiguration()
         sandboxConfiguration.chunkSize = 1000
         sandboxConfiguration.processingTime = .zero
         changeSandbox(&sandboxConfiguration)
+        let path = FileManager.default.temporaryDirectory.path + "/UploadEngineTests-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        sandboxConfiguration.stateDirectory = path + "/platform"
         let sandbox = try await Sandbox.start(sandboxConfiguration)
 
         var limits = RetryPolicy.Limits()
@@ -40,33 +69,32 @@ final class EngineStage: Sendable {
         configuration.upload.writtenBeforeSession = 1000
         change(&configuration)
 
-        let path = FileManager.default.temporaryDirectory.path + "/UploadEngineTests-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let spool = try SpoolDirectory(stateDirectory: path, limit: nil, diskReserve: ByteCount(0))
 
-        let key = try APIKey("sandbox-key")
-        var platform = PlatformConfiguration(baseURL: sandbox.baseURL, keySource: APIKeySource(key))
+        let key = APIKeySource(try APIKey("sandbox-key"))
+        var platform = PlatformConfiguration(baseURL: sandbox.baseURL, keySource: key)
         platform.uploadConcurrency = configuration.uploadConcurrency
-        let logger = Logger(label: "UploadEngineTests") { _ in SwiftLogNoOpLogHandler() }
+        changePlatform(&platform)
+        let log = AttemptLog()
+        let logger = Logger(label: "UploadEngineTests") { _ in log }
         let client = try PlatformClient(configuration: platform, logger: logger)
         let threads = NIOThreadPool(numberOfThreads: 2)
         threads.start()
         let stage = EngineStage(
             engine: UploadEngine(
                 configuration: configuration, client: client, threads: threads, clock: clock, logger: logger),
-            sandbox: sandbox, spool: spool)
+            sandbox: sandbox, sandboxConfiguration, spool: spool, key: key, log: log)
         let outcome: Result<Void, any Error>
         do {
             outcome = .success(try await body(stage))
         } catch {
             outcome = .failure(error)
         }
-        sandbox.clearFaults()
+        stage.sandbox.clearFaults()
         await stage.engine.stop()
         await client.shutdown()
         try? await threads.shutdownGracefully()
-        await sandbox.stop()
+        await stage.sandbox.stop()
         try outcome.get()
     }
 

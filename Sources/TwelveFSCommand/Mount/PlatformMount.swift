@@ -61,11 +61,13 @@ struct PlatformMount: MountService {
                 "spool files of an earlier mount were set aside in orphans/",
                 metadata: ["count": "\(orphans.count)", "state_dir": "\(configuration.stateDirectory)"])
         }
-        let client = try PlatformClient(configuration: Self.platform(configuration, key: key), logger: logger)
+        let keySource = APIKeySource(key)
+        let keyWatch = KeyWatch(file: configuration.apiKeyFile, source: keySource, logger: logger)
+        let client = try PlatformClient(configuration: Self.platform(configuration, keySource), logger: logger)
         let threads = NIOThreadPool(numberOfThreads: Self.spoolReaders)
         threads.start()
         let engine = UploadEngine(
-            configuration: Self.engine(configuration), client: client, threads: threads, clock: .system,
+            configuration: Self.engine(configuration, keyWatch), client: client, threads: threads, clock: .system,
             logger: logger, journal: journal)
         let filesystem = MountedFilesystem(
             configuration: Self.filesystem(configuration), engine: engine, spool: spool,
@@ -106,16 +108,19 @@ struct PlatformMount: MountService {
     /// Threads that read the spool for PUTs: as many as a disk serves well; they do not grow with the uploads.
     private static let spoolReaders = 2
 
-    private static func platform(_ configuration: MountConfiguration, key: APIKey) -> PlatformConfiguration {
-        var platform = PlatformConfiguration(baseURL: configuration.apiURL, keySource: APIKeySource(key))
+    private static func platform(
+        _ configuration: MountConfiguration, _ keySource: APIKeySource
+    ) -> PlatformConfiguration {
+        var platform = PlatformConfiguration(baseURL: configuration.apiURL, keySource: keySource)
         if let file = configuration.apiKeyFile { platform.keyLocation = file }
         platform.caFile = configuration.caFile
         platform.uploadConcurrency = configuration.uploadConcurrency
         return platform
     }
 
-    private static func engine(_ configuration: MountConfiguration) -> EngineConfiguration {
+    private static func engine(_ configuration: MountConfiguration, _ keyWatch: KeyWatch) -> EngineConfiguration {
         var engine = EngineConfiguration()
+        engine.keyRenewal = KeyRenewal { await offPool { keyWatch.look() } }
         engine.uploadConcurrency = configuration.uploadConcurrency
         engine.upload.sizeLimit = configuration.maxFileSize.bytes
         engine.upload.roomLimit = configuration.spoolLimit?.bytes

@@ -163,11 +163,14 @@ struct OpenSession: Sendable {
     }
 
     /// The PUT failed. The chunk waits until `retryAt`; the URL goes back into the pool where nothing of it was spent.
-    mutating func failed(_ order: PutOrder, retryAt: Instant?, urlIsUnspent: Bool, at now: Instant) {
+    mutating func failed(
+        _ order: PutOrder, retryAt: Instant?, urlIsUnspent: Bool, isAttempt: Bool = true, at now: Instant
+    ) {
         let index = order.chunkIndex
         guard case .uploading = chunks[index - 1].state else { return }
         uploadingCount -= 1
         chunks[index - 1].state = .waiting
+        if !isAttempt { chunks[index - 1].attempts -= 1 }
         if let retryAt { delayed[index] = retryAt }
         if urlIsUnspent, urls[index] == nil {
             urls[index] = (order.url, Self.deadline(order.url.expiresAfter, from: now))

@@ -31,6 +31,11 @@ public enum UploadEvent: Sendable {
     case sessionChecked(CallID, SessionVerdict)
     /// The asset's status.
     case assetChecked(CallID, Asset)
+    /// The call was not made, and none is before ``callsReleased``: no upload makes any, for this reason. Without an
+    /// id, calls that are held back already are so for this reason now.
+    case callHeldBack(CallID?, UploadFailure)
+    /// Calls may be made again; at least one.
+    case callsReleased
     /// A call failed; `random` in 0..<1 spreads the retries.
     case callFailed(CallID, UploadFailure, random: Double)
 
@@ -42,6 +47,9 @@ public enum UploadEvent: Sendable {
     case chunkStored(PutOrder, StoredChunk)
     /// The PUT failed; `random` in 0..<1 spreads the retries.
     case chunkFailed(PutOrder, UploadFailure, random: Double)
+
+    /// No chunk is sent, of no upload, for this reason; nil: chunks are sent again.
+    case chunksHeldBack(UploadFailure?)
 
     /// Time passed: ``UploadStateMachine/nextDeadline`` was reached.
     case tick

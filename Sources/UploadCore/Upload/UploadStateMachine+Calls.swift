@@ -44,16 +44,13 @@ extension UploadStateMachine {
         pendingCall = nil
         if state == .completed { return assetCheckFailed(reason, at: now) }
         failure = reason
-        retries += 1
-        if !configuration.retryPolicy.mayHaveTakenEffect(reason) {
-            session?.unclaim(pending.claimed)
-            note(UploadFact.unclaimed, pending.claimed)
-        }
+        if !configuration.retryPolicy.mayHaveTakenEffect(reason) { takeBackClaims(of: pending) }
         switch callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now) {
-        case .again(let wait), .awaitNetwork(let wait):
+        case .again(let wait):
+            retries += 1
             callRetry.notBefore = now + wait
-        case .awaitKey:
-            callRetry.notBefore = now + Self.keyInterval
+        case .awaitNetwork, .awaitKey:
+            callsHeldBack = reason
         case .newSession where refusal == nil && pending.call.needsSession && session?.mayBeComplete ?? false:
             // A session that is complete may be gone for those who still want to report something to it.
             callRetry.succeeded()
@@ -66,6 +63,22 @@ extension UploadStateMachine {
         case .giveUp:
             giveUp(reason, &actions)
         }
+    }
+
+    mutating func callHeldBack(_ id: CallID?, _ reason: UploadFailure) {
+        if let id {
+            guard let pending = pendingCall, pending.id == id else { return }
+            pendingCall = nil
+            takeBackClaims(of: pending)
+        } else if callsHeldBack == nil {
+            return
+        }
+        callsHeldBack = reason
+    }
+
+    private mutating func takeBackClaims(of call: PendingCall) {
+        session?.unclaim(call.claimed)
+        note(UploadFact.unclaimed, call.claimed)
     }
 
     mutating func assetChecked(_ id: CallID, _ answer: Asset, at now: Instant) {

@@ -51,7 +51,7 @@ extension UploadStateMachine {
 
     private mutating func answerStall(at now: Instant, _ actions: inout [UploadAction]) {
         guard state == .finishing, stall == nil, lastMovement + configuration.stallTimeout <= now else { return }
-        let cause = failure
+        let cause = currentFailure
         var answer = UploadFailure(
             cause?.kind == .keyRefused ? .keyRefused : .stalled,
             message: "nothing moved for \(DurationText.format(configuration.stallTimeout))",
@@ -66,7 +66,7 @@ extension UploadStateMachine {
     }
 
     private mutating func startCall(at now: Instant, _ actions: inout [UploadAction]) {
-        guard pendingCall == nil, (callRetry.notBefore ?? now) <= now else { return }
+        guard pendingCall == nil, callsHeldBack == nil, (callRetry.notBefore ?? now) <= now else { return }
         callRetry.notBefore = nil
         guard let call = wantedCall(at: now) else { return }
         lastSerial += 1

@@ -26,7 +26,7 @@ extension UploadStateMachine {
             guard let deadline else { return }
             earliest = min(earliest ?? deadline, deadline)
         }
-        if pendingCall == nil { consider(callRetry.notBefore) }
+        if pendingCall == nil, callsHeldBack == nil { consider(callRetry.notBefore) }
         if let session, state != .completed {
             consider(session.delayed.values.min())
             consider(sessionExpiry)
@@ -35,10 +35,20 @@ extension UploadStateMachine {
         return earliest
     }
 
+    /// Whether it waits for ``UploadEvent/callsReleased``.
+    public var areCallsHeldBack: Bool { callsHeldBack != nil }
+
+    /// What keeps the upload from going on: what happened to it, or to another that tried it for all.
+    var currentFailure: UploadFailure? {
+        if let failure { return failure }
+        guard state.isUnderWay else { return nil }
+        return callsHeldBack ?? (hasChunksToSend ? chunksHeldBack : nil)
+    }
+
     /// What the upload waits for, if it does not simply go on.
     public var waitingFor: StatusDocument.WaitingFor? {
         guard state.isUnderWay else { return nil }
-        switch failure?.kind {
+        switch currentFailure?.kind {
         case .keyRefused: return .key
         case .rateLimited: return .rateLimit
         case .unreachable, .connectionLost, .platformUnavailable, .storeUnavailable, .stalled: return .network

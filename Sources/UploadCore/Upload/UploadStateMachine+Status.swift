@@ -6,7 +6,7 @@ extension UploadStateMachine {
             filename: "", path: "", state: state, createdAt: Timestamp(millisecondsSince1970: 0))
         document.uploadID = session?.uploadID
         document.assetID = session?.assetID
-        document.error = failure.map { StatusError($0) }
+        document.error = currentFailure.map { StatusError($0) }
         document.totalSize = state == .open ? session?.plan.totalSize ?? hint.map { max($0.size, size) } : size
         document.sizeSource = sizeSource
         document.bytesWritten = state == .open ? writtenRanges.byteCount : size

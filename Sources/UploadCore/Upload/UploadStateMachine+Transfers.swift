@@ -8,8 +8,9 @@ extension UploadStateMachine {
 
     /// The next chunk to send, now under way; nil when none can be sent at this moment.
     public mutating func takeChunk(at now: Instant) -> PutOrder? {
-        guard state.isUnderWay, refusal == nil else { return nil }
-        return session?.take(at: now)
+        guard state.isUnderWay, refusal == nil, let order = session?.take(at: now) else { return nil }
+        chunksHeldBack = nil
+        return order
     }
 
     mutating func chunkStored(_ order: PutOrder, _ stored: StoredChunk, at now: Instant) {
@@ -38,17 +39,19 @@ extension UploadStateMachine {
             return
         }
         failure = reason
-        retries += 1
         let policy = configuration.retryPolicy
         let decision = session?.updateRetry(of: order.chunkIndex) {
             $0.failed(reason, policy: policy, random: random, at: now)
         }
         let isUnspent = !policy.needsFreshURL(after: reason)
         switch decision {
-        case .again(let wait), .awaitNetwork(let wait):
+        case .again(let wait):
+            retries += 1
             session?.failed(order, retryAt: now + wait, urlIsUnspent: isUnspent, at: now)
-        case .awaitKey:
-            session?.failed(order, retryAt: now + Self.keyInterval, urlIsUnspent: isUnspent, at: now)
+        case .awaitNetwork, .awaitKey:
+            session?.failed(order, retryAt: nil, urlIsUnspent: isUnspent, isAttempt: false, at: now)
+            // To be sent again at once: all PUTs are held back until one of them gets through.
+            if scope != nil || isWritten(order.chunkIndex) { session?.offer(order.chunkIndex) }
         case .newSession:
             replaceSession(reason, &actions)
         case .giveUp where reason.kind == .storeRefused:

@@ -55,6 +55,10 @@ public struct UploadStateMachine: Sendable {
     var sessionsLost = 0
     /// A session could not be opened, or was lost for good, while the writer was at work: try again at commit.
     var waitsForCommit = false
+    /// Why no call is made before ``UploadEvent/callsReleased``.
+    var callsHeldBack: UploadFailure?
+    /// Why no chunk is sent, of no upload.
+    var chunksHeldBack: UploadFailure?
     var lastMovement: Instant
     /// Bytes that are stored at the platform and no longer in the spool.
     public internal(set) var givenUp = SegmentMap()
@@ -71,8 +75,6 @@ public struct UploadStateMachine: Sendable {
     var assetPollInterval: Duration = .milliseconds(500)
     var stopsAskingForAsset = false
     static let pollInterval: Duration = .milliseconds(200)
-    /// How often a refused key is tried again.
-    static let keyInterval: Duration = .seconds(5)
 
     /// An upload of which nothing is written yet.
     public init(configuration: Configuration, at now: Instant) {
@@ -110,6 +112,9 @@ public struct UploadStateMachine: Sendable {
         case .sessionChecked(let id, let verdict): sessionChecked(id, verdict, at: now, &actions)
         case .assetChecked(let id, let answer): assetChecked(id, answer, at: now)
         case .callFailed(let id, let failure, let random): callFailed(id, failure, random, at: now, &actions)
+        case .callHeldBack(let id, let reason): callHeldBack(id, reason)
+        case .callsReleased: callsHeldBack = nil
+        case .chunksHeldBack(let reason): chunksHeldBack = reason
         case .bytesSent(let count):
             moved(at: now)
             rate.add(count, at: now)

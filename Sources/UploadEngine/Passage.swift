@@ -1,0 +1,103 @@
+import UploadCore
+
+/// Whether calls of one kind, the API's or the store's, may be made now: a value, asked before each call and told its
+/// outcome.
+///
+/// Usually they may. After a 429 none may for a while, then all. After one that reached nobody, or whose key was refused,
+/// none may for a while; then one of them goes ahead as the probe: as soon as it gets through all may follow, and until
+/// then no other is made. So an outage costs one attempt every few seconds, however many uploads wait for its end.
+package struct Passage: Sendable {
+    /// Leave to make one call, to be handed back with its outcome.
+    package struct Ticket: Sendable, Equatable {
+        fileprivate let probe: Int?
+
+        /// Whether it goes ahead of all the others.
+        package var isProbe: Bool { probe != nil }
+    }
+
+    private struct Outage: Sendable {
+        var reason: UploadFailure
+        var interval: Duration
+        var nextProbe: Instant
+        /// The probe under way.
+        var probe: Int?
+    }
+
+    private let policy: RetryPolicy
+    private var pause: (reason: UploadFailure, end: Instant)?
+    private var outage: Outage?
+    private var lastProbe = 0
+
+    /// All calls may be made.
+    package init(policy: RetryPolicy) {
+        self.policy = policy
+    }
+
+    /// Why calls have to wait; nil when they need not.
+    package func reason(at now: Instant) -> UploadFailure? {
+        if let outage { return outage.reason }
+        return pause.flatMap { $0.end > now ? $0.reason : nil }
+    }
+
+    /// Leave for one call; nil when it has to wait.
+    package mutating func take(at now: Instant) -> Ticket? {
+        if let end = pause?.end {
+            if end > now { return nil }
+            pause = nil
+        }
+        guard let outage else { return Ticket(probe: nil) }
+        guard outage.probe == nil, outage.nextProbe <= now else { return nil }
+        lastProbe += 1
+        self.outage?.probe = lastProbe
+        return Ticket(probe: lastProbe)
+    }
+
+    /// When the next call may be made; nil when that is now, or when only the end of the probe can tell.
+    package var opens: Instant? {
+        guard let outage else { return pause?.end }
+        guard outage.probe == nil else { return nil }
+        return max(outage.nextProbe, pause?.end ?? outage.nextProbe)
+    }
+
+    /// The call was not made after all.
+    package mutating func giveBack(_ ticket: Ticket) {
+        if isProbe(ticket) { outage?.probe = nil }
+    }
+
+    /// The call got through, though it may not be over.
+    package mutating func succeeded(_ ticket: Ticket) {
+        outage = nil
+    }
+
+    /// The call failed.
+    package mutating func failed(_ ticket: Ticket, _ failure: UploadFailure, at now: Instant) {
+        let wasProbe = isProbe(ticket)
+        switch policy.restraint(after: failure) {
+        case .pause(let wait):
+            let end = max(pause?.end ?? now, now + wait)
+            pause = (failure, end)
+        case .probe(let interval) where outage == nil || wasProbe:
+            outage = Outage(reason: failure, interval: interval, nextProbe: now + interval)
+            return
+        case .probe, nil:
+            break
+        }
+        guard let lasting = outage else { return }
+        if policy.isOver(lasting.reason, after: failure) {
+            outage = nil
+        } else if wasProbe {
+            // It tells nothing. The next one is due no sooner for that.
+            outage?.nextProbe = now + lasting.interval
+            outage?.probe = nil
+        }
+    }
+
+    /// What calls wait for may be over: the next one may try it now.
+    package mutating func expectsSuccess(at now: Instant) {
+        outage?.nextProbe = now
+    }
+
+    private func isProbe(_ ticket: Ticket) -> Bool {
+        ticket.probe != nil && ticket.probe == outage?.probe
+    }
+}

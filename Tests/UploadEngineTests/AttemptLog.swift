@@ -1,0 +1,41 @@
+import Logging
+import Synchronization
+
+/// Counts what the client says of each attempt that came to nothing, by what became of it.
+final class AttemptLog: LogHandler, Sendable {
+    /// A request that was made, or tried.
+    struct Attempt: Sendable, Hashable {
+        /// Whether it was a chunk's, else a call of the API.
+        var isPut: Bool
+        /// The kind of its failure.
+        var failure: String
+    }
+
+    private let attempts = Mutex<[Attempt]>([])
+
+    /// The attempts that failed so, of the API or of the store.
+    func count(_ failure: String, isPut: Bool) -> Int {
+        attempts.withLock { $0.count { $0 == Attempt(isPut: isPut, failure: failure) } }
+    }
+
+    func log(event: LogEvent) {
+        guard case .string(let failure)? = event.metadata?["failure"] else { return }
+        let isPut = event.message == "put failed"
+        attempts.withLock { $0.append(Attempt(isPut: isPut, failure: failure)) }
+    }
+
+    var logLevel: Logger.Level {
+        get { .debug }
+        set {}
+    }
+
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+}

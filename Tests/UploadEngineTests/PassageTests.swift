@@ -1,0 +1,123 @@
+import Testing
+import UploadCore
+import UploadEngine
+
+/// When calls may be made, by the clock alone.
+@Suite final class PassageTests {
+    private let start = ContinuousClock.now
+    private var passage = Passage(policy: RetryPolicy())
+
+    private static let outage = UploadFailure(.unreachable, message: "a test")
+    private static let refusal = UploadFailure(.keyRefused, message: "a test")
+    private static let lost = UploadFailure(.connectionLost, message: "a test")
+
+    private func take(at now: Instant) -> Passage.Ticket? { passage.take(at: now) }
+
+    private func reason(at now: Instant) -> UploadFailure? { passage.reason(at: now) }
+
+    private var opens: Instant? { passage.opens }
+
+    private func at(_ seconds: Double) -> Instant { start + .milliseconds(Int64(seconds * 1000)) }
+
+    @Test func isOpenToAllAtFirst() throws {
+        for _ in 1...3 { #expect(try #require(take(at: start)).isProbe == false) }
+        #expect(reason(at: start) == nil)
+        #expect(opens == nil)
+    }
+
+    @Test func oneGoesAheadAfterAnOutageAndAllFollowItsSuccess() throws {
+        let first = try #require(take(at: start))
+        passage.failed(first, Self.outage, at: start)
+        #expect(reason(at: start) == Self.outage)
+        #expect(opens == at(3))
+        #expect(take(at: at(2.9)) == nil)
+        let probe = try #require(take(at: at(3)))
+        #expect(probe.isProbe)
+        #expect(take(at: at(100)) == nil, "one at a time, however long it takes")
+        #expect(opens == nil)
+        passage.succeeded(probe)
+        #expect(reason(at: at(100)) == nil)
+        for _ in 1...3 { #expect(try #require(take(at: at(100))).isProbe == false) }
+    }
+
+    @Test func aProbeThatFailsRenewsTheWaitFromItsEnd() throws {
+        passage.failed(try #require(take(at: start)), Self.outage, at: start)
+        let probe = try #require(take(at: at(3)))
+        passage.failed(probe, Self.outage, at: at(13))
+        #expect(take(at: at(15.9)) == nil)
+        #expect(try #require(take(at: at(16))).isProbe)
+    }
+
+    @Test func stragglersNeitherRenewTheWaitNorAddProbes() throws {
+        let tickets = [try #require(take(at: start)), try #require(take(at: start))]
+        passage.failed(tickets[0], Self.outage, at: start)
+        passage.failed(tickets[1], Self.outage, at: at(2))
+        let probe = try #require(take(at: at(3)))
+        passage.failed(tickets[1], Self.outage, at: at(4))
+        #expect(take(at: at(20)) == nil)
+        passage.succeeded(probe)
+        #expect(take(at: at(20)) != nil)
+    }
+
+    @Test func aConnectionThatWasMadeEndsAnOutageButNoRefusalOfTheKey() throws {
+        passage.failed(try #require(take(at: start)), Self.outage, at: start)
+        passage.failed(try #require(take(at: at(3))), Self.lost, at: at(4))
+        #expect(reason(at: at(4)) == nil)
+        passage.failed(try #require(take(at: at(4))), Self.refusal, at: at(5))
+        #expect(opens == at(10))
+        passage.failed(try #require(take(at: at(10))), Self.lost, at: at(11))
+        #expect(reason(at: at(11)) == Self.refusal)
+        #expect(opens == at(16))
+    }
+
+    @Test func aProbeThatIsNotMadeLeavesItsTurn() throws {
+        passage.failed(try #require(take(at: start)), Self.outage, at: start)
+        let unused = try #require(take(at: at(3)))
+        passage.giveBack(unused)
+        #expect(try #require(take(at: at(3))).isProbe)
+    }
+
+    @Test func aProbeThatIsGivenUpTellsNothing() throws {
+        passage.failed(try #require(take(at: start)), Self.outage, at: start)
+        let probe = try #require(take(at: at(3)))
+        passage.failed(probe, UploadFailure(.cancelled, message: "a test"), at: at(4))
+        #expect(reason(at: at(4)) == Self.outage)
+        #expect(opens == at(7))
+    }
+
+    @Test func theReasonIsTheProbes() throws {
+        passage.failed(try #require(take(at: start)), Self.outage, at: start)
+        passage.failed(try #require(take(at: at(3))), Self.refusal, at: at(3))
+        #expect(reason(at: at(3)) == Self.refusal)
+        #expect(opens == at(8))
+    }
+
+    @Test func anotherKeyIsTriedAtOnce() throws {
+        passage.failed(try #require(take(at: start)), Self.refusal, at: start)
+        passage.expectsSuccess(at: at(1))
+        #expect(try #require(take(at: at(1))).isProbe)
+        #expect(take(at: at(1)) == nil)
+    }
+
+    @Test func aPauseHoldsBackAllAndLetsAllGo() throws {
+        let asked = UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(60))
+        let tickets = [try #require(take(at: start)), try #require(take(at: start))]
+        passage.failed(tickets[0], asked, at: start)
+        // The longer one counts.
+        passage.failed(tickets[1], UploadFailure(.rateLimited, message: "a test"), at: at(1))
+        #expect(opens == at(60))
+        #expect(take(at: at(59)) == nil)
+        #expect(reason(at: at(59))?.kind == .rateLimited)
+        #expect(reason(at: at(60)) == nil)
+        for _ in 1...3 { #expect(try #require(take(at: at(60))).isProbe == false) }
+    }
+
+    @Test func aPauseInAnOutageKeepsTheProbeToo() throws {
+        let tickets = [try #require(take(at: start)), try #require(take(at: start))]
+        passage.failed(tickets[0], Self.refusal, at: start)
+        passage.failed(tickets[1], Self.outage, at: start)
+        passage.failed(tickets[1], UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(9)), at: start)
+        #expect(take(at: at(8)) == nil)
+        #expect(take(at: at(9)) != nil)
+    }
+}
