@@ -46,7 +46,8 @@ extension MountedFilesystem {
             note([open.node])
             return .now(nil)
         case .interrupt(let reason):
-            return interrupt(open.file, version, reason: reason) ? .now(.ioError) : joinedAnswer(open.file, facts)
+            return interrupt(open.file, version, reason: reason, facts)
+                ? .now(.ioError) : joinedAnswer(open.file, facts)
         }
     }
 
@@ -140,7 +141,7 @@ extension MountedFilesystem {
         case .commit(let scope), .commitInBackground(let scope):
             freeze(file, version, scope: scope, unlessOpen: true)?.apply(.committed(scope))
             note([node])
-        case .interrupt(let reason): _ = interrupt(file, version, reason: reason)
+        case .interrupt(let reason): _ = interrupt(file, version, reason: reason, facts)
         }
     }
 
@@ -206,14 +207,20 @@ extension MountedFilesystem {
     }
 
     /// Ends the version that was looked at, unless somebody is at it; tells whether it has come to its end so.
-    private func interrupt(_ file: MountedFile, _ looked: FileVersion?, reason: String) -> Bool {
+    private func interrupt(
+        _ file: MountedFile, _ looked: FileVersion?, reason: String, _ facts: CommitRule.Facts
+    ) -> Bool {
         let (isEnded, upload) = file.state.withLock { state -> (Bool, Upload?) in
             guard let looked, let version = state.version, version.spool === looked.spool else { return (false, nil) }
             guard !version.isFrozen, version.changesUnderWay == 0 else { return (false, nil) }
             state.version?.isFrozen = true
             return (true, version.upload)
         }
-        if let upload { upload.apply(.interrupted(.unfinished(reason, isOnDisk: upload.isDurable))) }
+        if let upload {
+            let lacksBytes = CommitRule.lacksBytes(facts)
+            upload.apply(
+                .interrupted(.unfinished(reason, isOnDisk: upload.isDurable, lacksBytes: lacksBytes)))
+        }
         return isEnded
     }
 

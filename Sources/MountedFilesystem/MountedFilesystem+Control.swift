@@ -83,7 +83,13 @@ extension MountedFilesystem {
         if let (location, file) = listed(upload) {
             // First, so that no close in between takes it for a file that was merely removed.
             file.state.withLock { $0.isGivenUp = true }
-            return try removeFile(location.name.bytes, in: location.parent, reason: reason)
+            do throws(FuseErrno) {
+                return try removeFile(location.name.bytes, in: location.parent, expected: file, reason: reason)
+            } catch {
+                // Renamed or replaced in this moment: whoever asks again finds it where it is.
+                file.state.withLock { $0.isGivenUp = false }
+                throw error
+            }
         }
         upload.apply(.cancelled(reason))
         keeper.release(upload)

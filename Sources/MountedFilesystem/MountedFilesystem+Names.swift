@@ -67,12 +67,15 @@ extension MountedFilesystem {
         try removeFile(name, in: parent, reason: reason)
     }
 
-    /// Removes a file's name, for a reason of its own.
-    func removeFile(_ name: [UInt8], in parent: NodeID, reason: UploadFailure) throws(FuseErrno) {
+    /// Removes a file's name, for a reason of its own; `ENOENT` where the name is another's than the `expected` file's.
+    func removeFile(
+        _ name: [UInt8], in parent: NodeID, expected: MountedFile? = nil, reason: UploadFailure
+    ) throws(FuseErrno) {
         let name = try ownName(name, in: parent)
         let (node, file) = try withTree { tree throws(TreeError) in
             let node = try tree.lookup(name, in: parent)
             let file = try tree.file(node)
+            if let expected, expected !== file { throw .notFound }
             try tree.removeFile(name, in: parent, at: .now())
             return (node, file)
         }

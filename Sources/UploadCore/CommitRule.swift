@@ -104,6 +104,9 @@ public enum CommitRule {
         }
     }
 
+    /// Whether something is known to be missing of the file, whatever became of its writer.
+    public static func lacksBytes(_ facts: Facts) -> Bool { unfinished(facts) != nil }
+
     /// What tells that the writer stopped before it was done, though it closed the file as if it were.
     private static func unfinished(_ facts: Facts) -> String? {
         if let refusal = facts.refusal { return "a write was refused: \(refusal)" }

@@ -97,11 +97,14 @@ extension UploadFailure {
     /// - Parameters:
     ///   - message: why.
     ///   - isOnDisk: whether it had put what it wrote on disk (`fsync`), and can have that back.
-    public static func unfinished(_ message: String, isOnDisk: Bool) -> UploadFailure {
+    ///   - lacksBytes: whether some of the file is known to be missing: then nothing can be made of it.
+    public static func unfinished(_ message: String, isOnDisk: Bool, lacksBytes: Bool = false) -> UploadFailure {
         UploadFailure(
-            .interrupted, message: message,
-            hint: isOnDisk
+            .interrupted, code: lacksBytes ? incomplete : nil, message: message,
+            hint: isOnDisk && !lacksBytes
                 ? "nothing was uploaded; the bytes are on disk: 'twelvefs retry' uploads them as they are, 'twelvefs cancel' drops them"
                 : "nothing was uploaded; the bytes are kept for a while, copy the file again")
     }
+    /// The code of what is known to lack bytes.
+    static let incomplete = "incomplete"
 }

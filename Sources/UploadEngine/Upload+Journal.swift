@@ -8,7 +8,7 @@ extension UploadRecord {
     /// What there is to know of an upload besides its session and its chunks.
     init(
         number: Int, spool: String, machine: UploadStateMachine, identity: UploadIdentity, moments: Upload.Moments,
-        boot: String, isSynced: Bool
+        boot: String, synced: Synced
     ) {
         self.init(
             number: Int64(number), spool: spool, path: identity.path, filename: identity.filename,
@@ -18,7 +18,7 @@ extension UploadRecord {
         scope = machine.commitScope
         size = machine.size
         self.boot = boot
-        self.isSynced = isSynced
+        self.synced = synced
         closed = moments.closed
         completed = moments.completed
         failure = machine.failure
@@ -97,7 +97,7 @@ extension RestoredUpload {
     }
 
     private static func writerDied(_ record: UploadRecord) -> UploadFailure {
-        .unfinished("twelvefs ended while the file was being written", isOnDisk: record.isSynced)
+        .unfinished("twelvefs ended while the file was being written", isOnDisk: record.synced != .nothing)
     }
 }
 
@@ -153,10 +153,15 @@ extension Upload {
             guard !state.isForgotten else { return [] }
             // While it is written, and where it was cut short: whether something of it was ever promised.
             let isUnfinished = state.machine.state == .open || state.machine.state == .interrupted
-            let isSynced = isUnfinished ? state.syncedMark != nil : state.syncedMark == state.contentMark
+            let synced: UploadRecord.Synced
+            switch state.syncedMark {
+            case nil: synced = .nothing
+            case state.contentMark: synced = .everything
+            case _?: synced = isUnfinished ? .part : .nothing
+            }
             let record = UploadRecord(
                 number: number, spool: spool.name, machine: state.machine, identity: state.identity,
-                moments: state.moments, boot: boot, isSynced: isSynced)
+                moments: state.moments, boot: boot, synced: synced)
             let session = state.machine.sessionFacts.map {
                 SessionRecord($0, ofUpload: number, at: now, wallTime: wallTime)
             }

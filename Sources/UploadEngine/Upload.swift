@@ -99,7 +99,8 @@ public final class Upload: Sendable {
             configuration: services.configuration.upload, restoring: left, at: services.clock.now())
         let moments = Moments(created: record.created, closed: record.closed, completed: record.completed)
         var state = State(machine: machine, identity: identity, moments: moments)
-        if record.isSynced { (state.syncedMark, state.durableMark) = (state.contentMark, state.contentMark) }
+        if record.synced != .nothing { (state.syncedMark, state.durableMark) = (state.contentMark, state.contentMark) }
+        if record.synced == .part { state.contentMark += 1 }
         self.state = Mutex(state)
     }
 

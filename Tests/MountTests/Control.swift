@@ -122,7 +122,7 @@ extension Mounted {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 4_500_000)
                 try await self.cutOff("no fsync", of: source, into: stage.mount)
-                try await self.expectRefusal("retry", "video.mp4", "had not put it on disk", on: stage)
+                try await self.expectRefusal("retry", "video.mp4", "had not put all of it on disk", on: stage)
                 #expect(try await run("cp", source, stage.mount.appending("done.mp4")).succeeded)
                 try await self.expectRefusal("retry", "done.mp4", "the platform has it", on: stage)
                 try await self.expectRefusal("cancel", "done.mp4", "the platform has it", on: stage)

@@ -105,7 +105,7 @@ import UploadCore
         }
     }
 
-    /// Its writer may still be at work: what it will hold is not known.
+    /// Its writer may still be at work, and what it writes is not followed any more.
     @Test func whatFailedBeforeItWasCommittedIsNotTried() throws {
         var configuration = Rig.configuration
         configuration.roomLimit = 15
@@ -114,7 +114,18 @@ import UploadCore
         rig.hint(30)
         try rig.open()
         #expect(rig.machine.state == .failed)
-        #expect(rig.machine.retryRefusal(isDurable: true) == .isUnderWay)
+        #expect(rig.machine.retryRefusal(isDurable: true) == .contentIsLost)
+        rig.commit()
+        #expect(rig.machine.retryRefusal(isDurable: true) == .contentIsLost)
+    }
+
+    @Test func whatIsKnownToLackBytesIsNotTried() {
+        let rig = Rig()
+        rig.write(0..<15)
+        rig.apply(.interrupted(.unfinished("the copy stopped after 15 of 20 bytes", isOnDisk: true, lacksBytes: true)))
+        #expect(rig.machine.retryRefusal(isDurable: true) == .isPartial)
+        rig.apply(.retried)
+        #expect(rig.machine.state == .interrupted)
     }
 
     @Test func whatWasKeptForAnotherTryCanBeGivenUp() throws {

@@ -13,7 +13,7 @@ enum JournalFixture {
         record.scope = state == .open ? nil : .whole
         record.size = 35
         record.boot = "boot"
-        record.isSynced = true
+        record.synced = .everything
         record.closed = Timestamp(millisecondsSince1970: 1_700_000_000_456)
         record.failure = UploadFailure(
             .platformUnavailable, code: "internal", message: "it is ill", hint: "wait", httpStatus: 503)

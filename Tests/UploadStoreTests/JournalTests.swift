@@ -149,9 +149,11 @@ import UploadStore
     @Test func aJournalIsTrustedAboutBytesOnlyInItsBootUnlessTheyWereSynced() {
         var record = JournalFixture.upload()
         #expect(record.contentCanBeTrusted(inBoot: "another"))
-        record.isSynced = false
-        #expect(record.contentCanBeTrusted(inBoot: "boot"))
-        #expect(!record.contentCanBeTrusted(inBoot: "another"))
+        for synced in [UploadRecord.Synced.nothing, .part] {
+            record.synced = synced
+            #expect(record.contentCanBeTrusted(inBoot: "boot"))
+            #expect(!record.contentCanBeTrusted(inBoot: "another"))
+        }
         record.boot = ""
         #expect(!record.contentCanBeTrusted(inBoot: ""), "two boots that are not known are not the same")
     }

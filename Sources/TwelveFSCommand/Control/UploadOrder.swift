@@ -26,7 +26,8 @@ enum UploadOrder {
         case .resourceBusy:
             throw CommandFailure("\(path) is on its way already", hint: "'twelvefs status' shows how far it is")
         case .readOnlyFileSystem:
-            throw CommandFailure("\(path): the mount is about to end", hint: "Mount again first")
+            throw CommandFailure(
+                "\(path): the mount is read-only, or about to end", hint: "Mount again, and writable, first")
         case .invalidArgument:
             throw CommandFailure("\(path): \(try refusal(of: order, UploadDocument.read(document, of: path)))")
         default:
@@ -41,8 +42,8 @@ enum UploadOrder {
         case ("completed", .cancel): return "the platform has it. To take it out of the directory, remove it"
         case ("cancelled", _): return "it was removed, replaced or cancelled"
         case ("interrupted", .retry):
-            return "its writer did not finish, and had not put it on disk (fsync). Copy the file again"
-        default: return "its bytes are not kept any more. Copy the file again"
+            return "its writer did not finish, and had not put all of it on disk (fsync). Copy the file again"
+        default: return "not all of its bytes are there any more. Copy the file again"
         }
     }
 }

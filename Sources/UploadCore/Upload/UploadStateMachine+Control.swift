@@ -8,7 +8,7 @@ extension UploadStateMachine {
         case isCompleted
         /// It was removed or replaced.
         case isCancelled
-        /// Its writer did not finish, and had not put it on disk either: what there is of it is a part.
+        /// Its writer did not finish, and had not put it on disk either, or is known to have left something out.
         case isPartial
         /// Its bytes are gone, or not to be relied on.
         case contentIsLost
@@ -22,11 +22,11 @@ extension UploadStateMachine {
         case .open, .staged, .finishing: return .isUnderWay
         case .completed: return .isCompleted
         case .cancelled: return .isCancelled
-        case .interrupted where !isDurable: return .isPartial
+        case .interrupted where !isDurable || failure?.code == UploadFailure.incomplete: return .isPartial
         case .interrupted, .failed: break
         }
-        // Without a commit nobody knows that its writer is done.
-        if state == .failed, scope == nil { return .isUnderWay }
+        // What its writer wrote after it had failed was not followed.
+        if state == .failed, scope == nil { return .contentIsLost }
         if contentLoss != nil || size == 0 || (session == nil && !givenUp.isEmpty) { return .contentIsLost }
         return nil
     }

@@ -22,8 +22,8 @@ public struct UploadRecord: Sendable, Equatable {
     public var size: Int64
     /// The boot of the machine during which its bytes were written; empty when that is not known.
     public var boot: String
-    /// Whether its bytes are known to be on disk. While it is open: whether some of them were, once.
-    public var isSynced: Bool
+    /// How much of it is known to be on disk.
+    public var synced: Synced
     /// When it was begun, by our own clock.
     public var created: Timestamp
     /// When its writer let go of it, by our own clock.
@@ -57,17 +57,27 @@ public struct UploadRecord: Sendable, Equatable {
         state = .open
         size = 0
         boot = ""
-        isSynced = false
+        synced = .nothing
         self.created = created
         superseded = []
         abandoned = []
         retries = 0
     }
 
+    /// How much of the content is known to be on disk.
+    public enum Synced: Int, Sendable, Equatable {
+        /// None of it.
+        case nothing = 0
+        /// All of it.
+        case everything = 1
+        /// What its writer had put there before it wrote more, and never finished.
+        case part = 2
+    }
+
     /// Whether the bytes that were written can still be relied on in this boot of the machine: what was not put on disk
     /// before another boot is lost.
     public func contentCanBeTrusted(inBoot current: String) -> Bool {
-        isSynced || (!current.isEmpty && boot == current)
+        synced == .everything || (!current.isEmpty && boot == current)
     }
 }
 

@@ -18,7 +18,7 @@ extension UploadRecord: JournalRow {
             number.databaseValue, spool.databaseValue, Data(path.joined(separator: [UInt8(ascii: "/")])).databaseValue,
             filename.databaseValue, type.rawValue.databaseValue, writer.databaseValue, state.rawValue.databaseValue,
             scope.map { $0 == .whole ? "whole" : "all-but-last" }.databaseValue, size.databaseValue,
-            boot.databaseValue, isSynced.databaseValue, created.millisecondsSince1970.databaseValue,
+            boot.databaseValue, synced.rawValue.databaseValue, created.millisecondsSince1970.databaseValue,
             (closed?.millisecondsSince1970).databaseValue, (completed?.millisecondsSince1970).databaseValue,
             (failure?.kind.rawValue).databaseValue, (failure?.code).databaseValue, (failure?.message).databaseValue,
             (failure?.hint).databaseValue, (failure?.httpStatus).databaseValue, assetURL.databaseValue,
@@ -45,7 +45,7 @@ extension UploadRecord: JournalRow {
         }
         size = row.integer()
         boot = row.text()
-        isSynced = row.integer() != 0
+        synced = Synced(rawValue: row.integer()) ?? .nothing
         created = Timestamp(millisecondsSince1970: row.integer())
         closed = row.optionalInteger().map { Timestamp(millisecondsSince1970: $0) }
         completed = row.optionalInteger().map { Timestamp(millisecondsSince1970: $0) }
