@@ -251,6 +251,27 @@ import UploadCore
         #expect(clock.now.offset == .seconds(59))
     }
 
+    @Test(arguments: [301, 302, 303, 307, 308])
+    func redirectsOfTheStoreAreNotFollowed(_ status: Int) async throws {
+        try await ScriptedServer.run([.json("{}")]) { elsewhere in
+            let answer = ScriptedAnswer.status(status, headers: ["Location: \(elsewhere.origin)/part"])
+            try await ScriptedServer.run([answer]) { server in
+                try await withClient(of: server) { client in
+                    let put = await failure { () async throws(UploadFailure) in
+                        try await Self.put(MemoryChunk(count: 1000), client, server)
+                    }
+                    #expect(put?.kind == .storeRefused)
+                    let content = await failure { () async throws(UploadFailure) in
+                        try await client.content(at: server.presigned().text, range: 0..<1, totalSize: 1)
+                    }
+                    #expect(content?.kind == .storeRefused)
+                }
+                #expect(server.requests.count == 2)
+            }
+            #expect(elsewhere.connections == 0)
+        }
+    }
+
     @Test func aSpoolThatFailsIsToldAsItIs() async throws {
         struct DiskError: Error {}
         let own = UploadFailure(.spoolFailed, code: "spool_gone", message: "the disk is gone", hint: "look at it")

@@ -23,6 +23,20 @@ import UploadStore
         #expect(contents.nodes[0].content == nil)
     }
 
+    /// SQLite itself writes on into a file without a name, and says nothing.
+    @Test(arguments: [false, true]) func aJournalWhoseFileIsGoneTakesNothing(isReplaced: Bool) throws {
+        let directory = try TemporaryDirectory()
+        let journal = try directory.journal()
+        defer { journal.close() }
+        try journal.write(JournalFixture.directories, durably: true)
+        try FileManager.default.removeItem(atPath: "\(directory.path)/journal.sqlite")
+        if isReplaced { try directory.put("", at: "journal.sqlite") }
+        #expect(throws: JournalError.self) { try journal.waitUntilWritten(durably: true) }
+        let failure = #expect(throws: JournalError.self) { try journal.write(JournalFixture.changes()) }
+        #expect(failure?.uploadFailure.message.contains("removed or replaced") == true)
+        #expect(journal.failure == failure)
+    }
+
     @Test func anUploadGoesWithItsSessionAndItsChunks() throws {
         let directory = try TemporaryDirectory()
         let journal = try directory.journal()

@@ -54,6 +54,27 @@ struct SpoolFileTests {
         #expect(other.permissions("spool/\(file.name)") == 0o600)
     }
 
+    @Test func whatLostItsNameIsNeverCalledSafe() throws {
+        let file = try spool.create()
+        try file.write([1, 2, 3], at: 0)
+        try file.synchronize()
+        #expect(unlink("\(directory.path)/spool/\(file.name)") == 0)
+        #expect(throws: SpoolError.gone) { try file.synchronize() }
+        #expect(try file.read(3, at: 0) == [1, 2, 3], "it is read all the same")
+        // What the spool itself took out is nobody's loss.
+        let removed = try spool.create()
+        try removed.write([1], at: 0)
+        try removed.remove()
+        try removed.synchronize()
+    }
+
+    @Test func nothingIsMadeWhereTheDirectoryIsGone() throws {
+        #expect(rmdir("\(directory.path)/spool") == 0)
+        #expect(throws: SpoolError.gone) { try spool.create() }
+        #expect(mkdir("\(directory.path)/spool", 0o700) == 0)
+        #expect(throws: SpoolError.gone, "another directory is another") { try spool.create() }
+    }
+
     @Test func truncatingGivesBackRoomAndReadsAsZeros() throws {
         let file = try spool.create()
         try file.write([UInt8](repeating: 7, count: 5 << 20), at: 0)
