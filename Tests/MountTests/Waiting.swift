@@ -95,6 +95,22 @@ extension Mounted {
             }
         }
 
+        @Test func itTellsThatSomebodyCancelledIt() async throws {
+            try await withMount { stage in
+                let source = try await stage.source(size: 12_000_000)
+                let video = stage.mount.appending("video.mp4")
+                try await stage.sandbox.holdUploads()
+                let copy = try await start(Tool("cp", [source, video]))
+                try await stage.mount.await("finishing", of: "video.mp4")
+                let waiting = try await startWaiting(stage, video)
+                #expect(try await run(BuildProducts.twelvefs, "cancel", video).succeeded)
+                let cancelled = try await waiting.finished()
+                #expect(cancelled.ending == .exited(1), "\(cancelled)")
+                #expect(cancelled.errors.contains("cancelled"), "\(cancelled)")
+                #expect(try await !copy.finished().succeeded)
+            }
+        }
+
         /// That the bytes are there is one thing, that the platform can use them another.
         @Test func anAssetThatFailsIsACompletedUploadThatNeverGetsReady() async throws {
             try await withMount(sandbox: ["--processing-time", "1h"]) { stage in
