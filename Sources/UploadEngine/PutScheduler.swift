@@ -68,6 +68,16 @@ final class PutScheduler: Sendable {
         fillPlaces()
     }
 
+    /// Nothing of `upload` is to be sent any more: not kept until PUTs are made again.
+    func withdraw(_ upload: Upload) {
+        state.withLock { state in
+            // Looked up here: it may be tried again at this moment.
+            guard !upload.currentState.isUnderWay else { return }
+            state.shares[upload.number]?.isWaiting = false
+            if state.shares[upload.number]?.underWay == 0 { state.shares[upload.number] = nil }
+        }
+    }
+
     /// Gives away free places for as long as there are both places and chunks, and PUTs may be made.
     private func fillPlaces() {
         let now = clock.now()

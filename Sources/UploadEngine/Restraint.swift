@@ -19,6 +19,7 @@ final class Restraint: Sendable {
         var lastWaiter = 0
         var timer: Instant?
         var isLookingForKey = false
+        var isClosed = false
     }
 
     private let state: Mutex<State>
@@ -53,7 +54,7 @@ final class Restraint: Sendable {
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
-                    if Task.isCancelled { return true }
+                    if Task.isCancelled || state.isClosed { return true }
                     state.waiters.append(Waiter(number: number, continuation: continuation, heldBack: heldBack))
                     return false
                 }
@@ -93,6 +94,16 @@ final class Restraint: Sendable {
         lookForKey()
     }
 
+    /// Nobody waits any more, nor will.
+    func close() {
+        let waiters = state.withLock { state in
+            defer { state.waiters = [] }
+            state.isClosed = true
+            return state.waiters
+        }
+        for waiter in waiters { waiter.continuation.resume(returning: nil) }
+    }
+
     /// Lets those go who may, and comes back when the next one may.
     private func letThrough() {
         let now = clock.now()
@@ -124,7 +135,7 @@ final class Restraint: Sendable {
 
     private var isKeyRefused: Bool {
         let now = clock.now()
-        return state.withLock { $0.passage.reason(at: now)?.kind == .keyRefused }
+        return state.withLock { !$0.isClosed && $0.passage.reason(at: now)?.kind == .keyRefused }
     }
 
     /// Looks for another key again and again for as long as the one that there is is refused.

@@ -76,6 +76,7 @@ extension Upload {
         services.activity.changed(self)
         services.movement.tell()
         guard !new.isUnderWay else { return }
+        services.scheduler.withdraw(self)
         let handlers = state.withLock { state in
             defer { state.endHandlers = [] }
             return state.endHandlers

@@ -87,6 +87,7 @@ public final class UploadEngine: Sendable {
     /// afterwards, whoever waits for them. The client is the caller's to shut down.
     public func stop() async {
         for upload in uploads { upload.stop() }
+        services.restraint.close()
         services.housekeeping.cancel()
         await services.housekeeping.finish()
     }

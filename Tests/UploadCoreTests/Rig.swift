@@ -57,9 +57,9 @@ final class Rig {
 
     /// Lets time pass, and tells of it.
     @discardableResult
-    func wait(_ duration: Duration) -> [Seen] {
+    func wait(_ duration: Duration, isReleasing: Bool = true) -> [Seen] {
         now += duration
-        return release() + apply(.tick)
+        return (isReleasing ? release() : []) + apply(.tick)
     }
 
     /// Lets calls be made again where they are held back.

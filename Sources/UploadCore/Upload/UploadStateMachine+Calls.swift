@@ -9,8 +9,8 @@ extension UploadStateMachine {
         pendingCall = nil
         callRetry.succeeded()
         if isMovement { moved(at: now) }
-        // Something worked: what was wrong is cured.
-        if state.isUnderWay { failure = nil }
+        // Something worked: what was wrong is cured, except that a fresh URL does not cure why a chunk has to wait.
+        if state.isUnderWay, session?.delayed.isEmpty ?? true { failure = nil }
         return pending
     }
 
