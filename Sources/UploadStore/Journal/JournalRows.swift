@@ -45,7 +45,7 @@ extension UploadRecord: JournalRow {
         }
         size = row.integer()
         boot = row.text()
-        synced = Synced(rawValue: row.integer()) ?? .nothing
+        synced = Synced(rawValue: Int(row.integer())) ?? .nothing
         created = Timestamp(millisecondsSince1970: row.integer())
         closed = row.optionalInteger().map { Timestamp(millisecondsSince1970: $0) }
         completed = row.optionalInteger().map { Timestamp(millisecondsSince1970: $0) }
