@@ -192,6 +192,7 @@ import Testing
     @Test func aSignalThatIsCaughtIsSeenAndAChangedWindowIsNot() async throws {
         let child = try await stopped(
             "for s in (signal.SIGTERM, signal.SIGWINCH, signal.SIGUSR1): signal.signal(s, lambda *_: None)")
+        defer { child.end() }
         let table = ProcessTable()
         kill(child.pid, SIGWINCH)
         kill(child.pid, SIGUSR1)
@@ -205,6 +206,7 @@ import Testing
     @Test func aSignalThatIsIgnoredOrBlockedIsNot() async throws {
         let child = try await stopped(
             "signal.signal(signal.SIGHUP, signal.SIG_IGN); signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])")
+        defer { child.end() }
         kill(child.pid, SIGHUP)
         kill(child.pid, SIGTERM)
         let signals = try #require(ProcessTable().pendingSignals(of: child.pid))
