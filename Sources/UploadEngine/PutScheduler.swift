@@ -16,16 +16,17 @@ final class PutScheduler: Sendable {
         var shares: [Int: Share] = [:]
         var turn = 0
         var passage: Passage
-        var timer: Instant?
     }
 
     private let state: Mutex<State>
     private let clock: EngineClock
+    private let alarm: Alarm
 
     /// - Parameter places: PUTs at a time, for the whole mount; at least 1.
     init(places: Int, policy: RetryPolicy, clock: EngineClock) {
         state = Mutex(State(freePlaces: max(1, places), passage: Passage(policy: policy)))
         self.clock = clock
+        alarm = Alarm(clock: clock)
     }
 
     /// The chunk is stored.
@@ -96,28 +97,15 @@ final class PutScheduler: Sendable {
                 }
             }
         }
-        setTimer()
+        setAlarm()
     }
 
     /// Comes back when the next PUT may be made, if one waits for that.
-    private func setTimer() {
-        let timer = state.withLock { state -> Instant? in
-            guard let opens = state.passage.opens, opens != state.timer, state.freePlaces > 0,
-                state.shares.values.contains(where: \.isWaiting)
-            else { return nil }
-            state.timer = opens
-            return opens
+    private func setAlarm() {
+        let opens = state.withLock { state in
+            state.freePlaces > 0 && state.shares.values.contains(where: \.isWaiting) ? state.passage.opens : nil
         }
-        guard let timer else { return }
-        Task { [weak self, clock] in
-            do { try await clock.sleep(timer) } catch { return }
-            self?.timerWentOff(timer)
-        }
-    }
-
-    private func timerWentOff(_ deadline: Instant) {
-        state.withLock { if $0.timer == deadline { $0.timer = nil } }
-        fillPlaces()
+        if let opens { alarm.set(to: opens) { [weak self] in self?.fillPlaces() } }
     }
 
     /// Takes a place for the upload whose turn it is, which is asked for a chunk outside of the lock.

@@ -17,18 +17,19 @@ final class Restraint: Sendable {
         /// In the order in which they came.
         var waiters: [Waiter] = []
         var lastWaiter = 0
-        var timer: Instant?
         var isLookingForKey = false
         var isClosed = false
     }
 
     private let state: Mutex<State>
     private let clock: EngineClock
+    private let alarm: Alarm
     private let keyRenewal: KeyRenewal?
 
     init(policy: RetryPolicy, clock: EngineClock, keyRenewal: KeyRenewal?) {
         state = Mutex(State(passage: Passage(policy: policy)))
         self.clock = clock
+        alarm = Alarm(clock: clock)
         self.keyRenewal = keyRenewal
     }
 
@@ -107,28 +108,17 @@ final class Restraint: Sendable {
     /// Lets those go who may, and comes back when the next one may.
     private func letThrough() {
         let now = clock.now()
-        let (passed, timer) = state.withLock { state in
+        let (passed, opens) = state.withLock { state in
             var passed: [(CheckedContinuation<Ticket?, Never>, Ticket)] = []
             for waiter in state.waiters {
                 guard let ticket = state.passage.take(at: now) else { break }
                 passed.append((waiter.continuation, ticket))
             }
             state.waiters.removeFirst(passed.count)
-            let opens = state.waiters.isEmpty ? nil : state.passage.opens
-            defer { state.timer = opens ?? state.timer }
-            return (passed, opens == state.timer ? nil : opens)
+            return (passed, state.waiters.isEmpty ? nil : state.passage.opens)
         }
         for (waiter, ticket) in passed { waiter.resume(returning: ticket) }
-        guard let timer else { return }
-        Task { [weak self, clock] in
-            do { try await clock.sleep(timer) } catch { return }
-            self?.timerWentOff(timer)
-        }
-    }
-
-    private func timerWentOff(_ deadline: Instant) {
-        state.withLock { if $0.timer == deadline { $0.timer = nil } }
-        letThrough()
+        if let opens { alarm.set(to: opens) { [weak self] in self?.letThrough() } }
     }
 
     // MARK: Another key
