@@ -37,6 +37,12 @@ public enum Quantity {
         return .milliseconds(Int64((total * 1000).rounded()))
     }
 
+    /// The same, with a minus in front for the other direction.
+    public static func signedDuration(_ text: String) -> Duration? {
+        guard text.hasPrefix("-") else { return duration(text) }
+        return duration(String(text.dropFirst())).map { .zero - $0 }
+    }
+
     private static func split(_ text: String) -> (Double, String)? {
         let digits = text.prefix { $0.isNumber || $0 == "." }
         let unit = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()

@@ -93,9 +93,14 @@ extension SandboxSettings {
         func count() throws(Refusal) -> Int {
             try need(value.integer.flatMap { (0...1_000_000) ~= $0 ? Int($0) : nil })
         }
+        func signedDuration() throws(Refusal) -> Duration {
+            let seconds = value.double.flatMap { abs($0) <= 1e9 ? $0 : nil }
+            return try need(
+                seconds.map { .milliseconds(Int64($0 * 1000)) } ?? value.string.flatMap { Quantity.signedDuration($0) })
+        }
         func duration() throws(Refusal) -> Duration {
-            try need(
-                value.double.map { .milliseconds(Int64($0 * 1000)) } ?? value.string.flatMap { Quantity.duration($0) })
+            let duration = try signedDuration()
+            return try need(duration < .zero ? nil : duration)
         }
         switch name {
         case "api_key": apiKey = try need(value.string)
@@ -124,7 +129,7 @@ extension SandboxSettings {
         case "require_upload_headers": requiresUploadHeaders = try need(value.bool)
         case "opaque_etags": opaqueETags = try need(value.bool)
         case "asset_failure": assetFailure = value == .null ? nil : try need(value.string)
-        case "clock_skew": clockSkew = try duration()
+        case "clock_skew": clockSkew = try signedDuration()
         default: throw .parameterInvalid(name, "no such setting")
         }
     }

@@ -49,9 +49,8 @@ struct ClockSkew: ExpressibleByArgument {
     }
 
     init?(argument: String) {
-        let isBehind = argument.hasPrefix("-")
-        guard let duration = Quantity.duration(isBehind ? String(argument.dropFirst()) : argument) else { return nil }
-        self.init(duration: isBehind ? .zero - duration : duration, defaultValueDescription: argument)
+        guard let duration = Quantity.signedDuration(argument) else { return nil }
+        self.init(duration: duration, defaultValueDescription: argument)
     }
 }
 

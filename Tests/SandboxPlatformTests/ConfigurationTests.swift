@@ -7,7 +7,7 @@ import Testing
         try await withSandbox { _, client in
             let changes = #"""
                 {"chunk_size":"2KiB","bandwidth":"100MB/s","latency":"5ms","processing_time":0.5,"url_lifetime":"1h30m",
-                 "initial_urls":1,"asset_urls":"off","upload_headers":{"x-a":"b"}}
+                 "initial_urls":1,"asset_urls":"off","upload_headers":{"x-a":"b"},"clock_skew":"-30s"}
                 """#
             let reply = try await client.control(.POST, "configuration", changes).json
             #expect(reply["chunk_size"] == 2048)
@@ -16,6 +16,7 @@ import Testing
             #expect(reply["processing_time"]?.double == 0.5)
             #expect(reply["url_lifetime"]?.double == 5400)
             #expect(reply["asset_urls"] == false)
+            #expect(reply["clock_skew"]?.double == -30)
             let session = try await client.create(5000)
             #expect(session.json["total_chunks"] == 3)
             #expect(session.json["upload_urls"]?.array?.count == 1)
@@ -26,7 +27,8 @@ import Testing
 
     @Test(arguments: [
         #"{"chunk_size":0}"#, #"{"chunk_size":-5}"#, #"{"chunk_size":"5 apples"}"#, #"{"chunksize":5}"#,
-        #"{"latency":"soon"}"#, #"{"bandwidth":"0MB/s"}"#, "[]", "",
+        #"{"latency":"soon"}"#, #"{"latency":-1}"#, #"{"latency":"-1s"}"#, #"{"latency":1e300}"#,
+        #"{"clock_skew":"--1s"}"#, #"{"bandwidth":"0MB/s"}"#, "[]", "",
     ])
     func refusesWhatItDoesNotUnderstandAsAWhole(changes: String) async throws {
         try await withSandbox { _, client in
