@@ -136,9 +136,9 @@ extension Mounted {
             }
         }
 
-        @Test func aClockThatIsADayAheadCostsNothing() async throws {
+        @Test(arguments: ["1d", "-1d"]) func aClockThatIsADayOffCostsNothing(skew: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
-                try await stage.sandbox.configure(["clock_skew": "1d"])
+                try await stage.sandbox.configure(["clock_skew": skew])
                 let source = try await stage.source(size: 2_500_000)
                 let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
                 #expect(copy.succeeded, "\(copy)")
