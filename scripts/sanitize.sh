@@ -17,7 +17,7 @@ esac
 if ((!$#)); then set -- --filter .; fi
 
 make_workspace sanitize
-clang -O2 -Wall -shared -fPIC -o "$WORKSPACE/mutex.so" "$ROOT/scripts/sanitize/mutex.c"
+clang -O2 -Wall -shared -fPIC -o "$WORKSPACE/runtime.so" "$ROOT/scripts/sanitize/runtime.c"
 status=0
 for sanitizer in "${sanitizers[@]}"; do
     # Every sanitized process writes what it finds into a file of its own: twelvefs in the background has no other way to say it.
@@ -25,10 +25,10 @@ for sanitizer in "${sanitizers[@]}"; do
     mkdir -m 1777 "$reports"
     options="log_path=$reports/report:exitcode=66"
     export SANITIZER=$sanitizer
-    export TSAN_OPTIONS="$options:halt_on_error=0"
+    export TSAN_OPTIONS="$options:halt_on_error=0:suppressions=$ROOT/scripts/sanitize/thread.supp"
     # What is alive at exit is no leak in a process that ends by exit().
     export ASAN_OPTIONS="$options:detect_leaks=0"
-    [[ $sanitizer != thread ]] || export LD_PRELOAD="$WORKSPACE/mutex.so"
+    [[ $sanitizer != thread ]] || export LD_PRELOAD="$WORKSPACE/runtime.so"
     awaited "$ROOT/scripts/test.sh" "$@" || status=1
     unset LD_PRELOAD
     step "What the $sanitizer sanitizer found"
