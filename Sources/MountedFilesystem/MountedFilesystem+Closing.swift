@@ -17,6 +17,8 @@ extension MountedFilesystem {
         case now(FuseErrno?)
         /// When this upload is completed, or staged. The scope is that of a commit to be made.
         case when(Upload, CommitScope?)
+        /// When the journal knows the file, of which there is nothing to upload.
+        case whenKept(OpenFile)
     }
 
     /// Decides what the close of a descriptor means.
@@ -36,6 +38,7 @@ extension MountedFilesystem {
         case .nothing:
             // What was written last found no place at all, and nothing else is to be told of it.
             if open.file.state.withLock({ !$0.refused.isEmpty }) { return .now(.ioError) }
+            if isLeft(open, version, closedBy: context.pid, facts.closer) { return .whenKept(open) }
             return joinedAnswer(open.file, facts)
         case .commit(let scope):
             guard let upload = freeze(open.file, version, scope: scope) else { return joinedAnswer(open.file, facts) }
@@ -67,6 +70,14 @@ extension MountedFilesystem {
         }
         guard let upload, writersHear(facts) else { return .now(nil) }
         return .when(upload, nil)
+    }
+
+    /// Whether its last writer lets go of a file of which nothing is uploaded, and hears how that goes.
+    private func isLeft(
+        _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ closer: CommitRule.Facts.Closer
+    ) -> Bool {
+        guard version?.upload == nil, closer == .running, !open.file.state.withLock({ $0.isRemoved }) else { return false }
+        return holder(of: open.file, version, node: open.node, besides: pid) == .nobody
     }
 
     private func writersHear(_ facts: CommitRule.Facts) -> Bool {
@@ -231,7 +242,7 @@ extension MountedFilesystem {
         of file: MountedFile, node: NodeID, closedBy pid: Int32?
     ) -> (CommitRule.Facts, FileVersion?) {
         var facts = CommitRule.Facts()
-        let (version, openers, before) = file.state.withLock { ($0.version, $0.openers, $0.processesBefore) }
+        let version = file.state.withLock { $0.version }
         if let pid { facts.closer = writers.closer(pid) }
         // What was staged may have got its final name while somebody had it open again: the rename left it to this close.
         guard let version,
@@ -244,9 +255,7 @@ extension MountedFilesystem {
         if let pid, facts.closer != .unknown {
             let closer = writers.threadGroup(of: pid)
             facts.closerWrote = closer.map { version.writers.contains($0) } ?? false
-            let involved = openers.union(version.writers).union(closer.map { [$0] } ?? [pid])
-            let earlier = before ?? ProcessSnapshot(taken: .now, processes: [])
-            switch writers.holder(ofInode: node.rawValue, openers: involved, notIn: earlier) {
+            switch holder(of: file, version, node: node, besides: pid) {
             case .nobody: facts.isHeld = version.changesUnderWay > 0
             case .process: facts.isHeld = true
             // Nothing follows from a look that got stuck: the last RELEASE will decide.
@@ -260,6 +269,16 @@ extension MountedFilesystem {
         facts.shortOf = missingBytes(of: version)
         facts.name = closingName(of: node, version)
         return (facts, version)
+    }
+
+    /// Who of the file's writers, and the processes that they have started, has it open still when `pid` closes it.
+    private func holder(
+        of file: MountedFile, _ version: FileVersion?, node: NodeID, besides pid: Int32
+    ) -> ProcessTable.Holder {
+        let (openers, before) = file.state.withLock { ($0.openers, $0.processesBefore) }
+        let involved = openers.union(version?.writers ?? []).union([writers.threadGroup(of: pid) ?? pid])
+        let earlier = before ?? ProcessSnapshot(taken: .now, processes: [])
+        return writers.holder(ofInode: node.rawValue, openers: involved, notIn: earlier)
     }
 
     /// Why the version can't become an asset any more, if a writer of it was killed.

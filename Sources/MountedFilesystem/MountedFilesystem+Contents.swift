@@ -395,20 +395,30 @@ extension MountedFilesystem {
     /// Puts what was written on disk, with everything that is needed to find it again. Blocks on the disk.
     package func synchronize(_ handle: UInt64, _ answer: @escaping @Sendable (Result<Void, FuseErrno>) -> Void) {
         do throws(FuseErrno) {
-            let open = try handles.get(handle)
-            let version = open.file.state.withLock { state in
-                if state.version?.upload == nil { state.wasSynchronized = true }
-                return state.version
-            }
-            // Of a file that has no upload nobody else tells before its writer lets go of it.
-            if version?.upload == nil { note([open.node]) }
-            guard let version else {
-                return whenJournalled(durably: true) { answer($0.mapError { FuseErrno($0) }) }
-            }
-            putOnDisk(version.spool, of: version.upload) { answer($0.mapError { FuseErrno($0) }) }
+            synchronize(try handles.get(handle), answer)
         } catch {
             answer(.failure(error))
         }
+    }
+
+    /// The same for what is open.
+    func synchronize(_ open: OpenFile, _ answer: @escaping @Sendable (Result<Void, FuseErrno>) -> Void) {
+        guard let version = promise(open) else {
+            return whenJournalled(durably: true) { answer($0.mapError { FuseErrno($0) }) }
+        }
+        putOnDisk(version.spool, of: version.upload) { answer($0.mapError { FuseErrno($0) }) }
+    }
+
+    /// Has the journal told of a file that has no upload: nobody else tells of it before its writer lets go of it. Its version
+    /// is returned.
+    @discardableResult
+    func promise(_ open: OpenFile) -> FileVersion? {
+        let version = open.file.state.withLock { state in
+            if state.version?.upload == nil { state.isPromised = true }
+            return state.version
+        }
+        if version?.upload == nil { note([open.node]) }
+        return version
     }
 }
 

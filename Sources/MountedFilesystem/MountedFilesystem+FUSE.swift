@@ -271,6 +271,7 @@ extension MountedFilesystem: FuseOperations {
             case .now(nil): wait.answer(.success(()))
             case .now(let errno?): wait.answer(.failure(errno))
             case .when(let upload, let scope): self.wait(for: upload, committing: scope, pid: context.pid, wait)
+            case .whenKept(let open): waitForJournal(of: open, pid: context.pid, wait)
             }
         } catch {
             wait.answer(.failure(error))

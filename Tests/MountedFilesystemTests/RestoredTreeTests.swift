@@ -107,6 +107,37 @@ import UploadEngine
         }
     }
 
+    @Test(arguments: [CloseMode.upload, .spool])
+    func aFileThatStaysHereIsFoundAgainOnceItsCloseWasAnswered(mode: CloseMode) async throws {
+        try await InProcess.run({ $0.closeMode = mode }) { run in
+            let empty = try run.create("empty.mp4")
+            #expect(await run.close(empty) == nil)
+            let note = try run.create(".DS_Store")
+            try run.write([1, 2, 3], to: note)
+            #expect(await run.close(note) == nil)
+            // Nothing was released: the server may be killed before it hears of that.
+            let restored = try run.restore()
+            #expect(try restored.lookup(Array("empty.mp4".utf8), in: .root).attributes.size == 0)
+            let node = try restored.lookup(Array(".DS_Store".utf8), in: .root).node
+            #expect(try Self.content(restored, node) == [1, 2, 3])
+        }
+    }
+
+    /// A shell closes the file that it has just made for `cat a > b`, for good before `cat` begins.
+    @Test func aFileIsNotLeftWhileAnotherDescriptorOfItIsOpen() async throws {
+        try await InProcess.run { run in
+            let video = try run.create("video.mp4")
+            let same = try run.open("video.mp4")
+            run.writers.change { $0.isHeld = true }
+            #expect(await run.close(video) == nil)
+            try await run.journal.written(durably: false)
+            #expect(throws: (any Error).self) { try run.restore().lookup(Array("video.mp4".utf8), in: .root) }
+            run.writers.change { $0.isHeld = false }
+            #expect(await run.close(same) == nil)
+            #expect(try run.restore().lookup(Array("video.mp4".utf8), in: .root).attributes.size == 0)
+        }
+    }
+
     /// Expects the same below a directory of both; returns how many nodes there were.
     private static func compare(
         _ one: MountedFilesystem, _ other: MountedFilesystem, _ directory: NodeID, _ path: String, depth: Int,

@@ -32,8 +32,8 @@ public final class MountedFile: Sendable {
         var wasClosed = false
         /// A user has given it up while it was written: its writers are told.
         var isGivenUp = false
-        /// Whether fsync was answered for it though nothing of it is to be uploaded: then the journal knows it as it is.
-        var wasSynchronized = false
+        /// Whether fsync or a close was answered for it though nothing of it is uploaded: the journal knows it as it was.
+        var isPromised = false
         /// It has no name any more.
         var isRemoved = false
     }

@@ -36,7 +36,7 @@ extension MountedFilesystem {
             let state = file.state.withLock { state in
                 let isBeingMade = state.writeHandles > 0 || !state.wasClosed
                 // What has an upload by now is known by that, as all that is being written.
-                let isPromised = state.wasSynchronized && state.version?.upload == nil
+                let isPromised = state.isPromised && state.version?.upload == nil
                 return (state.version, isBeingMade && !isPromised, state.modified)
             }
             if state.1, state.0?.isFrozen != true { return nil }
