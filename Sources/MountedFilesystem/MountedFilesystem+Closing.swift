@@ -76,7 +76,8 @@ extension MountedFilesystem {
     private func isLeft(
         _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ closer: CommitRule.Facts.Closer
     ) -> Bool {
-        guard version?.upload == nil, closer == .running, !open.file.state.withLock({ $0.isRemoved }) else { return false }
+        guard version?.upload == nil, closer == .running else { return false }
+        if open.file.state.withLock({ $0.isRemoved }) { return false }
         return holder(of: open.file, version, node: open.node, besides: pid) == .nobody
     }
 
