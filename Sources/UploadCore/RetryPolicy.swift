@@ -18,6 +18,11 @@ public struct RetryPolicy: Sendable {
         public var retryAfterCap: Duration
         /// How long an outage is waited for before one call tries again, for all.
         public var outageInterval: Duration
+        /// How many connections of a kind, lost one after another without any answer, are an outage: more than one event is
+        /// likely to cut at once.
+        public var lostConnections: Int
+        /// How long such an outage is waited for before one call tries again, for all.
+        public var lostInterval: Duration
         /// How long a refused key is waited for before one call tries it again, for all.
         public var keyInterval: Duration
 
@@ -25,7 +30,8 @@ public struct RetryPolicy: Sendable {
         public init(
             base: Duration = .milliseconds(500), cap: Duration = .seconds(15), doubtfulAttempts: Int = 5,
             doubtfulWindow: Duration = .seconds(30), retryAfterCap: Duration = .seconds(3600),
-            outageInterval: Duration = .seconds(3), keyInterval: Duration = .seconds(5)
+            outageInterval: Duration = .seconds(3), lostConnections: Int = 8, lostInterval: Duration = .seconds(6),
+            keyInterval: Duration = .seconds(5)
         ) {
             self.base = base
             self.cap = cap
@@ -33,6 +39,8 @@ public struct RetryPolicy: Sendable {
             self.doubtfulWindow = doubtfulWindow
             self.retryAfterCap = retryAfterCap
             self.outageInterval = outageInterval
+            self.lostConnections = lostConnections
+            self.lostInterval = lostInterval
             self.keyInterval = keyInterval
         }
     }
@@ -136,14 +144,17 @@ public struct RetryPolicy: Sendable {
     }
 
     /// What a failure tells all calls of its kind, of the API or of the store; nil when it concerns nobody else.
-    public func restraint(after failure: UploadFailure) -> Restraint? {
+    ///
+    /// - Parameter lostInARow: how many connections were lost one after another, this one included, since there was an answer.
+    public func restraint(after failure: UploadFailure, lostInARow: Int) -> Restraint? {
         switch failure.kind {
+        case .connectionLost: return lostInARow < limits.lostConnections ? nil : .probe(every: limits.lostInterval)
         case .rateLimited: return .pause(wait(failure, limits.base))
         case .storeUnavailable: return failure.httpStatus == 429 ? .pause(wait(failure, limits.base)) : nil
         case .unreachable: return .probe(every: limits.outageInterval)
         case .keyRefused: return .probe(every: limits.keyInterval)
-        case .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .checksumMismatch, .sessionRefused,
-            .sizeRefused, .requestRefused, .sessionGone, .conflict, .platformUnavailable:
+        case .unreadableAnswer, .urlExpired, .storeRefused, .checksumMismatch, .sessionRefused, .sizeRefused,
+            .requestRefused, .sessionGone, .conflict, .platformUnavailable:
             return nil
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return nil
@@ -153,14 +164,12 @@ public struct RetryPolicy: Sendable {
     /// Whether a call that failed so shows that what `reason` told all calls to wait for is over.
     public func isOver(_ reason: UploadFailure, after failure: UploadFailure) -> Bool {
         switch failure.kind {
-        case .unreachable, .keyRefused:
+        case .unreachable, .connectionLost, .keyRefused:
+            // Whoever takes a connection and drops it may not be the platform.
             return false
-        case .connectionLost:
-            // There was a connection; of the key it tells nothing.
-            return reason.kind == .unreachable
         case .platformUnavailable, .unreadableAnswer:
             // Perhaps answered before anybody looked at the key.
-            return reason.kind == .unreachable
+            return reason.kind != .keyRefused
         case .rateLimited, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict, .urlExpired,
             .storeRefused, .storeUnavailable, .checksumMismatch:
             return true

@@ -3,9 +3,10 @@ import UploadCore
 /// Whether calls of one kind, the API's or the store's, may be made now: a value, asked before each call and told its
 /// outcome.
 ///
-/// Usually they may. After a 429 none may for a while, then all. After one that reached nobody, or whose key was refused,
-/// none may for a while; then one of them goes ahead as the probe: as soon as it gets through all may follow, and until
-/// then no other is made. So an outage costs one attempt every few seconds, however many uploads wait for its end.
+/// Usually they may. After a 429 none may for a while, then all. After one that reached nobody, or whose key was refused, or
+/// after several whose connections were lost one after another, none may for a while; then one of them goes ahead as the
+/// probe: as soon as it gets through all may follow, and until then no other is made. So an outage costs one attempt every
+/// few seconds, however many uploads wait for its end.
 package struct Passage: Sendable {
     /// Leave to make one call, to be handed back with its outcome.
     package struct Ticket: Sendable, Equatable {
@@ -27,6 +28,8 @@ package struct Passage: Sendable {
     private var pause: (reason: UploadFailure, end: Instant)?
     private var outage: Outage?
     private var lastProbe = 0
+    /// Connections that were lost one after another since there was an answer.
+    private var lostInARow = 0
 
     /// All calls may be made.
     package init(policy: RetryPolicy) {
@@ -64,15 +67,25 @@ package struct Passage: Sendable {
         if isProbe(ticket) { outage?.probe = nil }
     }
 
-    /// The call got through, though it may not be over.
+    /// The call was answered.
     package mutating func succeeded(_ ticket: Ticket) {
         outage = nil
+        lostInARow = 0
+    }
+
+    /// Bytes of the call are on their way: somebody can be reached again, though there is no answer yet.
+    package mutating func moved(_ ticket: Ticket) {
+        guard isProbe(ticket), outage?.reason.kind == .unreachable else { return }
+        outage = nil
+        // Who that is, the answer tells: until then one more connection that is lost is enough.
+        lostInARow = policy.limits.lostConnections - 1
     }
 
     /// The call failed.
     package mutating func failed(_ ticket: Ticket, _ failure: UploadFailure, at now: Instant) {
         let wasProbe = isProbe(ticket)
-        switch policy.restraint(after: failure) {
+        count(failure, wasProbe: wasProbe)
+        switch policy.restraint(after: failure, lostInARow: lostInARow) {
         case .pause(let wait):
             let end = max(pause?.end ?? now, now + wait)
             pause = (failure, end)
@@ -89,6 +102,16 @@ package struct Passage: Sendable {
             // It tells nothing. The next one is due no sooner for that.
             outage?.nextProbe = now + lasting.interval
             outage?.probe = nil
+        }
+    }
+
+    private mutating func count(_ failure: UploadFailure, wasProbe: Bool) {
+        if failure.kind == .connectionLost {
+            // Where nobody could be reached before, one is as good as many.
+            let isOutageStill = wasProbe && outage?.reason.kind == .unreachable
+            lostInARow = isOutageStill ? policy.limits.lostConnections : lostInARow + 1
+        } else if failure.httpStatus != nil {
+            lostInARow = 0
         }
     }
 

@@ -32,10 +32,10 @@ final class PutScheduler: Sendable {
     /// The chunk is stored.
     func succeeded(_ ticket: Passage.Ticket) { change { $0.succeeded(ticket) } }
 
-    /// Bytes of the chunk are on their way: the store can be reached.
+    /// Bytes of the chunk are on their way.
     func moved(_ ticket: Passage.Ticket) {
         // Asked once or more for each chunk, and of use for the probe alone.
-        if ticket.isProbe { change { $0.succeeded(ticket) } }
+        if ticket.isProbe { change { $0.moved(ticket) } }
     }
 
     /// The chunk was not stored; said before its upload offers it again.

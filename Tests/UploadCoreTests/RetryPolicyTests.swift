@@ -116,28 +116,35 @@ import UploadCore
                 } else {
                     nil
                 }
-            #expect(policy.restraint(after: failure) == expected, "\(kind)")
+            #expect(policy.restraint(after: failure, lostInARow: 7) == expected, "\(kind)")
         }
         let store = UploadFailure(.storeUnavailable, message: "a test", httpStatus: 429)
-        #expect(policy.restraint(after: store) == .pause(.milliseconds(500)))
+        #expect(policy.restraint(after: store, lostInARow: 0) == .pause(.milliseconds(500)))
     }
 
     @Test func pausesForAsLongAsTheAnswerAsks() {
         let asked = UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(60))
-        #expect(policy.restraint(after: asked) == .pause(.seconds(60)))
+        #expect(policy.restraint(after: asked, lostInARow: 0) == .pause(.seconds(60)))
+    }
+
+    @Test func takesManyLostConnectionsInARowForAnOutage() {
+        let lost = UploadFailure(.connectionLost, message: "a test")
+        #expect(policy.restraint(after: lost, lostInARow: 7) == nil)
+        #expect(policy.restraint(after: lost, lostInARow: 8) == .probe(every: .seconds(6)))
+        #expect(policy.restraint(after: lost, lostInARow: 100) == .probe(every: .seconds(6)))
     }
 
     @Test func anAnswerEndsAnOutageAndOneThatLookedAtTheKeyItsRefusal() {
         let outage = UploadFailure(.unreachable, message: "a test")
         let refusal = UploadFailure(.keyRefused, message: "a test")
         let neither: [UploadFailure.Kind] = [
-            .unreachable, .keyRefused, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced,
-            .invalidConfiguration,
+            .unreachable, .connectionLost, .keyRefused, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted,
+            .cancelled, .replaced, .invalidConfiguration,
         ]
         for kind in UploadFailure.Kind.allCases {
             let failure = UploadFailure(kind, message: "a test")
             #expect(policy.isOver(outage, after: failure) == !neither.contains(kind), "\(kind)")
-            let onlyOutage: [UploadFailure.Kind] = [.connectionLost, .platformUnavailable, .unreadableAnswer]
+            let onlyOutage: [UploadFailure.Kind] = [.platformUnavailable, .unreadableAnswer]
             #expect(policy.isOver(refusal, after: failure) == !(neither + onlyOutage).contains(kind), "\(kind)")
         }
     }

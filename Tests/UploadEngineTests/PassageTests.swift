@@ -8,7 +8,7 @@ import UploadEngine
     private var passage = Passage(policy: RetryPolicy())
 
     private static let outage = UploadFailure(.unreachable, message: "a test")
-    private static let refusal = UploadFailure(.keyRefused, message: "a test")
+    private static let refusal = UploadFailure(.keyRefused, message: "a test", httpStatus: 401)
     private static let lost = UploadFailure(.connectionLost, message: "a test")
 
     private func take(at now: Instant) -> Passage.Ticket? { passage.take(at: now) }
@@ -59,15 +59,63 @@ import UploadEngine
         #expect(take(at: at(20)) != nil)
     }
 
-    @Test func aConnectionThatWasMadeEndsAnOutageButNoRefusalOfTheKey() throws {
+    @Test func aConnectionThatIsLostEndsNeitherAnOutageNorARefusalOfTheKey() throws {
         passage.failed(try #require(take(at: start)), Self.outage, at: start)
         passage.failed(try #require(take(at: at(3))), Self.lost, at: at(4))
-        #expect(reason(at: at(4)) == nil)
-        passage.failed(try #require(take(at: at(4))), Self.refusal, at: at(5))
+        #expect(reason(at: at(4)) == Self.lost)
         #expect(opens == at(10))
-        passage.failed(try #require(take(at: at(10))), Self.lost, at: at(11))
-        #expect(reason(at: at(11)) == Self.refusal)
+        passage.failed(try #require(take(at: at(10))), Self.refusal, at: at(11))
         #expect(opens == at(16))
+        passage.failed(try #require(take(at: at(16))), Self.lost, at: at(17))
+        #expect(reason(at: at(17)) == Self.refusal)
+        #expect(opens == at(22))
+    }
+
+    @Test func connectionsThatAreLostOneAfterAnotherAreAnOutage() throws {
+        for second in 1...7 {
+            passage.failed(try #require(take(at: at(Double(second)))), Self.lost, at: at(Double(second)))
+            #expect(reason(at: at(Double(second))) == nil)
+        }
+        passage.failed(try #require(take(at: at(8))), Self.lost, at: at(8))
+        #expect(reason(at: at(8)) == Self.lost)
+        #expect(take(at: at(13.9)) == nil)
+        let probe = try #require(take(at: at(14)))
+        // Somebody takes its bytes: that was so before.
+        passage.moved(probe)
+        #expect(take(at: at(15)) == nil)
+        passage.failed(probe, Self.lost, at: at(16))
+        #expect(opens == at(22))
+        passage.succeeded(try #require(take(at: at(22))))
+        for _ in 1...3 { #expect(try #require(take(at: at(22))).isProbe == false) }
+    }
+
+    @Test(arguments: [true, false]) func anAnswerInBetweenSaysThatItIsNone(isGood: Bool) throws {
+        for second in 1...20 {
+            let now = at(Double(second))
+            let ticket = try #require(take(at: now))
+            if second % 7 != 0 {
+                passage.failed(ticket, Self.lost, at: now)
+            } else if isGood {
+                passage.succeeded(ticket)
+            } else {
+                passage.failed(ticket, UploadFailure(.storeUnavailable, message: "a test", httpStatus: 503), at: now)
+            }
+            #expect(reason(at: now) == nil)
+        }
+    }
+
+    /// The others need not wait for a whole chunk of the probe's; but who takes its bytes may be nobody that answers.
+    @Test func allFollowAProbeThatMovesUntilAConnectionIsLost() throws {
+        passage.failed(try #require(take(at: start)), Self.outage, at: start)
+        let probe = try #require(take(at: at(3)))
+        passage.moved(probe)
+        let others = [try #require(take(at: at(3))), try #require(take(at: at(3)))]
+        passage.failed(others[0], Self.lost, at: at(4))
+        #expect(reason(at: at(4)) == Self.lost)
+        passage.failed(others[1], Self.lost, at: at(5))
+        passage.failed(probe, Self.lost, at: at(5))
+        #expect(opens == at(10))
+        #expect(try #require(take(at: at(10))).isProbe)
     }
 
     @Test func aProbeThatIsNotMadeLeavesItsTurn() throws {
