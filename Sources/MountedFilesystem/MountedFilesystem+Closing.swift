@@ -38,7 +38,7 @@ extension MountedFilesystem {
         case .nothing:
             // What was written last found no place at all, and nothing else is to be told of it.
             if open.file.state.withLock({ !$0.refused.isEmpty }) { return .now(.ioError) }
-            if isLeft(open, version, closedBy: context.pid, facts.closer) { return .whenKept(open) }
+            if isLeft(open, version, closedBy: context.pid, facts) { return .whenKept(open) }
             return joinedAnswer(open.file, facts)
         case .commit(let scope):
             guard let upload = freeze(open.file, version, scope: scope) else { return joinedAnswer(open.file, facts) }
@@ -74,10 +74,12 @@ extension MountedFilesystem {
 
     /// Whether its last writer lets go of a file of which nothing is uploaded, and hears how that goes.
     private func isLeft(
-        _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ closer: CommitRule.Facts.Closer
+        _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ facts: CommitRule.Facts
     ) -> Bool {
-        guard version?.upload == nil, closer == .running else { return false }
+        guard version?.upload == nil, facts.closer == .running else { return false }
         if open.file.state.withLock({ $0.isRemoved }) { return false }
+        // Of content it has been looked up already.
+        if facts.hasUncommittedContent { return !facts.isHeld }
         return holder(of: open.file, version, node: open.node, besides: pid) == .nobody
     }
 
