@@ -11,18 +11,18 @@ extension MountedFilesystem {
     /// Has the journal look at these nodes again.
     func note(_ nodes: Set<NodeID>) {
         guard let journal, !nodes.isEmpty else { return }
-        let isFirst = notedNodes.withLock { noted in
+        // Under one lock: whoever finds others noted already may ask at once when they are written down.
+        notedNodes.withLock { noted in
             defer { noted.formUnion(nodes) }
-            return noted.isEmpty
-        }
-        guard isFirst else { return }
-        journal.note { [weak self] in
-            guard let self else { return [] }
-            let noted = notedNodes.withLock { noted in
-                defer { noted = [] }
-                return noted
+            guard noted.isEmpty else { return }
+            journal.note { [weak self] in
+                guard let self else { return [] }
+                let noted = notedNodes.withLock { noted in
+                    defer { noted = [] }
+                    return noted
+                }
+                return noted.compactMap { self.change(of: $0) }
             }
-            return noted.compactMap { self.change(of: $0) }
         }
     }
 
@@ -40,9 +40,11 @@ extension MountedFilesystem {
                 return (state.version, isBeingMade && !isPromised, state.modified)
             }
             if state.1, state.0?.isFrozen != true { return nil }
+            // Of what was emptied and let go of so, nothing is uploaded.
+            let version = state.0.flatMap { $0.size > 0 || $0.isFrozen ? $0 : nil }
             content = NodeRecord.Content(
-                size: state.0?.size ?? 0, spool: state.0?.spool.name, upload: (state.0?.upload?.number).map(Int64.init),
-                isPlain: state.0?.isPlain ?? false)
+                size: version?.size ?? 0, spool: version?.spool.name, upload: (version?.upload?.number).map(Int64.init),
+                isPlain: version?.isPlain ?? false)
             if let modified = state.2 {
                 attributes.modificationTime = modified
                 attributes.changeTime = max(attributes.changeTime, modified)
