@@ -149,6 +149,7 @@ extension MountedFilesystem {
 
     /// Nobody can write into the file any more: what no close has decided is decided now.
     func lastWriterReleased(_ file: MountedFile, node: NodeID) {
+        startUploadIfLacking(file, node: node)
         let (facts, version) = facts(of: file, node: node, closedBy: nil)
         switch CommitRule.onLastRelease(facts) {
         case .nothing, .notYet, .taint: break
@@ -203,14 +204,17 @@ extension MountedFilesystem {
         }
     }
 
-    /// A file that got a name under which it is uploaded only now gets its upload now.
-    func startUploadIfLacking(_ file: MountedFile, node: NodeID) {
+    /// A file that got a name under which it is uploaded only after it was begun gets its upload when nobody writes any more.
+    private func startUploadIfLacking(_ file: MountedFile, node: NodeID) {
         guard let path = path(of: node), verdict(on: path).isUploaded else { return }
-        guard let version = file.state.withLock({ $0.version }), version.upload == nil, version.size > 0 else { return }
+        guard let version = file.state.withLock({ $0.version }), version.upload == nil, version.size > 0,
+            version.hasUncommittedContent, !version.isPlain
+        else { return }
         let upload = engine.begin(identity(for: path), spool: version.spool)
         upload.apply(.wrote(0..<version.size))
         let isUsed = file.state.withLock { state in
-            guard state.version?.spool === version.spool, state.version?.upload == nil else { return false }
+            guard state.version?.spool === version.spool, state.version?.upload == nil, state.writeHandles == 0
+            else { return false }
             state.version?.upload = upload
             return true
         }

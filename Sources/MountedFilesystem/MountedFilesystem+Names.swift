@@ -293,7 +293,6 @@ extension MountedFilesystem {
             return version.hasUncommittedContent && version.size > 0
         }
         guard isWaiting else { return }
-        startUploadIfLacking(file, node: node)
         lastWriterReleased(file, node: node)
     }
 
