@@ -22,14 +22,15 @@ extension MountedFilesystem {
 
     /// Lets a close of what nobody uploads wait until the journal knows it; where a close promises the disk, until it is there.
     func waitForJournal(of open: OpenFile, pid: Int32, _ wait: CloseWait) {
+        guard configuration.closeMode == .spool else {
+            promise(open)
+            return whenJournalled(durably: false) { wait.answer($0.mapError { FuseErrno($0) }) }
+        }
         add(wait, pid: pid)
-        let answer: @Sendable (Result<Void, FuseErrno>) -> Void = { result in
+        synchronize(open) { result in
             self.closeWaits.remove(wait)
             wait.answer(result)
         }
-        if configuration.closeMode == .spool { return synchronize(open, answer) }
-        promise(open)
-        whenJournalled(durably: false) { answer($0.mapError { FuseErrno($0) }) }
     }
 
     /// A wait that its caller may give up.
