@@ -123,6 +123,21 @@ import UploadEngine
         }
     }
 
+    @Test func aFileThatWasEmptiedIsFoundEmpty() async throws {
+        try await InProcess.run { run in
+            let video = try run.create("video.mp4")
+            try run.write([1, 2, 3], to: video)
+            #expect(await run.close(video) == nil)
+            run.filesystem.release(video)
+            let again = try run.open("video.mp4", cutting: true)
+            try run.cut("video.mp4", to: 0, through: again)
+            #expect(await run.close(again) == nil)
+            run.filesystem.release(again)
+            try await run.journal.written(durably: false)
+            #expect(try run.restore().lookup(Array("video.mp4".utf8), in: .root).attributes.size == 0)
+        }
+    }
+
     /// A shell closes the file that it has just made for `cat a > b`, for good before `cat` begins.
     @Test func aFileIsNotLeftWhileAnotherDescriptorOfItIsOpen() async throws {
         try await InProcess.run { run in
@@ -135,6 +150,20 @@ import UploadEngine
             run.writers.change { $0.isHeld = false }
             #expect(await run.close(same) == nil)
             #expect(try run.restore().lookup(Array("video.mp4".utf8), in: .root).attributes.size == 0)
+        }
+    }
+
+    @Test func aFileThatBecomesAVideoWhileItIsOpenIsUploaded() async throws {
+        try await InProcess.run { run in
+            let file = try run.create(".DS_Store")
+            try run.write([1, 2, 3], to: file)
+            #expect(await run.rename(".DS_Store", to: "video.mp4") == nil)
+            try run.write([4], to: file, at: 3)
+            #expect(await run.close(file) == nil)
+            run.filesystem.release(file)
+            try await eventually("it is uploaded") {
+                try await run.sandbox.completeAssets().map(\.filename) == ["video.mp4"]
+            }
         }
     }
 
