@@ -80,6 +80,8 @@ public final class UploadEngine: Sendable {
 
     /// Returns when every committed upload is completed or given up, or the task is cancelled.
     public func untilIdle() async {
+        // One that was committed a moment ago may not have said so yet.
+        for upload in uploads { services.activity.changed(upload) }
         await services.activity.untilIdle()
     }
 

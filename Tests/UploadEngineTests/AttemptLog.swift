@@ -12,6 +12,10 @@ final class AttemptLog: LogHandler, Sendable {
     }
 
     private let attempts = Mutex<[Attempt]>([])
+    private let listener = Mutex<(@Sendable (String) -> Void)?>(nil)
+
+    /// Calls `listener` with each message, while whoever logs it waits.
+    func listen(_ listener: @escaping @Sendable (String) -> Void) { self.listener.withLock { $0 = listener } }
 
     /// The attempts that failed so, of the API or of the store.
     func count(_ failure: String, isPut: Bool) -> Int {
@@ -19,6 +23,7 @@ final class AttemptLog: LogHandler, Sendable {
     }
 
     func log(event: LogEvent) {
+        listener.withLock { $0 }?(event.message.description)
         guard case .string(let failure)? = event.metadata?["failure"] else { return }
         let isPut = event.message == "put failed"
         attempts.withLock { $0.append(Attempt(isPut: isPut, failure: failure)) }

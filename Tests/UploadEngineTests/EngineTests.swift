@@ -1,4 +1,6 @@
+import Dispatch
 import SandboxPlatform
+import Synchronization
 import Testing
 import UploadCore
 import UploadEngine
@@ -20,6 +22,26 @@ import func TestSupport.eventually
             #expect(status.bytesUploaded == 12_345)
             #expect(status.error == nil)
             #expect(stage.sandbox.journal(of: .put).allSatisfy { !$0.carriedAPIKey })
+        }
+    }
+
+    /// A mount that ends in the moment between an upload's commit and its telling of that must wait for it all the same.
+    @Test func whatWasCommittedAMomentAgoIsWaitedFor() async throws {
+        try await EngineStage.with { stage in
+            let engine = stage.engine
+            let looks = Mutex<[DispatchTimeoutResult]>([])
+            stage.log.listen { message in
+                guard message == "upload changed state", looks.withLock(\.isEmpty) else { return }
+                let idle = DispatchSemaphore(value: 0)
+                Task {
+                    await engine.untilIdle()
+                    idle.signal()
+                }
+                let look = idle.wait(timeout: .now() + .milliseconds(200))
+                looks.withLock { $0.append(look) }
+            }
+            try await stage.upload("a.mp4", bytes(2500)).answer().get()
+            #expect(looks.withLock { $0 } == [.timedOut])
         }
     }
 
