@@ -202,7 +202,9 @@ struct RsyncDaemon {
 
     /// Starts one, which ends with the test.
     static func start(serving folder: String, on stage: Stage) async throws -> RsyncDaemon {
-        let port = try freePort()
+        // rsync cannot be asked to choose one itself.
+        let quiet = try QuietPort()
+        let port = quiet.number
         let configuration = try stage.scratch.file(
             "rsyncd.conf",
             """
@@ -222,24 +224,7 @@ struct RsyncDaemon {
             guard tool.isRunning else { throw ToolFailed(outcome: try await tool.finished()) }
             return try await run("rsync", url).succeeded
         }
+        withExtendedLifetime(quiet) {}
         return RsyncDaemon(url: "\(url)/shoot", tool: tool)
-    }
-
-    /// A port that nobody listens on at this moment: rsync cannot be asked to choose one itself.
-    private static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { throw SystemFailure(call: "socket", path: "", code: errno) }
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) { address in
-            address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                bind(descriptor, address, length) == 0 && getsockname(descriptor, address, &length) == 0
-            }
-        }
-        guard bound else { throw SystemFailure(call: "bind", path: "", code: errno) }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

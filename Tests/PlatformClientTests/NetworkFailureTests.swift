@@ -6,13 +6,13 @@ import PlatformClient
 import Testing
 import UploadCore
 
+import class TestSupport.QuietPort
+
 @Suite struct NetworkFailureTests {
     @Test func aRefusedConnectionIsUnreachableAtOnce() async throws {
-        // A port that was free a moment ago, and that nobody else is given while we hold it unlistened.
-        let holder = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .bind(host: "127.0.0.1", port: 0).get()
-        let port = try #require(holder.localAddress?.port)
-        try await holder.close()
+        let quiet = try QuietPort()
+        defer { withExtendedLifetime(quiet) {} }
+        let port = quiet.number
         try await withClient(.test("http://127.0.0.1:\(port)", clock: TestClock())) { client in
             let call = await failure { () async throws(UploadFailure) in try await client.asset("a") }
             #expect(call?.kind == .unreachable)

@@ -8,6 +8,8 @@ import UploadCore
 import UploadEngine
 import UploadStore
 
+import class TestSupport.QuietPort
+
 /// An engine in this process, with a spool on disk and the stand-in as its platform.
 final class EngineStage: Sendable {
     let engine: UploadEngine
@@ -17,6 +19,8 @@ final class EngineStage: Sendable {
     /// What the client said of its attempts.
     let log: AttemptLog
     private let platform: Mutex<Sandbox>
+    /// Where the platform was, while it is stopped.
+    private let vacant = Mutex<QuietPort?>(nil)
     private let sandboxConfiguration: SandboxConfiguration
 
     var sandbox: Sandbox { platform.withLock { $0 } }
@@ -34,7 +38,11 @@ final class EngineStage: Sendable {
     }
 
     /// Nothing listens there any more.
-    func stopPlatform() async { await sandbox.stop() }
+    func stopPlatform() async throws {
+        await sandbox.stop()
+        let quiet = try QuietPort(sandbox.port)
+        vacant.withLock { $0 = quiet }
+    }
 
     /// The platform is back where it was, and knows what it knew.
     func startPlatform() async throws {
@@ -42,6 +50,7 @@ final class EngineStage: Sendable {
         configuration.port = sandbox.port
         let back = try await Sandbox.start(configuration)
         platform.withLock { $0 = back }
+        vacant.withLock { $0 = nil }
     }
 
     /// Runs `body` on a stage of its own: chunks of 1000 bytes, and a session from 1000 written bytes on.

@@ -248,7 +248,7 @@ extension Fault.Answer {
             }, sandbox: row.sandbox, platform: row.platform
         ) { stage in
             for fault in row.faults { stage.sandbox.add(fault) }
-            if row.isDown { await stage.stopPlatform() }
+            if row.isDown { try await stage.stopPlatform() }
             let content = bytes(row.size)
             let upload = try stage.upload("a.mp4", content)
             for (number, wait) in row.waits.enumerated() {

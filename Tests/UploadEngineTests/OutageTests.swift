@@ -12,7 +12,7 @@ import func TestSupport.eventually
     @Test func oneProbeDecidesForAllUploads() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            await stage.stopPlatform()
+            try await stage.stopPlatform()
             var uploads = [try stage.upload("a.mp4", bytes(2500))]
             try await eventually("it is known that nothing is there") { uploads[0].status().waitingFor == .network }
             for name in Self.names.dropFirst() { uploads.append(try stage.upload(name, bytes(2500))) }
@@ -50,7 +50,7 @@ import func TestSupport.eventually
             let contents = Self.names.indices.map { bytes(6500, seed: UInt64($0)) }
             let uploads = try zip(Self.names, contents).map { try stage.upload($0, $1) }
             try await stage.sandbox.waitForJournal { $0.count { $0.kind == .put } == 8 }
-            await stage.stopPlatform()
+            try await stage.stopPlatform()
             try await eventually("all wait") {
                 time.advance(by: .milliseconds(50))
                 return uploads.allSatisfy { $0.status().waitingFor == .network }
@@ -87,7 +87,7 @@ import func TestSupport.eventually
     @Test func aStallIsAnsweredWithItsReasonToThoseWhoDidNotTryThemselves() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock, engine: { $0.upload.stallTimeout = .seconds(10) }) { stage in
-            await stage.stopPlatform()
+            try await stage.stopPlatform()
             let first = try stage.upload("a.mp4", bytes(2500))
             try await eventually("it is known that nothing is there") { first.status().waitingFor == .network }
             let second = try stage.upload("b.mp4", bytes(2500))
@@ -110,7 +110,7 @@ import func TestSupport.eventually
     @Test func anUploadThatIsRemovedMeanwhileIsLetGoOf() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            await stage.stopPlatform()
+            try await stage.stopPlatform()
             weak var upload: Upload?
             func run() async throws {
                 let begun = try stage.upload("a.mp4", bytes(2500))
