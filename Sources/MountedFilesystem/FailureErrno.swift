@@ -12,12 +12,12 @@ extension FuseErrno {
         // The file is larger than it may be: what a program sees at a limit of its own file size.
         case .tooLarge, .sizeRefused: self = .fileTooLarge
         case .noSpace: self = .noSpace
-        // The user may not do this with this key; a good key cures it.
-        case .keyRefused: self = .permissionDenied
+        // The user may not do this with this key, or on this plan; another cures it.
+        case .keyRefused, .accessRefused: self = .permissionDenied
         // The platform does not take a file like this one.
         case .sessionRefused, .invalidConfiguration: self = .invalidArgument
         // Everything else did not work out, and the bytes are not on the platform: that is an I/O error.
-        case .requestRefused, .sessionGone, .conflict, .rateLimited, .platformUnavailable, .unreachable,
+        case .requestRefused, .accessUnclear, .sessionGone, .conflict, .rateLimited, .platformUnavailable, .unreachable,
             .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch,
             .spoolFailed, .stalled, .interrupted, .cancelled, .replaced:
             self = .ioError

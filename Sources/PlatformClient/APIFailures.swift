@@ -82,7 +82,11 @@ struct APIFailures {
                 "redirects are not followed, since they could carry the key elsewhere: check the API's URL (--api-url)"
         }
         switch kind {
-        case .keyRefused: return "check the key in \(keyLocation), and that its plan and permissions allow uploads"
+        case .keyRefused: return "check the key in \(keyLocation)"
+        case .accessRefused:
+            return
+                "the account's plan or region does not allow this: see the platform's dashboard, then 'twelvefs retry'"
+        case .accessUnclear: return "check the key in \(keyLocation), and that its plan and permissions allow uploads"
         case .sessionRefused: return "the file's name, type or options do not suit the platform"
         case .sizeRefused: return "the file is too large, or too small, for the account: see the platform's limits"
         case .sessionGone: return "sessions live for 24 hours; the upload is begun anew from what is kept on disk"

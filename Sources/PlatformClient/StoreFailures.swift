@@ -54,8 +54,9 @@ struct StoreFailures {
         case .storeRefused: return "if a proxy is between here and the store, it may change what is sent"
         case .checksumMismatch: return "the chunk arrived damaged"
         case .sessionGone: return "the upload is begun anew from what is kept on disk"
-        case .keyRefused, .sessionRefused, .sizeRefused, .requestRefused, .conflict, .rateLimited, .platformUnavailable,
-            .unreachable, .connectionLost, .unreadableAnswer, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted,
+        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .conflict,
+            .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer, .tooLarge, .noSpace,
+            .spoolFailed, .stalled, .interrupted,
             .cancelled, .replaced, .invalidConfiguration:
             return nil
         }

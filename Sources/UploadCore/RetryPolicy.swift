@@ -88,7 +88,7 @@ public struct RetryPolicy: Sendable {
         _ failure: UploadFailure, attempt: Int, sinceFirst: Duration, random: Double
     ) -> Decision {
         switch failure.kind {
-        case .platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost:
+        case .platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost, .accessUnclear:
             return .again(after: wait(failure, backoff(attempt: attempt, random: random)))
         case .unreadableAnswer, .checksumMismatch:
             let wait = wait(failure, backoff(attempt: attempt, random: random))
@@ -104,7 +104,7 @@ public struct RetryPolicy: Sendable {
             return .awaitKey
         case .sessionGone:
             return .newSession
-        case .sessionRefused, .sizeRefused, .requestRefused, .conflict, .storeRefused:
+        case .accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .conflict, .storeRefused:
             return .giveUp
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return .giveUp
@@ -120,8 +120,8 @@ public struct RetryPolicy: Sendable {
             return false
         case .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch:
             return true
-        case .keyRefused, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict, .rateLimited,
-            .platformUnavailable:
+        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused,
+            .sessionGone, .conflict, .rateLimited, .platformUnavailable:
             return true
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return true
@@ -132,9 +132,9 @@ public struct RetryPolicy: Sendable {
     /// nothing.
     public func mayHaveTakenEffect(_ failure: UploadFailure) -> Bool {
         switch failure.kind {
-        case .connectionLost, .unreadableAnswer, .platformUnavailable, .conflict, .sessionGone:
+        case .connectionLost, .unreadableAnswer, .platformUnavailable, .conflict, .sessionGone, .accessUnclear:
             return true
-        case .unreachable, .keyRefused, .sessionRefused, .sizeRefused, .requestRefused, .rateLimited:
+        case .unreachable, .keyRefused, .accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .rateLimited:
             return false
         case .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch:
             return false
@@ -154,7 +154,7 @@ public struct RetryPolicy: Sendable {
         case .unreachable: return .probe(every: limits.outageInterval)
         case .keyRefused: return .probe(every: limits.keyInterval)
         case .unreadableAnswer, .urlExpired, .storeRefused, .checksumMismatch, .sessionRefused, .sizeRefused,
-            .requestRefused, .sessionGone, .conflict, .platformUnavailable:
+            .requestRefused, .sessionGone, .conflict, .platformUnavailable, .accessRefused, .accessUnclear:
             return nil
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return nil
@@ -167,11 +167,11 @@ public struct RetryPolicy: Sendable {
         case .unreachable, .connectionLost, .keyRefused:
             // Whoever takes a connection and drops it may not be the platform.
             return false
-        case .platformUnavailable, .unreadableAnswer:
+        case .platformUnavailable, .unreadableAnswer, .accessUnclear:
             // Perhaps answered before anybody looked at the key.
             return reason.kind != .keyRefused
-        case .rateLimited, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict, .urlExpired,
-            .storeRefused, .storeUnavailable, .checksumMismatch:
+        case .accessRefused, .rateLimited, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict,
+            .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch:
             return true
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return false

@@ -34,19 +34,25 @@ public struct StatusError: Sendable, Equatable {
     public var hint: String?
     /// The HTTP status, where an answer came.
     public var httpStatus: Int?
+    /// The platform's name for the call that failed, which its support asks for.
+    public var traceID: String?
 
     /// An error.
-    public init(code: String, message: String, hint: String? = nil, httpStatus: Int? = nil) {
+    public init(
+        code: String, message: String, hint: String? = nil, httpStatus: Int? = nil, traceID: String? = nil
+    ) {
         self.code = code
         self.message = message
         self.hint = hint
         self.httpStatus = httpStatus
+        self.traceID = traceID
     }
 
     /// What a failure tells people.
     public init(_ failure: UploadFailure) {
         self.init(
-            code: failure.code, message: failure.message, hint: failure.hint, httpStatus: failure.httpStatus)
+            code: failure.code, message: failure.message, hint: failure.hint, httpStatus: failure.httpStatus,
+            traceID: failure.traceID)
     }
 
     func write(to json: inout JSONWriter) {
@@ -54,6 +60,7 @@ public struct StatusError: Sendable, Equatable {
         json.field("message", message)
         json.field("hint", hint)
         json.field("http_status", httpStatus)
+        json.field("trace_id", traceID)
     }
 }
 

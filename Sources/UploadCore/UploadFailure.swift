@@ -7,8 +7,12 @@ public struct UploadFailure: Error, Sendable, Equatable {
     public enum Kind: String, Sendable, CaseIterable {
         // The API answered.
 
-        /// 401 or 403: the key is wrong, revoked, or lacks a permission.
+        /// 401, or 403 with a code that names the key: it is wrong or revoked.
         case keyRefused
+        /// 403 about the account's plan or region: no call of this kind can succeed before the user has changed that.
+        case accessRefused
+        /// 403 without a code that tells what is refused: the key may be to blame, or only what was asked for.
+        case accessUnclear
         /// 400 when a session was to be opened.
         case sessionRefused
         /// 400 about the size when a session was to be opened, or 413.
@@ -74,19 +78,22 @@ public struct UploadFailure: Error, Sendable, Equatable {
     public var hint: String?
     /// The HTTP status, where an answer came.
     public var httpStatus: Int?
+    /// The platform's name for the call (`x-trace-id` or `x-request-id`), which its support asks for.
+    public var traceID: String?
     /// How long the answer asked us to wait.
     public var retryAfter: Duration?
 
     /// A failure of the given kind; `code` defaults to the kind's name.
     public init(
         _ kind: Kind, code: String? = nil, message: String, hint: String? = nil, httpStatus: Int? = nil,
-        retryAfter: Duration? = nil
+        traceID: String? = nil, retryAfter: Duration? = nil
     ) {
         self.kind = kind
         self.code = code ?? kind.rawValue
         self.message = message
         self.hint = hint
         self.httpStatus = httpStatus
+        self.traceID = traceID
         self.retryAfter = retryAfter
     }
 }

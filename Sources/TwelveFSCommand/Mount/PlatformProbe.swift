@@ -41,9 +41,9 @@ package enum PlatformProbe {
         case .keyRefused, .invalidConfiguration: .refuse
         // It is there and knows us, and asks for patience: so uploads will wait.
         case .rateLimited: .goOn
-        case .unreachable, .connectionLost, .platformUnavailable, .unreadableAnswer, .requestRefused, .sessionGone,
-            .conflict,
-            .sessionRefused, .sizeRefused, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch, .tooLarge,
+        case .unreachable, .connectionLost, .platformUnavailable, .unreadableAnswer, .accessRefused, .accessUnclear,
+            .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .urlExpired, .storeRefused,
+            .storeUnavailable, .checksumMismatch, .tooLarge,
             .noSpace,
             .spoolFailed, .stalled, .interrupted, .cancelled, .replaced:
             hasUploadsToResume ? .goOn : .refuse
@@ -83,6 +83,8 @@ package enum PlatformProbe {
                 hint: "Check the network and --api-url, and try again")
         case .invalidConfiguration:
             CommandFailure(failure.message, hint: failure.hint)
+        case .accessRefused, .accessUnclear:
+            CommandFailure("the platform refuses the account: \(failure.message)", hint: failure.hint)
         case .unreadableAnswer, .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .rateLimited,
             .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed,
             .stalled,

@@ -93,8 +93,8 @@ extension UploadStateMachine {
     /// The asset's status is a courtesy: it is asked for until it is known, but never more than that.
     private mutating func assetCheckFailed(_ reason: UploadFailure, at now: Instant) {
         switch reason.kind {
-        case .requestRefused, .sessionGone, .conflict: stopsAskingForAsset = true
-        case .keyRefused, .sessionRefused, .sizeRefused, .rateLimited, .platformUnavailable, .unreachable,
+        case .accessRefused, .requestRefused, .sessionGone, .conflict: stopsAskingForAsset = true
+        case .keyRefused, .accessUnclear, .sessionRefused, .sizeRefused, .rateLimited, .platformUnavailable, .unreachable,
             .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch,
             .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             callRetry.notBefore = now + max(Self.longestAssetPollInterval, reason.retryAfter ?? .zero)

@@ -10,7 +10,7 @@ extension UploadStateMachine {
         public var stallTimeout: Duration
         /// Retry or not.
         public var retryPolicy: RetryPolicy
-        /// Chunks in one report. The platform documents no maximum; its own SDK sends 10.
+        /// Chunks in one report: at most 50, says the platform's specification (`completed_chunks: maxItems: 50`).
         public var reportBatch: Int
         /// URLs in one request: at most 50, says the platform.
         public var urlBatch: Int
@@ -25,7 +25,7 @@ extension UploadStateMachine {
         /// The defaults of the design.
         public init(
             sizeLimit: Int64 = 4 << 30, writtenBeforeSession: Int64 = 5 << 20, stallTimeout: Duration = .seconds(300),
-            retryPolicy: RetryPolicy = RetryPolicy(), reportBatch: Int = 100, urlBatch: Int = 50, urlReserve: Int = 8,
+            retryPolicy: RetryPolicy = RetryPolicy(), reportBatch: Int = 50, urlBatch: Int = 50, urlReserve: Int = 8,
             sessionLimit: Int = 8,
             roomLimit: Int64? = nil
         ) {

@@ -52,7 +52,8 @@ extension UploadStateMachine {
         case .keyRefused: return .key
         case .rateLimited: return .rateLimit
         case .unreachable, .connectionLost, .platformUnavailable, .storeUnavailable, .stalled: return .network
-        case .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict, .unreadableAnswer, .urlExpired,
+        case .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict,
+            .unreadableAnswer, .urlExpired,
             .storeRefused, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .interrupted, .cancelled, .replaced,
             .invalidConfiguration, nil:
             break
