@@ -2,12 +2,12 @@ import NIOHTTP1
 
 /// The calls of the API: what each is to the server, and what people call it.
 enum APICall: String, Sendable, CaseIterable {
-    case createSession, listIncomplete, sessionStatus, report, moreURLs, asset, deleteAsset
+    case createSession, listIncomplete, sessionStatus, report, moreURLs, asset, deleteAsset, checkKey
 
     var method: HTTPMethod {
         switch self {
         case .createSession, .report, .moreURLs: .POST
-        case .listIncomplete, .sessionStatus, .asset: .GET
+        case .listIncomplete, .sessionStatus, .asset, .checkKey: .GET
         case .deleteAsset: .DELETE
         }
     }
@@ -19,6 +19,7 @@ enum APICall: String, Sendable, CaseIterable {
         case .sessionStatus, .report: "/assets/multipart-uploads/\(id)"
         case .moreURLs: "/assets/multipart-uploads/\(id)/presigned-urls"
         case .asset, .deleteAsset: "/assets/\(id)"
+        case .checkKey: "/assets"
         }
     }
 
@@ -32,14 +33,26 @@ enum APICall: String, Sendable, CaseIterable {
         case .moreURLs: "hand out more upload URLs"
         case .asset: "tell the asset's status"
         case .deleteAsset: "delete the asset"
+        case .checkKey: "list the newest asset"
         }
     }
 
-    /// Whether the call names an upload, so that 404 means that its session is gone.
-    var isAboutUpload: Bool {
+    /// What a call is about.
+    enum Subject: Sendable, Equatable {
+        /// An upload's session, which is named: when it is not found, it is gone.
+        case session
+        /// An asset, which is named.
+        case asset
+        /// Nothing that is there already: what is refused is the call.
+        case account
+    }
+
+    /// What the call is about, and with it what an answer that does not find it, or denies it, is about.
+    var subject: Subject {
         switch self {
-        case .sessionStatus, .report, .moreURLs: true
-        case .createSession, .listIncomplete, .asset, .deleteAsset: false
+        case .sessionStatus, .report, .moreURLs: .session
+        case .asset, .deleteAsset: .asset
+        case .createSession, .listIncomplete, .checkKey: .account
         }
     }
 

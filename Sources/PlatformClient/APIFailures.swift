@@ -5,7 +5,7 @@ import UploadCore
 /// What an answer of the API that is not a success means.
 ///
 /// By its status; but the codes that the platform documents win over a 4xx, since proxies and older versions of the API
-/// use other statuses for the same thing.
+/// use other statuses for the same thing. (https://docs.twelvelabs.io/api-reference/error-codes)
 struct APIFailures {
     let call: APICall
     let context: AnswerContext
@@ -18,31 +18,44 @@ struct APIFailures {
         let told = told(by: answer)
         let kind = kind(status: answer.status, code: told.code, message: told.message)
         return UploadFailure(
-            kind, code: told.code, message: words(for: answer, told), hint: hint(for: kind, status: answer.status),
-            httpStatus: answer.status, retryAfter: RetryAfter.wait(asked: answer.headers, now: context.now))
+            kind, code: told.code, message: words(for: answer, told),
+            hint: hint(for: kind, status: answer.status, code: told.code), httpStatus: answer.status,
+            traceID: traceID(of: answer), retryAfter: RetryAfter.wait(asked: answer.headers, now: context.now))
     }
 
     private func kind(status: Int, code: String?, message: String?) -> UploadFailure.Kind {
-        switch (status, code) {
-        case (400..<500, "too_many_requests"?): return .rateLimited
-        case (400..<500, "request_canceled_or_timed_out"?): return .platformUnavailable
-        case (400..<500, "api_key_invalid"?), (400..<500, "unauthorized"?), (400..<500, "api_not_allowed"?),
-            (400..<500, "api_allowed_for_paid_plan"?):
-            return .keyRefused
-        default: break
-        }
+        if (400..<500).contains(status), let kind = code.flatMap(kind(code:)) { return kind }
         switch status {
-        case 401, 403: return .keyRefused
+        case 401: return .keyRefused
+        // Whatever else refuses: a code that nobody listed, a gateway in between, a firewall's page.
+        case 403: return .accessUnclear
         case 400, 422:
             guard call == .createSession else { return .requestRefused }
             return Self.isAboutSize(message) ? .sizeRefused : .sessionRefused
-        case 404, 410: return call.isAboutUpload ? .sessionGone : .requestRefused
+        case 404, 410: return call.subject == .session ? .sessionGone : .requestRefused
         case 408, 425: return .platformUnavailable
         case 409: return .conflict
         case 413: return .sizeRefused
         case 429: return .rateLimited
         case 500...: return .platformUnavailable
         default: return .requestRefused
+        }
+    }
+
+    /// What a code of the platform's means; nil for one that is not listed, and for one whose status tells more.
+    private func kind(code: String) -> UploadFailure.Kind? {
+        switch code {
+        case "too_many_requests": return .rateLimited
+        case "request_canceled_or_timed_out": return .platformUnavailable
+        case "api_key_invalid", "unauthorized": return .keyRefused
+        case "read_not_allowed", "resource_not_exist":
+            // It is gone, or another account's, which comes to the same. That says nothing about the key.
+            switch call.subject {
+            case .session: return .sessionGone
+            case .asset: return .requestRefused
+            case .account: return nil
+            }
+        default: return AccessRefusal(rawValue: code) == nil ? nil : .accessRefused
         }
     }
 
@@ -66,6 +79,12 @@ struct APIFailures {
         return (code, message?.isEmpty == true ? nil : message)
     }
 
+    /// What the platform's support asks for.
+    private func traceID(of answer: Answer) -> String? {
+        SafeText.traceID(answer.headers.first(name: "x-trace-id"), key: context.key)
+            ?? SafeText.traceID(answer.headers.first(name: "x-request-id"), key: context.key)
+    }
+
     private func words(for answer: Answer, _ told: (code: String?, message: String?)) -> String {
         if let message = told.message { return message }
         if let code = told.code {
@@ -76,28 +95,52 @@ struct APIFailures {
         return "the platform answered \(answer.status) (\(kind)) when asked to \(call.words)"
     }
 
-    private func hint(for kind: UploadFailure.Kind, status: Int) -> String? {
+    private func hint(for kind: UploadFailure.Kind, status: Int, code: String?) -> String? {
         if (300..<400).contains(status) {
             return
                 "redirects are not followed, since they could carry the key elsewhere: check the API's URL (--api-url)"
         }
         switch kind {
         case .keyRefused: return "check the key in \(keyLocation)"
-        case .accessRefused:
+        case .accessRefused: return code.flatMap(AccessRefusal.init)?.hint
+        case .accessUnclear:
             return
-                "the account's plan or region does not allow this: see the platform's dashboard, then 'twelvefs retry'"
-        case .accessUnclear: return "check the key in \(keyLocation), and that its plan and permissions allow uploads"
+                "the platform, or something between here and it, refuses this without saying why: check what the account and the key in \(keyLocation) may do"
         case .sessionRefused: return "the file's name, type or options do not suit the platform"
         case .sizeRefused: return "the file is too large, or too small, for the account: see the platform's limits"
         case .sessionGone: return "sessions live for 24 hours; the upload is begun anew from what is kept on disk"
         case .conflict: return "something on the platform still refers to it"
         case .rateLimited: return "the account's rate limit is reached; waiting helps"
         case .platformUnavailable: return "the trouble is on the platform's side; waiting helps"
-        case .requestRefused: return status == 404 ? "check the API's URL (--api-url)" : nil
+        case .requestRefused:
+            if code == "read_not_allowed" { return "it is gone, or belongs to another account than the key" }
+            return status == 404 ? "check the API's URL (--api-url)" : nil
         case .unreachable, .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable,
             .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced,
             .invalidConfiguration:
             return nil
+        }
+    }
+}
+
+/// The codes by which the platform refuses what an account, its plan or its region does not allow, and what its user can do.
+private enum AccessRefusal: String {
+    case otherRegion = "region_not_allowed"
+    case paidPlanOnly = "api_allowed_for_paid_plan"
+    case notAllowed = "api_not_allowed"
+    case newerVersionOnly = "api_upgrade_required"
+    case tags = "tags_not_allowed"
+
+    var hint: String {
+        switch self {
+        case .otherRegion:
+            "the platform does not serve the region that this machine calls from: see its terms of use, then 'twelvefs retry'"
+        case .paidPlanOnly: "choose another plan in the platform's dashboard, then 'twelvefs retry'"
+        case .notAllowed:
+            "the account may not do this: ask whoever manages it, or the platform's support, then 'twelvefs retry'"
+        case .newerVersionOnly:
+            "the call needs a newer version of the API: check the version in --api-url (\(PlatformConfiguration.defaultBaseURL)), mount again, then 'twelvefs retry'"
+        case .tags: "leave out of --metadata what the platform names, mount again, then 'twelvefs retry'"
         }
     }
 }

@@ -9,7 +9,7 @@ extension PlatformClient {
     func call(
         _ call: APICall, id: String = "", query: String? = nil, body: JSONValue? = nil
     ) async throws(UploadFailure) -> (answer: Answer, context: AnswerContext) {
-        if call.namesSomething, !APICall.isPlainID(id) {
+        if call.subject != .account, !APICall.isPlainID(id) {
             throw UploadFailure(
                 .requestRefused, code: "identifier_malformed", message: "no upload or asset has such an identifier")
         }
@@ -37,9 +37,10 @@ extension PlatformClient {
         let metadata: Logger.Metadata = ["method": "\(call.method)", "path": "\(path)"]
         switch result {
         case .success(let answer):
-            log("api call", metadata, status: answer.status, stopwatch)
             let failures = APIFailures(call: call, context: context, keyLocation: configuration.keyLocation)
-            if let failure = failures.failure(of: answer) { throw failure }
+            let failure = failures.failure(of: answer)
+            log("api call", metadata, status: answer.status, traceID: failure?.traceID, stopwatch)
+            if let failure { throw failure }
             return (answer, context)
         case .failure(let broken):
             let failure = NetworkFailures(party: "the platform", address: base)
@@ -104,9 +105,14 @@ extension PlatformClient {
 
     // MARK: Logging: never headers, bodies or queries.
 
-    func log(_ message: Logger.Message, _ metadata: Logger.Metadata, status: Int, _ stopwatch: Stopwatch) {
-        logger.debug(
-            message, metadata: metadata.merging(["status": "\(status)", "took": "\(stopwatch.elapsed())"]) { $1 })
+    /// - Parameter traceID: the platform's name for a call that it refused.
+    func log(
+        _ message: Logger.Message, _ metadata: Logger.Metadata, status: Int, traceID: String? = nil,
+        _ stopwatch: Stopwatch
+    ) {
+        var outcome: Logger.Metadata = ["status": "\(status)", "took": "\(stopwatch.elapsed())"]
+        if let traceID { outcome["trace_id"] = "\(traceID)" }
+        logger.debug(message, metadata: metadata.merging(outcome) { $1 })
     }
 
     func log(_ message: Logger.Message, _ metadata: Logger.Metadata, failure: UploadFailure, _ stopwatch: Stopwatch) {
@@ -114,15 +120,5 @@ extension PlatformClient {
             "failure": "\(failure.kind.rawValue)", "code": "\(failure.code)", "took": "\(stopwatch.elapsed())",
         ]
         logger.debug(message, metadata: metadata.merging(outcome) { $1 })
-    }
-}
-
-extension APICall {
-    /// Whether the path holds an upload's or an asset's identifier.
-    fileprivate var namesSomething: Bool {
-        switch self {
-        case .createSession, .listIncomplete: false
-        case .sessionStatus, .report, .moreURLs, .asset, .deleteAsset: true
-        }
     }
 }

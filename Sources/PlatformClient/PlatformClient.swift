@@ -146,6 +146,17 @@ extension PlatformClient {
         _ = try await call(.deleteAsset, id: assetID)
     }
 
+    /// `GET /assets?page_limit=1`, the cheapest call that needs a good key and names nothing of the account: returns when the
+    /// platform accepts the key, so that a refusal that does not say what it refuses (`accessUnclear`) was about something
+    /// else.
+    ///
+    /// - Throws: ``UploadCore/UploadFailure``: `keyRefused` when the key is to blame. Any other failure tells nothing about it,
+    ///   a second `accessUnclear` included.
+    public func checkKey() async throws(UploadFailure) {
+        // A page that somebody else serves in the platform's place is no JSON object, and accepts nothing.
+        _ = try decoder(try await call(.checkKey, query: "page_limit=1"), .checkKey)
+    }
+
     /// The most that the API gives on a page.
     static let pageLimit = 50
     /// A listing that never ends is cut here: 50 000 entries.

@@ -25,6 +25,18 @@ package enum SafeText {
         return text
     }
 
+    /// A name that an answer gave to its call (`x-trace-id`): a word of at most 80 plain characters, or nil for anything else.
+    package static func traceID(_ text: String?, key: APIKey) -> String? {
+        guard let text = text?.trimmed, (1...80).contains(text.utf8.count), !text.contains(key.secret),
+            !isSuspicious(text[...]),
+            text.utf8.allSatisfy({ byte in
+                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                    || "-_.:;=+/@".utf8.contains(byte)
+            })
+        else { return nil }
+        return text
+    }
+
     /// What an answer is, without a byte of its body: "text/html, 1234 bytes". A body could hold a URL or the key.
     static func kind(contentType: String?, byteCount: Int) -> String {
         let type = contentType?.prefix { $0 != ";" }.lowercased() ?? ""

@@ -149,6 +149,7 @@ extension Upload {
             metadata["code"] = "\(failure.code)"
             metadata["reason"] = "\(failure.message)"
             if let hint = failure.hint { metadata["hint"] = "\(hint)" }
+            if let traceID = failure.traceID { metadata["trace_id"] = "\(traceID)" }
         }
         services.logger.log(level: level, message, metadata: metadata)
     }

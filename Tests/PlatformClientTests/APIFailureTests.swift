@@ -6,7 +6,7 @@ import UploadCore
 
 @Suite struct APIFailureTests {
     struct Row: Sendable, CustomTestStringConvertible {
-        enum Call: Sendable { case create, status, report, urls, asset, delete, list }
+        enum Call: Sendable { case create, status, report, urls, asset, delete, list, key }
         let call: Call
         let status: Int
         var body = ""
@@ -21,19 +21,71 @@ import UploadCore
         JSONValue.object(["code": .string(code), "message": .string(message)]).text
     }
 
-    private static let rows: [Row] = [
+    private static let keys: [Row] = [
         Row(
             call: .asset, status: 401, body: error("api_key_invalid", "The API key is invalid"), kind: .keyRefused,
             code: "api_key_invalid", message: "The API key is invalid", hint: "/etc/the-key-file"),
-        Row(
-            call: .create, status: 403, body: error("api_not_allowed", "No."), kind: .keyRefused,
-            code: "api_not_allowed", message: "No."),
+        Row(call: .asset, status: 401, body: "<html>", kind: .keyRefused, hint: "/etc/the-key-file"),
+        Row(call: .create, status: 403, body: error("unauthorized", "No."), kind: .keyRefused, code: "unauthorized"),
+        Row(call: .key, status: 403, body: error("api_key_invalid", "No."), kind: .keyRefused, code: "api_key_invalid"),
         Row(
             call: .create, status: 400, body: error("api_key_invalid", "No."), kind: .keyRefused,
             code: "api_key_invalid"),
+    ]
+
+    /// 403 says three things, and which of them only its code tells.
+    private static let denials: [Row] = [
         Row(
-            call: .list, status: 403, kind: .keyRefused, code: "keyRefused",
-            message: "the platform answered 403 (application/json, 0 bytes)"),
+            call: .create, status: 403, body: error("region_not_allowed", "Not in your region."), kind: .accessRefused,
+            code: "region_not_allowed", message: "Not in your region.", hint: "region"),
+        Row(
+            call: .report, status: 403, body: error("api_allowed_for_paid_plan", "Paid."), kind: .accessRefused,
+            code: "api_allowed_for_paid_plan", hint: "choose another plan"),
+        Row(
+            call: .create, status: 403, body: error("api_not_allowed", "No."), kind: .accessRefused,
+            code: "api_not_allowed", message: "No.", hint: "ask whoever manages it"),
+        Row(
+            call: .list, status: 403, body: error("api_upgrade_required", "From 1.4 on."), kind: .accessRefused,
+            code: "api_upgrade_required", hint: "--api-url"),
+        Row(
+            call: .create, status: 403, body: error("tags_not_allowed", "Tag x."), kind: .accessRefused,
+            code: "tags_not_allowed", hint: "--metadata"),
+        Row(
+            call: .create, status: 400, body: error("api_allowed_for_paid_plan", "Paid."), kind: .accessRefused,
+            code: "api_allowed_for_paid_plan", hint: "twelvefs retry"),
+        Row(call: .status, status: 403, body: error("read_not_allowed", "No."), kind: .sessionGone),
+        Row(call: .report, status: 403, body: error("read_not_allowed", "No."), kind: .sessionGone),
+        Row(
+            call: .urls, status: 403, body: error("read_not_allowed", "No."), kind: .sessionGone,
+            code: "read_not_allowed"),
+        Row(
+            call: .asset, status: 403, body: error("read_not_allowed", "No."), kind: .requestRefused,
+            code: "read_not_allowed", message: "No.", hint: "another account"),
+        Row(
+            call: .delete, status: 403, body: error("read_not_allowed", "No."), kind: .requestRefused,
+            code: "read_not_allowed"),
+        // Nothing is named that could be gone.
+        Row(call: .create, status: 403, body: error("read_not_allowed", "No."), kind: .accessUnclear),
+        Row(
+            call: .list, status: 403, kind: .accessUnclear, code: "accessUnclear",
+            message: "the platform answered 403 (application/json, 0 bytes)", hint: "/etc/the-key-file"),
+        Row(
+            call: .report, status: 403, body: error("upload_not_allowed", "No."), kind: .accessUnclear,
+            code: "upload_not_allowed", message: "No."),
+        Row(call: .asset, status: 403, body: "<html>no entry</html>", kind: .accessUnclear, code: "accessUnclear"),
+        Row(call: .status, status: 403, body: #"{"message":"Forbidden"}"#, kind: .accessUnclear, message: "Forbidden"),
+        Row(call: .key, status: 403, body: "", kind: .accessUnclear),
+        Row(
+            call: .status, status: 400, body: error("resource_not_exist", "No upload"), kind: .sessionGone,
+            code: "resource_not_exist"),
+        Row(
+            call: .asset, status: 400, body: error("resource_not_exist", "No asset"), kind: .requestRefused,
+            code: "resource_not_exist"),
+        // What the platform itself could not do is no verdict, whatever the code.
+        Row(call: .create, status: 500, body: error("api_not_allowed", "No."), kind: .platformUnavailable),
+    ]
+
+    private static let refusals: [Row] = [
         Row(
             call: .create, status: 400, body: error("parameter_invalid", "The filename parameter is invalid"),
             kind: .sessionRefused,
@@ -83,7 +135,7 @@ import UploadCore
             code: "requestRefused"),
     ]
 
-    @Test(arguments: rows)
+    @Test(arguments: keys + denials + refusals)
     func aStatusAndACodeTellWhatHappened(_ row: Row) async throws {
         try await ScriptedServer.run([.status(row.status, row.body)]) { server in
             try await withClient(of: server) { client in
@@ -110,7 +162,52 @@ import UploadCore
         case .asset: _ = try await client.asset("a")
         case .delete: try await client.deleteAsset("a")
         case .list: _ = try await client.incompleteUploads(page: 1, limit: 10)
+        case .key: try await client.checkKey()
         }
+    }
+
+    // MARK: Whose fault it is
+
+    @Test func theCheapestCallTellsThatTheKeyIsAccepted() async throws {
+        try await ScriptedServer.run([.json(#"{"data":[],"page_info":null}"#)]) { server in
+            try await withClient(of: server) { try await $0.checkKey() }
+            #expect(server.requests.map(\.uri) == ["/v1.3/assets?page_limit=1"])
+            #expect(server.requests.first?.method == "GET")
+        }
+    }
+
+    @Test func aPageInThePlatformsPlaceAcceptsNoKey() async throws {
+        try await ScriptedServer.run([.status(200, "<html>sign in</html>", type: "text/html")]) { server in
+            try await withClient(of: server) { client in
+                let failure = await failure { () async throws(UploadFailure) in try await client.checkKey() }
+                #expect(failure?.kind == .unreadableAnswer)
+            }
+        }
+    }
+
+    // MARK: The names of calls
+
+    @Test(arguments: [
+        (["x-trace-id: 4bf92f3577b34da6a3ce929d0e0e4736"], "4bf92f3577b34da6a3ce929d0e0e4736"),
+        (["X-Request-Id: 1c2d-3e"], "1c2d-3e"),
+        (["x-request-id: second", "x-trace-id: Root=1-57-bd;Sampled=1"], "Root=1-57-bd;Sampled=1"),
+        (["x-trace-id: not a word", "x-request-id: second"], "second"),
+        ([], nil), (["x-trace-id: "], nil), (["x-trace-id: a b"], nil), (["x-trace-id: \u{1B}[31m"], nil),
+        (["x-trace-id: \(testKey)"], nil), (["x-trace-id: 1\(testKey)2"], nil), (["x-trace-id: tlk_other"], nil),
+        (["x-trace-id: https://a/b"], nil), (["x-trace-id: Signature=\(testSignature)"], nil),
+        (["x-trace-id: \(String(repeating: "a", count: 81))"], nil), (["x-trace-id: é"], nil),
+    ])
+    func aRefusedCallKeepsTheNameThatThePlatformGaveIt(_ headers: [String], _ traceID: String?) async throws {
+        let log = RecordedLog()
+        try await ScriptedServer.run([.status(500, "{}", headers: headers)]) { server in
+            try await withClient(of: server, log: log) { client in
+                let failure = await failure { () async throws(UploadFailure) in try await client.asset("a") }
+                #expect(failure?.traceID == traceID)
+            }
+        }
+        #expect(log.text.count == 1)
+        #expect(log.text.first?.contains("trace_id=\(traceID ?? "")") == (traceID != nil), "\(log.text)")
+        expectNoSecret(in: log.text)
     }
 
     @Test func messagesAreCutCleanedAndRidOfSecrets() async throws {

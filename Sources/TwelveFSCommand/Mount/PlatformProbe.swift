@@ -4,7 +4,8 @@ import UploadCore
 
 /// Asks the platform once, before a mount says that it is usable.
 package enum PlatformProbe {
-    /// Lists one incomplete upload: the cheapest call that needs a good key.
+    /// Lists one incomplete upload, which needs a good key. Where that is refused without a reason, a second call tells whether the
+    /// key is to blame: if it is not, uploads may well be allowed, and each tells by itself.
     ///
     /// A refused key refuses the mount. So does a platform that cannot be reached or does not answer as it should, unless
     /// there is something to resume: then the mount waits for it as it would at any other time.
@@ -13,21 +14,30 @@ package enum PlatformProbe {
         _ configuration: MountConfiguration, key: APIKey, hasUploadsToResume: Bool, logger: Logger
     ) async throws {
         let client = try client(for: configuration, key: key, logger: logger)
-        let failure: UploadFailure?
+        let outcome = await ask(client)
+        await client.shutdown()
+        guard let failure = outcome.failure else { return }
+        if !outcome.isKeyAccepted, verdict(on: failure, hasUploadsToResume: hasUploadsToResume) == .refuse {
+            throw refusal(failure, configuration)
+        }
+        var metadata: Logger.Metadata = ["code": "\(failure.code)", "reason": "\(failure.message)"]
+        if let traceID = failure.traceID { metadata["trace_id"] = "\(traceID)" }
+        logger.warning("the platform did not answer as it should; going on", metadata: metadata)
+    }
+
+    /// What listing the uploads failed with, and whether the platform accepts the key all the same.
+    private static func ask(_ client: PlatformClient) async -> (failure: UploadFailure?, isKeyAccepted: Bool) {
         do throws(UploadFailure) {
             _ = try await client.incompleteUploads(page: 1, limit: 1)
-            failure = nil
+            return (nil, true)
         } catch {
-            failure = error
-        }
-        await client.shutdown()
-        guard let failure else { return }
-        switch verdict(on: failure, hasUploadsToResume: hasUploadsToResume) {
-        case .refuse: throw refusal(failure, configuration)
-        case .goOn:
-            logger.warning(
-                "the platform did not answer as it should; going on",
-                metadata: ["code": "\(failure.code)", "reason": "\(failure.message)"])
+            guard error.kind == .accessUnclear else { return (error, false) }
+            do throws(UploadFailure) {
+                try await client.checkKey()
+                return (error, true)
+            } catch let second {
+                return (second.kind == .keyRefused ? second : error, false)
+            }
         }
     }
 
@@ -84,7 +94,10 @@ package enum PlatformProbe {
         case .invalidConfiguration:
             CommandFailure(failure.message, hint: failure.hint)
         case .accessRefused, .accessUnclear:
-            CommandFailure("the platform refuses the account: \(failure.message)", hint: failure.hint)
+            // Nothing is there yet that could be tried again.
+            CommandFailure(
+                "the platform refuses the account: \(failure.message)",
+                hint: failure.hint?.replacing(", then 'twelvefs retry'", with: ""))
         case .unreadableAnswer, .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .rateLimited,
             .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed,
             .stalled,
