@@ -95,6 +95,9 @@ struct CreateRequest {
 
 /// A report, each chunk checked by itself.
 struct ReportRequest {
+    /// How many chunks one report may name (the specification: `minItems: 1`, `maxItems: 50`).
+    static let chunkCount = 1...50
+
     struct Chunk: Sendable {
         var index: Int
         /// Without quotes.
@@ -106,8 +109,9 @@ struct ReportRequest {
 
     init(_ body: ByteBuffer) throws(Refusal) {
         let fields = try Fields(body, known: ["completed_chunks"])
-        guard let items = try fields.required("completed_chunks").array, !items.isEmpty else {
-            throw .parameterInvalid("completed_chunks", "an array of at least one chunk is expected")
+        guard let items = try fields.required("completed_chunks").array, Self.chunkCount ~= items.count else {
+            let (least, most) = (Self.chunkCount.lowerBound, Self.chunkCount.upperBound)
+            throw .parameterInvalid("completed_chunks", "an array of \(least) to \(most) chunks is expected")
         }
         var chunks: [Chunk] = []
         for item in items {

@@ -94,6 +94,28 @@ import Testing
         }
     }
 
+    @Test("At most 50 chunks a report, and a report of 51 has no effect")
+    func takesAtMostFiftyChunksAtOnce() async throws {
+        try await withSandbox {
+            $0.chunkSize = 1
+        } _: { _, client in
+            let session = try await client.create(51)
+            var chunks: [(index: Int, etag: String?, size: Int)] = []
+            for index in 1...51 {
+                let url = try await client.freshURL(session, index)
+                chunks.append((index, try await client.put(url, [UInt8(index)]).etag, 1))
+            }
+            let refused = try await client.report(session, chunks)
+            #expect(refused.status == 400)
+            #expect(refused.code == "parameter_invalid")
+            #expect(refused.json["message"]?.string?.contains("completed_chunks") == true)
+            #expect(try await client.status(session).json["chunks_completed"] == 0)
+            let most = try await client.report(session, Array(chunks[..<50]))
+            #expect(most.json["total_completed"] == 50)
+            #expect(try await client.report(session, [chunks[50]]).json["url"] != nil)
+        }
+    }
+
     @Test func leavesOutTheURLWhenToldSo() async throws {
         try await withSandbox {
             $0.assetURLs = false
