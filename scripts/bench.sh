@@ -3,7 +3,7 @@
 # Each line shows what was measured, against what, the ratio, its limit and a verdict; exits 1 when one misses.
 # Numbers of one machine are not those of another; the ratios are what counts. Needs about 12 GB of room in $TMPDIR.
 . "$(dirname "$0")/lib.sh"
-. "$ROOT/scripts/sdk.sh"
+. "$ROOT/scripts/venvs.sh"
 
 MIB=1048576
 CHUNK=$((5 * MIB))
@@ -151,12 +151,12 @@ against_curl() {
 
 measure_sdk() {
     local round ours=() theirs=()
-    install_sdk
+    make_venvs "sdk-$NEWEST_SDK"
     make_file "$WORKSPACE/video.mp4" $((512 * MIB))
     fresh sdk
     for ((round = 1; round <= REPEATS; round++)); do
         reading env TWELVELABS_BASE_URL="$SANDBOX_URL" TWELVELABS_API_KEY="$SANDBOX_KEY" \
-            "$SDK_PYTHON" "$ROOT/scripts/bench/sdk_upload.py" "$WORKSPACE/video.mp4"
+            "$(venv_python "sdk-$NEWEST_SDK")" "$ROOT/scripts/bench/sdk_upload.py" "$WORKSPACE/video.mp4"
         theirs+=("$READING")
         timing cp "$WORKSPACE/video.mp4" "$mount_point/take$round.mp4"
         ours+=("$READING")
@@ -274,14 +274,14 @@ measure_rsync() {
 
 measure_many() {
     local number count=2000 ours theirs
-    install_sdk
+    make_venvs "sdk-$NEWEST_SDK"
     mkdir "$WORKSPACE/takes"
     for ((number = 1; number <= count; number++)); do
         make_file "$WORKSPACE/takes/take$number.mp4" 100000
     done
     fresh many
     reading env TWELVELABS_BASE_URL="$SANDBOX_URL" TWELVELABS_API_KEY="$SANDBOX_KEY" \
-        "$SDK_PYTHON" "$ROOT/scripts/bench/sdk_folder.py" "$WORKSPACE/takes"
+        "$(venv_python "sdk-$NEWEST_SDK")" "$ROOT/scripts/bench/sdk_folder.py" "$WORKSPACE/takes"
     theirs=$READING
     timing cp -r "$WORKSPACE/takes" "$mount_point/"
     ours=$READING

@@ -5,6 +5,6 @@
 cd "$ROOT"
 step "Linting"
 swift format lint --strict --recursive --parallel Package.swift Sources Tests
-for script in scripts/*.sh .ci/run; do bash -n "$script"; done
-if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh .ci/run; fi
+for script in scripts/*.sh Tests/*/run.sh .ci/run; do bash -n "$script"; done
+if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh Tests/*/run.sh .ci/run; fi
 good "nothing to complain about"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test: those of the modules, the mounted ones with real tools, and the official SDK against the sandbox.
-# With arguments, only `swift test` with them: scripts/test.sh --filter Interrupts
+# Runs every test: those of the modules, the mounted ones with real tools, and those whose judges are not ours: the
+# official SDK, an S3 of others, and the platform's published constraints.
+# With --witnesses, only the latter; with other arguments, only `swift test` with them: scripts/test.sh --filter Interrupts
 . "$(dirname "$0")/lib.sh"
+. "$ROOT/scripts/venvs.sh"
 
 "$ROOT/scripts/setup.sh"
 "$ROOT/scripts/build.sh"
@@ -61,7 +63,34 @@ run_tests() {
     failed=$((failed + bad_ones))
 }
 
-if (($#)); then
+# witness NAME COMMAND...: one program that tests, given a folder of its own as its last argument; counted as one.
+witness() {
+    local name=$1 began=$SECONDS
+    shift
+    say "$name"
+    if awaited "$@" "$WORKSPACE/${name//[^[:alnum:]]/-}"; then
+        good "$name ($((SECONDS - began)) s)"
+        passed=$((passed + 1))
+    else
+        bad "$name"
+        failed=$((failed + 1))
+        status=1
+    fi
+}
+
+ask_witnesses() {
+    local version
+    step "Witnesses that are not ours"
+    make_venvs "${SDK_VERSIONS[@]/#/sdk-}" witnesses
+    for version in "${SDK_VERSIONS[@]}"; do
+        witness "the official SDK $version against the sandbox" "$ROOT/Tests/sdk/run.sh" "$version"
+    done
+    witness "S3 that is not ours" "$ROOT/Tests/witnesses/run.sh" s3
+}
+
+if [[ $* == --witnesses ]]; then
+    ask_witnesses
+elif (($#)); then
     step "swift test $*"
     run_tests "$@"
 else
@@ -69,13 +98,7 @@ else
     run_tests --skip MountTests
     step "Real mounts and real tools"
     run_tests --filter MountTests
-    step "The official Python SDK against the sandbox"
-    if awaited "$ROOT/Tests/sdk/run.sh" "$WORKSPACE/sdk"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        status=1
-    fi
+    ask_witnesses
 fi
 
 printf '\nin %d min %d s\n%d passed, %d failed\n' $((SECONDS / 60)) $((SECONDS % 60)) "$passed" "$failed"

@@ -107,10 +107,10 @@ class Mount:
         os.makedirs(self.path)
         note_for_sweep("mounts", self.path)
 
-    def start(self, url, options=()):
+    def start(self, url, options=(), key=KEY):
         """Mounts. Raises Trouble with what was said when it is refused."""
         self.starts += 1
-        environment = {**os.environ, "TWELVELABS_API_KEY": KEY}
+        environment = {**os.environ, "TWELVELABS_API_KEY": key}
         outcome = subprocess.run(
             [self.program, "mount", self.path, "--api-url", url, "--state-dir", self.state, "--log-file", self.log,
              *self.options, *options],

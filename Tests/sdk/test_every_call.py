@@ -1,63 +1,21 @@
-"""The official SDK against the sandbox: what it can do with the platform, it can do with the stand-in."""
+"""The other calls of the newest SDK against the sandbox, each by itself."""
 import hashlib
-import json
-import os
 import random
-import tempfile
-import time
 import unittest
-import urllib.request
-from pathlib import Path
 
 import httpx
 from twelvelabs import TwelveLabs
 from twelvelabs.core.api_error import ApiError
 from twelvelabs.types.completed_chunk import CompletedChunk
 
-MIB = 1 << 20
+from sdk_case import MIB, SDKCase, stored_asset
 
 
-def control(path: str):
-    with urllib.request.urlopen(f"{os.environ['SANDBOX_CONTROL']}/{path}") as answer:
-        return json.load(answer)
-
-
-def stored_asset(asset_id: str) -> dict:
-    return next(asset for asset in control("assets")["assets"] if asset["asset_id"] == asset_id)
-
-
-class OfficialSDK(unittest.TestCase):
-    def setUp(self):
-        # The base URL is read from TWELVELABS_BASE_URL by the SDK itself.
-        self.client = TwelveLabs(api_key=os.environ["TWELVELABS_API_KEY"])
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-
-    def video(self, size: int) -> Path:
-        path = Path(self.folder.name) / "video.mp4"
-        path.write_bytes(random.Random(size).randbytes(size))
-        return path
-
+class EveryCall(SDKCase):
     def put(self, url: str, body: bytes) -> str:
         answer = httpx.put(url, content=body, headers={"Content-Type": "application/octet-stream"})
         answer.raise_for_status()
         return answer.headers["ETag"].strip('"')
-
-    def test_upload_file_brings_the_same_bytes(self):
-        # More chunks than a session's first URLs, and a last one that is shorter.
-        path = self.video(57 * MIB + 5).rename(Path(self.folder.name) / "Der Film – 1.mp4")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        seen = []
-        result = self.client.multipart_upload.upload_file(path, batch_size=5, progress_callback=seen.append, max_retries=0)
-        self.assertEqual(seen[-1].completed_chunks, 12)
-        asset = stored_asset(result.asset_id)
-        self.assertTrue(asset["complete"])
-        self.assertEqual(asset["filename"], "Der Film – 1.mp4")
-        self.assertEqual(asset["sha256"], digest)
-        with urllib.request.urlopen(result.asset_url) as answer:
-            self.assertEqual(hashlib.sha256(answer.read()).hexdigest(), digest)
-        puts = [request for request in control("journal")["requests"] if request["kind"] == "put"]
-        self.assertFalse(any(request["carried_api_key"] for request in puts))
 
     def test_each_call_by_itself(self):
         uploads = self.client.multipart_upload
@@ -103,10 +61,7 @@ class OfficialSDK(unittest.TestCase):
 
     def test_an_asset_becomes_ready(self):
         result = self.client.multipart_upload.upload_file(self.video(6 * MIB))
-        deadline = time.monotonic() + 60
-        while (asset := self.client.assets.retrieve(result.asset_id)).status == "processing":
-            self.assertLess(time.monotonic(), deadline, "the asset never became ready")
-            time.sleep(0.02)
+        asset = self.assert_ready(result.asset_id)
         self.assertEqual(
             (asset.id, asset.status, asset.method, asset.filename, asset.file_type, asset.size),
             (result.asset_id, "ready", "multipart", "video.mp4", "video/mp4", 6 * MIB),
