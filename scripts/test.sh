@@ -86,6 +86,7 @@ ask_witnesses() {
         witness "the official SDK $version against the sandbox" "$ROOT/Tests/sdk/run.sh" "$version"
     done
     witness "S3 that is not ours" "$ROOT/Tests/witnesses/run.sh" s3
+    witness "each request by the published constraints" "$ROOT/Tests/witnesses/run.sh" requests
 }
 
 if [[ $* == --witnesses ]]; then

@@ -3,7 +3,8 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+TOOLS = Path(__file__).parent.parent / "tools"
+sys.path.insert(0, str(TOOLS))
 
 from torture import stage  # noqa: E402
 from torture.stage import Sandbox, Trouble, eventually, start_time  # noqa: E402,F401

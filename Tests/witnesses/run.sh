@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Asks witnesses that are not ours: Tests/witnesses/run.sh s3 [FOLDER]. What they need is installed once, below
+# Asks witnesses that are not ours: Tests/witnesses/run.sh s3|requests [FOLDER]. What they need is installed once, below
 # .build; build.sh has to have run.
 #   s3        S3 as moto has it, and boto3's presigned URLs, behind a platform by the published specification
+#   requests  every request of whole sessions, judged by the published constraints
 . "$(dirname "$0")/../../scripts/lib.sh"
 
 . "$ROOT/scripts/venvs.sh"
 case ${1:-} in
     s3) modules=(test_s3) ;;
-    conformance) modules=(test_conformance) ;;
-    *) die "there is no such witness: ${1:-}" ;;
+    requests) modules=(test_conformance test_requests) ;;
+    *) die "there is no such witness: ${1:-} (there are s3 and requests)" ;;
 esac
 if (($# > 1)); then
     mkdir -p "$2"
