@@ -30,6 +30,7 @@ class Exchange:
     status: int | None = None
     answer_headers: dict[str, str] = field(default_factory=dict)  # names in lowercase
     answer: bytes = b""  # of calls of the API only
+    sender: str = ""  # the address that it came from
 
     def header(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key.lower() == name]
@@ -74,9 +75,8 @@ def _json(body: bytes):
 class Constraints:
     """The extract of the specifications."""
 
-    def __init__(self, base_path: str = "/v1.3"):
-        with open(Path(__file__).with_name("constraints.json"), encoding="utf-8") as file:
-            self.data = json.load(file)
+    def __init__(self, base_path: str = "/v1.3", data: dict | None = None):
+        self.data = data or json.loads(Path(__file__).with_name("constraints.json").read_text(encoding="utf-8"))
         self.base_path = base_path
         self.calls = self.data["api"]["calls"]
         self.maximum_reports = self.data["concurrent_reports"]["maximum"]
@@ -343,6 +343,8 @@ def _most_at_a_time(exchanges: list[Exchange]) -> int:
     return peak
 
 
-def violations(exchanges: list[Exchange], key: str | None = None, base_path: str = "/v1.3") -> list[str]:
+def violations(
+    exchanges: list[Exchange], key: str | None = None, constraints: Constraints | None = None
+) -> list[str]:
     """All that is wrong with a recording, in words that hold neither keys nor queries."""
-    return _Recording(exchanges, Constraints(base_path), key).judge()
+    return _Recording(exchanges, constraints or Constraints(), key).judge()

@@ -1,4 +1,4 @@
-"""A proxy on loopback that passes everything on as it is, and keeps what passed: Recorder(PORT-OF-THE-OTHER).
+"""A reverse proxy that passes everything on as it is, and keeps what passed: Recorder(PORT-OF-THE-PLATFORM).
 
 What it passes on names this proxy as its host, so that a platform which makes its URLs from the Host header has the
 chunks come by here, too.
@@ -17,24 +17,34 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 class Recorder:
-    """Listens on a free port from the start until `stop`."""
+    """Listens from the start until `stop`.
 
-    def __init__(self, port: int, base_path: str = "/v1.3"):
+    Arguments:
+        port: of the platform that everything is passed on to, on loopback.
+        listen: addresses and ports; 0 takes a free one.
+        tls: the context of a TLS server, when it is one.
+        origins: what URLs in the answers of calls begin with, and what they shall begin with instead.
+    """
+
+    def __init__(self, port: int, base_path: str = "/v1.3", listen=(("127.0.0.1", 0),), tls=None, origins=None):
         self.upstream = port
         self.base_path = base_path
+        self.tls = tls
+        self.origins: dict[bytes, bytes] = dict(origins or {})
         self.exchanges: list[Exchange] = []
-        self._server = _Server(("127.0.0.1", 0), self)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        self._servers = [_Server(address, self) for address in listen]
+        self.port = self._servers[0].server_address[1]
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}{self.base_path}"
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
@@ -44,6 +54,13 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address, recorder: Recorder):
         super().__init__(address, _Handler)
         self.recorder = recorder
+
+    def get_request(self):
+        connection, address = super().get_request()
+        if self.recorder.tls is not None:
+            # The handshake is part of the first read, which is the connection's own thread's.
+            connection = self.recorder.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def handle_error(self, request, client_address):
         pass  # whoever was killed leaves connections behind; an exchange without an answer tells of it
@@ -72,13 +89,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self):
         recorder = self.server.recorder
-        exchange = Exchange(self.command, self.path, list(self.headers.items()), started=time.monotonic())
+        exchange = Exchange(
+            self.command, self.path, list(self.headers.items()), started=time.monotonic(), sender=self.client_address[0])
         recorder.exchanges.append(exchange)
         self.keeps = self.path.startswith(recorder.base_path + "/")
         self.close_connection = self.close_connection or self.headers.get("connection", "").lower() == "close"
         try:
             answer = self._ask(exchange)
             content = answer.read()
+            if self.keeps:
+                for origin, other in recorder.origins.items():
+                    content = content.replace(origin, other)
         except (OSError, http.client.HTTPException, _ClientGone):
             # Without an answer on one side there is none on the other.
             exchange.ended = time.monotonic()
