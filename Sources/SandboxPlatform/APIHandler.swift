@@ -1,37 +1,47 @@
 import NIOCore
 
-/// The platform's calls: everything below `/v1.3/assets`.
+/// The platform's calls: everything below `/v1.3/assets`. Requests come here when they keep to the constraints.
 struct APIHandler: Sendable {
     let platform: Platform
+    let request: APIRequest
+    /// Scheme, host and port of the URLs that are given out.
+    let storeOrigin: String
+    /// Chunks of a report that come out as failed although they are accepted.
+    var failing: Set<Int> = []
+    /// Adds to the request's journal entry.
+    let note: @Sendable ((inout JournalEntry) -> Void) -> Void
 
-    /// What the journal wants to know of a call besides its answer.
-    typealias Note = @Sendable ((inout JournalEntry) -> Void) -> Void
+    init(
+        platform: Platform, request: APIRequest, storeOrigin: String,
+        note: @escaping @Sendable ((inout JournalEntry) -> Void) -> Void
+    ) {
+        self.platform = platform
+        self.request = request
+        self.storeOrigin = storeOrigin
+        self.note = note
+    }
 
-    /// - Parameters:
-    ///   - origin: scheme, host and port of the URLs that are given out.
-    ///   - failing: chunks of a report that come out as failed although they are accepted.
-    ///   - note: adds to the request's journal entry.
-    /// - Throws: `Refusal` for what the platform refuses; file errors.
-    func answer(
-        _ route: Route, query: [String: String], body: ByteBuffer, origin: String, failing: Set<Int>, note: Note
-    ) async throws -> Answer {
+    /// Throws `Refusal` for what the platform refuses; file errors.
+    func answer(_ route: Route) async throws -> Answer {
         switch route {
-        case .create: try await create(body, origin: origin, note: note)
-        case .list: try list(query)
-        case .status(let uploadID): try status(uploadID, query)
-        case .report(let uploadID): try await report(uploadID, body, origin: origin, failing: failing, note: note)
-        case .urls(let uploadID): try urls(uploadID, body, origin: origin)
+        case .create: try await create()
+        case .list: try list()
+        case .status(let uploadID): try status(uploadID)
+        case .report(let uploadID): try await report(uploadID)
+        case .urls(let uploadID): try urls(uploadID)
+        case .assets: assets()
         case .asset(let assetID): try asset(assetID)
-        case .deleteAsset(let assetID): try await delete(assetID, force: query["force"] == "true", note: note)
+        case .deleteAsset(let assetID): try await delete(assetID)
+        case .metadata(let assetID): try await changeMetadata(assetID)
         case .put, .content, .control, .unknown: throw Refusal.notFound("resource")
         }
     }
 
     // MARK: create
 
-    private func create(_ body: ByteBuffer, origin: String, note: Note) async throws -> Answer {
+    private func create() async throws -> Answer {
         let settings = platform.currentSettings
-        let request = try CreateRequest(body, settings: settings)
+        let request = try CreateRequest(request)
         note {
             $0.filename = request.filename
             $0.totalSize = request.totalSize
@@ -51,19 +61,22 @@ struct APIHandler: Sendable {
         return .json(
             .object([
                 "upload_id": .string(record.uploadID), "asset_id": .string(record.assetID),
-                "upload_urls": presignedURLs(record, chunks, at: now, origin: origin, settings: settings),
-                "upload_headers": .object(settings.uploadHeaders.mapValues { .string($0) }),
+                "upload_urls": presignedURLs(record, chunks, at: now, settings: settings),
+                "upload_headers": .object(settings.uploadHeaders(store: storeAuthority).mapValues { .string($0) }),
                 "chunk_size": .integer(record.chunkSize), "total_chunks": .integer(Int64(record.totalChunks)),
                 "expires_at": .string(record.expiresAt.rfc3339),
             ]), status: 201)
     }
 
+    /// Host and port of the URLs that are given out.
+    var storeAuthority: String { storeOrigin.afterScheme }
+
     // MARK: list and status
 
-    private func list(_ query: [String: String]) throws -> Answer {
+    private func list() throws -> Answer {
         let now = platform.now
         let incomplete = platform.sessions.all.filter { !$0.deleted && $0.status(at: now) == .active }
-        let page = try Page(query)
+        let page = Page(request)
         return .json(
             .object([
                 "data": .array(
@@ -81,8 +94,8 @@ struct APIHandler: Sendable {
             ]))
     }
 
-    private func status(_ uploadID: String, _ query: [String: String]) throws -> Answer {
-        let page = try Page(query)
+    private func status(_ uploadID: String) throws -> Answer {
+        let page = Page(request)
         let record = try session(uploadID)
         let uploadedSize = record.reported.values.reduce(0) { $0 + $1.size }
         return .json(
@@ -118,14 +131,12 @@ struct APIHandler: Sendable {
 
     // MARK: report
 
-    private func report(
-        _ uploadID: String, _ body: ByteBuffer, origin: String, failing: Set<Int>, note: Note
-    ) async throws -> Answer {
-        let chunks = try ReportRequest(body).chunks
+    private func report(_ uploadID: String) async throws -> Answer {
+        let chunks = try ReportRequest(request).chunks
         note { $0.chunkIndices = chunks.map(\.index) }
         let settings = platform.currentSettings
         let now = platform.now
-        let (counts, snapshot) = try platform.sessions.change(uploadID, orThrow: .notFound("upload session")) {
+        let (counts, snapshot) = try platform.sessions.change(uploadID, orThrow: unknown("upload_id", uploadID)) {
             record throws(Refusal) in try record.report(chunks, failing: failing, at: now, settings: settings)
         }
         try await platform.directory.write(snapshot)
@@ -140,42 +151,43 @@ struct APIHandler: Sendable {
             "total_completed": .integer(Int64(record.reported.count)),
         ]
         if record.isComplete, settings.assetURLs {
-            members["url"] = .string(contentURL(of: record, origin: origin))
+            members["url"] = .string(contentURL(of: record, at: now, lifetime: settings.assetURLLifetime))
         }
         return .json(.object(members))
     }
 
-    private func contentURL(of record: UploadRecord, origin: String) -> String {
-        "\(origin)/_store/content/\(record.assetID)/\(record.filename.percentEncoded)"
+    private func contentURL(of record: UploadRecord, at now: WallTime, lifetime: Duration?) -> String {
+        let expires = lifetime.map { now.advanced(by: $0) }
+        return storeOrigin + platform.signer.target(ofAsset: record.assetID, named: record.filename, until: expires)
     }
 
     // MARK: more URLs
 
-    private func urls(_ uploadID: String, _ body: ByteBuffer, origin: String) throws -> Answer {
+    private func urls(_ uploadID: String) throws -> Answer {
         let settings = platform.currentSettings
         let now = platform.now
-        let fields = try Fields(body, known: ["start", "count"])
-        let start = try fields.integer("start", 1...Int64(Int32.max))
-        let count = try fields.integer("count", 1...50)
+        let fields = try Fields(request.body)
+        let start = try fields.integer("start")
+        let count = try fields.integer("count")
         let record = try session(uploadID)
         try record.requireActive(at: now)
         guard start <= record.totalChunks else {
             throw Refusal.parameterInvalid("start", "the upload has \(record.totalChunks) chunks")
         }
         let end = min(Int(start) + min(Int(count), settings.urlsPerCall), record.totalChunks + 1)
-        let chunks = Int(start)..<end
+        let chunks = Int(start)..<max(end, Int(start))
         return .json(
             .object([
                 "upload_id": .string(uploadID), "start_index": .integer(start),
                 "count": .integer(Int64(chunks.count)),
-                "upload_urls": presignedURLs(record, chunks, at: now, origin: origin, settings: settings),
+                "upload_urls": presignedURLs(record, chunks, at: now, settings: settings),
                 "generated_at": .string(now.rfc3339),
                 "expires_at": .string(now.advanced(by: settings.urlLifetime).rfc3339),
             ]))
     }
 
     private func presignedURLs(
-        _ record: UploadRecord, _ chunks: Range<Int>, at now: WallTime, origin: String, settings: SandboxSettings
+        _ record: UploadRecord, _ chunks: Range<Int>, at now: WallTime, settings: SandboxSettings
     ) -> JSONValue {
         // Whole seconds, as the field `expires_at` can tell them, and never earlier than it tells.
         let expires = now.advanced(by: settings.urlLifetime)
@@ -186,58 +198,11 @@ struct APIHandler: Sendable {
                     serial: hex(UInt64.random(in: 0...UInt64.max), digits: 16),
                     expires: Int64(expires.seconds * 1000))
                 return .object([
-                    "chunk_index": .integer(Int64(index)), "url": .string(origin + platform.signer.target(for: grant)),
+                    "chunk_index": .integer(Int64(index)),
+                    "url": .string(storeOrigin + platform.signer.target(for: grant)),
                     "expires_at": .string(expires.rfc3339),
                 ])
             })
-    }
-
-    // MARK: assets
-
-    private func asset(_ assetID: String) throws -> Answer {
-        guard let record = platform.sessions.record(ofAsset: assetID), !record.deleted else {
-            throw Refusal.notFound("asset")
-        }
-        let status = platform.assetStatus(of: record, at: platform.now)
-        var members: [String: JSONValue] = [
-            "_id": .string(assetID), "method": "multipart", "status": .string(status),
-            "filename": .string(record.filename),
-            "file_type": .string(mediaType(ofFile: record.filename, assetType: record.type)),
-            "created_at": .string(record.createdAt.rfc3339),
-        ]
-        if let metadata = record.options["user_metadata"] { members["user_metadata"] = metadata }
-        if record.options["enable_hls"] == true, record.type != "image" {
-            members["hls"] = .object(["status": status == "ready" ? "ready" : "pending"])
-        }
-        if record.options["enable_thumbnail"] == true {
-            members["thumbnail"] = .object(["status": status == "ready" ? "ready" : "pending"])
-        }
-        if status == "ready" { members["size"] = .integer(record.totalSize) }
-        if status == "failed" {
-            let reason = record.assetFailure ?? "The upload was not completed."
-            members["error"] = .object(["message": .string(reason)])
-        }
-        return .json(.object(members))
-    }
-
-    private func delete(_ assetID: String, force: Bool, note: Note) async throws -> Answer {
-        guard let record = platform.sessions.record(ofAsset: assetID), !record.deleted else {
-            throw Refusal.notFound("asset")
-        }
-        let (_, snapshot) = try platform.sessions.change(record.uploadID, orThrow: .notFound("asset")) {
-            record throws(Refusal) in
-            guard !record.deleted else { throw .notFound("asset") }
-            guard force || !record.isReferredTo else {
-                throw Refusal(
-                    style: .api, status: 409, code: "resource_in_use",
-                    message: "The asset is referred to by other resources. Use force to delete it anyway.")
-            }
-            record.deleted = true
-        }
-        note { $0.uploadID = record.uploadID }
-        try await platform.directory.write(snapshot)
-        try await platform.directory.removeParts(snapshot.record)
-        return Answer(status: 204)
     }
 
     // MARK: looking up
@@ -245,8 +210,24 @@ struct APIHandler: Sendable {
     /// A session whose asset was deleted is gone too.
     private func session(_ uploadID: String) throws(Refusal) -> UploadRecord {
         guard let record = platform.sessions.record(uploadID), !record.deleted else {
-            throw .notFound("upload session")
+            throw unknown("upload_id", uploadID)
         }
         return record
+    }
+
+    /// The refusal of an id that names nothing of the account's, in the words of the constraint on it.
+    func unknown(_ parameter: String, _ id: String) -> Refusal {
+        let rows = Constraints.of(request.call, request.specification).rows
+        guard let row = rows.first(where: { $0.parameter == parameter && $0.rule == .known }) else {
+            return .notFound("resource")
+        }
+        guard !platform.unenforced.contains(row) else {
+            return Refusal(style: .api, status: 501, code: "not_enforced", message: "\(row.name) is not enforced.")
+        }
+        var refusal = row.refusal(naming: id)
+        if parameter == "asset_id", request.call != .metadata {
+            refusal.status = platform.currentSettings.missingAssetStatus
+        }
+        return refusal
     }
 }

@@ -1,22 +1,19 @@
 import NIOCore
 
-/// A request body's fields, each checked by name.
+/// An object's fields, each asked for by its name.
 struct Fields {
     private let members: [String: JSONValue]
 
-    /// Throws for a body that is no JSON object, and for a field that is not known.
-    init(_ body: ByteBuffer, known: Set<String>) throws(Refusal) {
-        guard let json = try? JSONValue(parsing: body), case .object(let members) = json else {
-            throw .parameterInvalid("body", "a JSON object is expected")
-        }
-        try self.init(members, known: known)
+    /// Throws for what is no object.
+    init(_ json: JSONValue?) throws(Refusal) {
+        guard case .object(let members)? = json else { throw .parameterInvalid("body", "an object is expected") }
+        self.members = members
     }
 
-    init(_ members: [String: JSONValue], known: Set<String>) throws(Refusal) {
-        for name in members.keys.sorted() where !known.contains(name) {
-            throw .parameterInvalid(name, "there is no such parameter")
-        }
-        self.members = members
+    /// Throws for a field that is not known.
+    init(_ json: JSONValue?, known: Set<String>) throws(Refusal) {
+        try self.init(json)
+        for name in members.keys.sorted() where !known.contains(name) { throw .parameterUnknown(name) }
     }
 
     subscript(_ name: String) -> JSONValue? { members[name] }
@@ -31,73 +28,35 @@ struct Fields {
         return text
     }
 
-    func integer(_ name: String, _ range: ClosedRange<Int64>) throws(Refusal) -> Int64 {
+    func integer(_ name: String) throws(Refusal) -> Int64 {
         guard let number = try required(name).integer else { throw .parameterInvalid(name, "an integer is expected") }
-        guard range ~= number else {
-            throw .parameterInvalid(name, "it must be between \(range.lowerBound) and \(range.upperBound)")
-        }
         return number
     }
 }
 
-/// *create*, checked.
+/// What *create* asks for.
 struct CreateRequest {
-    /// An image's largest size, bytes, whatever the limit for videos is (the SDK's documentation: 32 MB).
-    static let largestImage: Int64 = 32 << 20
-
     let filename: String
     let type: String
     let totalSize: Int64
     /// `enable_hls`, `enable_thumbnail`, `user_metadata`, where given.
     let options: JSONValue
 
-    init(_ body: ByteBuffer, settings: SandboxSettings) throws(Refusal) {
-        let optional = ["enable_hls", "enable_thumbnail", "user_metadata"]
-        let fields = try Fields(body, known: Set(["filename", "type", "total_size"] + optional))
+    init(_ request: APIRequest) throws(Refusal) {
+        let fields = try Fields(request.body)
         filename = try fields.string("filename")
-        guard (1...255) ~= filename.unicodeScalars.count else {
-            throw .parameterInvalid("filename", "it must have between 1 and 255 characters")
-        }
         type = try fields.string("type")
-        guard ["video", "audio", "image"].contains(type) else {
-            throw .parameterInvalid("type", "it must be one of video, audio, image")
-        }
-        let largest = type == "image" ? min(Self.largestImage, settings.maxFileSize) : settings.maxFileSize
-        totalSize = try fields.integer("total_size", 1...largest)
+        totalSize = try fields.integer("total_size")
         var given: [String: JSONValue] = [:]
-        for name in optional {
-            guard let value = fields[name], value != .null else { continue }
-            if name == "user_metadata" {
-                try Self.checkMetadata(value)
-            } else if value.bool == nil {
-                throw .parameterInvalid(name, "a boolean is expected")
-            }
-            given[name] = value
+        for name in ["enable_hls", "enable_thumbnail", "user_metadata"] {
+            if let value = fields[name] { given[name] = value }
         }
         options = .object(given)
     }
-
-    /// Values are strings, numbers, booleans or arrays of strings.
-    private static func checkMetadata(_ metadata: JSONValue) throws(Refusal) {
-        guard case .object(let members) = metadata else {
-            throw .parameterInvalid("user_metadata", "an object is expected")
-        }
-        for (name, value) in members {
-            switch value {
-            case .null, .bool, .integer, .number, .string: break
-            case .array(let items) where items.allSatisfy({ $0.string != nil }): break
-            case .array, .object:
-                throw .parameterInvalid("user_metadata.\(name)", "not a kind of value that metadata can have")
-            }
-        }
-    }
 }
 
-/// A report, each chunk checked by itself.
+/// The chunks of a report.
 struct ReportRequest {
-    /// How many chunks one report may name (the specification: `minItems: 1`, `maxItems: 50`).
-    static let chunkCount = 1...50
-
     struct Chunk: Sendable {
         var index: Int
         /// Without quotes.
@@ -107,26 +66,14 @@ struct ReportRequest {
 
     let chunks: [Chunk]
 
-    init(_ body: ByteBuffer) throws(Refusal) {
-        let fields = try Fields(body, known: ["completed_chunks"])
-        guard let items = try fields.required("completed_chunks").array, Self.chunkCount ~= items.count else {
-            let (least, most) = (Self.chunkCount.lowerBound, Self.chunkCount.upperBound)
-            throw .parameterInvalid("completed_chunks", "an array of \(least) to \(most) chunks is expected")
-        }
+    init(_ request: APIRequest) throws(Refusal) {
         var chunks: [Chunk] = []
-        for item in items {
-            guard case .object(let members) = item else {
-                throw .parameterInvalid("completed_chunks", "a chunk is an object")
-            }
-            let fields = try Fields(members, known: ["chunk_index", "proof", "proof_type", "chunk_size"])
-            guard try fields.string("proof_type") == "etag" else {
-                throw .parameterInvalid("proof_type", "it must be etag")
-            }
+        for item in try Fields(request.body).required("completed_chunks").array ?? [] {
+            let fields = try Fields(item)
             chunks.append(
                 Chunk(
-                    index: Int(try fields.integer("chunk_index", 1...Int64(Int32.max))),
-                    proof: try fields.string("proof"),
-                    size: try fields.integer("chunk_size", 1...Int64.max)))
+                    index: Int(try fields.integer("chunk_index")), proof: try fields.string("proof"),
+                    size: try fields.integer("chunk_size")))
         }
         self.chunks = chunks
     }
@@ -187,6 +134,8 @@ extension UploadRecord {
         if reported.count == totalChunks, storedStatus == .active {
             storedStatus = .completed
             completedAt = now
+            confirmedAt = now.advanced(by: settings.completionDelay)
+            if settings.assetDelay > .zero { visibleAt = now.advanced(by: settings.assetDelay) }
             processedAt = now.advanced(by: settings.processingTime)
             assetFailure = settings.assetFailure
         }
@@ -199,23 +148,17 @@ struct Page {
     let number: Int
     let limit: Int
 
-    /// Throws for a page before 1 and a limit outside 1…50.
-    init(_ query: [String: String]) throws(Refusal) {
-        func parameter(_ name: String, _ range: ClosedRange<Int>, otherwise value: Int) throws(Refusal) -> Int {
-            guard let text = query[name] else { return value }
-            guard let number = Int(text), range ~= number else {
-                throw .parameterInvalid(name, "it must be between \(range.lowerBound) and \(range.upperBound)")
-            }
-            return number
-        }
-        number = try parameter("page", 1...Int(Int32.max), otherwise: 1)
-        limit = try parameter("page_limit", 1...50, otherwise: 10)
+    init(_ request: APIRequest) {
+        func parameter(_ name: String) -> Int? { request.list(name).first.flatMap { Int($0) } }
+        number = max(1, parameter("page") ?? 1)
+        limit = max(1, parameter("page_limit") ?? 10)
     }
 
     /// Empty for a page past the end.
     func items<Item>(of all: [Item]) -> ArraySlice<Item> {
-        let start = min((number - 1) * limit, all.count)
-        return all[start..<min(start + limit, all.count)]
+        let (before, overflow) = (number - 1).multipliedReportingOverflow(by: limit)
+        let start = overflow ? all.count : min(before, all.count)
+        return all[start..<start + min(limit, all.count - start)]
     }
 
     func info(total: Int) -> JSONValue {

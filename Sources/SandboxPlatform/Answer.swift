@@ -65,6 +65,14 @@ struct Answer: Sendable {
         return answer
     }
 
+    /// The header's value; nil when there is none of that name.
+    func header(_ name: String) -> String? { headers.first { $0.name.lowercased() == name.lowercased() }?.value }
+
+    /// Adds a header, unless there is one of that name.
+    mutating func addHeader(_ name: String, _ value: String) {
+        if header(name) == nil { headers.append((name, value)) }
+    }
+
     /// Bytes that the body has; nil for one without end.
     var contentLength: Int64? {
         get throws {

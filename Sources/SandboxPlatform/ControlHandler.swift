@@ -12,11 +12,7 @@ struct ControlHandler: Sendable {
         let query = queryParameters(of: request.head.path ?? "")
         switch (method, parts.first, parts.count) {
         case (.get, "journal", 1):
-            return .json(
-                .object([
-                    "requests": .array(platform.journal.entries.map(\.json)),
-                    "peak_concurrent_puts": .integer(Int64(platform.journal.peakConcurrentPuts)),
-                ]))
+            return .json(platform.journal.json)
         case (.delete, "journal", 1):
             platform.journal.clear()
             return Answer(status: 204)
@@ -60,14 +56,13 @@ struct ControlHandler: Sendable {
     }
 
     /// `{"referred_to": true}`: is deleted only with `force`. `{"failure": "why"}`: fails, `null`: does not.
+    /// `{"size": 5}`: says that it has so many bytes, `null`: what it has.
     private func change(asset assetID: String, _ json: JSONValue) async throws {
-        guard case .object(let members) = json else {
-            throw Refusal.parameterInvalid("body", "an object is expected")
-        }
-        let fields = try Fields(members, known: ["referred_to", "failure"])
+        let fields = try Fields(json, known: ["referred_to", "failure", "size"])
         try await platform.change(asset: assetID) { record in
             if let isReferredTo = fields["referred_to"]?.bool { record.isReferredTo = isReferredTo }
             if let failure = fields["failure"] { record.assetFailure = failure.string }
+            if let size = fields["size"] { record.reportedSize = size.integer }
         }
     }
 }

@@ -24,6 +24,34 @@ public struct Fault: Sendable, Equatable {
         case failChunks([Int])
         /// The session is `failed` or `expired` from now on; then the right answer to that.
         case session(String)
+        /// The right answer, so much later (or when the faults are cleared). Before it, the request has no effect yet;
+        /// after it (``Fault/when``), it has had its effect all the while.
+        case delay(Duration)
+        /// This status with a `Location`, in which `{target}` stands for the request's path and query.
+        case redirect(String, status: Int = 307)
+        /// 429 as an account gets it that has made all its calls: with the headers that tell how many there are in which
+        /// time, and when the next may be made.
+        case rateLimited(limit: Int = 100, window: Duration = .seconds(86400), retryAfter: Duration)
+        /// Of a PUT: it is stored under an ETag of another form than S3's.
+        case opaqueETag
+        /// Of *create*: `upload_headers` name `Host` and `Content-Length` besides, and one has no value.
+        case signedHeaders
+        /// The right answer with null in every field that a client can do without, those included that it lacks.
+        case nulls
+
+        /// The API's answer with a code that the platform documents. Codes that it does not document are 403 unless
+        /// said otherwise.
+        public static func refusal(_ code: String, status: Int? = nil, message: String? = nil) -> Answer {
+            let documented = DocumentedError.all[code]
+            let body = JSONValue.object([
+                "code": .string(code), "message": .string(message ?? documented?.message ?? "The request has failed."),
+            ])
+            return .status(
+                status ?? documented?.status ?? 403, body: String(decoding: (try? body.encoded()) ?? [], as: UTF8.self))
+        }
+
+        /// 403 for an entity that is gone, or another account's. It says nothing about the key.
+        public static let readNotAllowed = refusal("read_not_allowed")
     }
 
     /// Whether the request takes effect.
@@ -50,6 +78,10 @@ public struct Fault: Sendable, Equatable {
     public var chunkIndex: Int?
     /// Only this session.
     public var uploadID: String?
+    /// Only this asset.
+    public var assetID: String?
+    /// Only requests on a session or an asset whose last report was no longer ago than this.
+    public var within: Duration?
     /// Nil: before, except for answers that are made from the right one.
     public var when: When?
     /// Of a PUT that is answered before: whether its body is read first.
@@ -66,17 +98,19 @@ public struct Fault: Sendable, Equatable {
     /// Whether the request takes effect.
     var timing: When {
         switch answer {
-        case .cutOff, .cutShort, .omit, .replace, .failChunks: .after
+        case .cutOff, .cutShort, .omit, .replace, .failChunks, .signedHeaders, .nulls, .opaqueETag: .after
         case .session: .before
-        case .status, .html, .endless, .hang, .reset: when ?? .before
+        case .status, .html, .endless, .hang, .reset, .delay, .redirect, .rateLimited: when ?? .before
         }
     }
 
     /// Whether it answers, or ends the connection, without the handler.
     var answersByItself: Bool {
         switch answer {
-        case .status, .html, .endless, .reset: true
-        case .cutOff, .cutShort, .hang, .omit, .replace, .failChunks, .session: false
+        case .status, .html, .endless, .reset, .redirect, .rateLimited: true
+        case .cutOff, .cutShort, .hang, .omit, .replace, .failChunks, .session, .delay, .opaqueETag, .signedHeaders,
+            .nulls:
+            false
         }
     }
 
@@ -94,109 +128,12 @@ public struct Fault: Sendable, Equatable {
         case .replace(let fields): "replace " + fields.keys.sorted().joined(separator: ",")
         case .failChunks(let chunks): "fail_chunks " + chunks.map(String.init).joined(separator: ",")
         case .session(let status): "session \(status)"
+        case .delay(let time): "delay \(time)"
+        case .redirect(_, let status): "redirect \(status)"
+        case .rateLimited: "rate_limit"
+        case .opaqueETag: "opaque-etag"
+        case .signedHeaders: "signed-headers"
+        case .nulls: "nulls"
         }
-    }
-}
-
-extension Fault {
-    /// Reads a text as `POST /_sandbox/faults` takes it. Throws for anything that is not understood.
-    public static func list(parsing text: String) throws -> [Fault] {
-        try list(try JSONValue(parsing: text))
-    }
-
-    /// Reads `{"faults": [...]}`. Throws for anything that is not understood, so that no script expects a fault in vain.
-    static func list(_ json: JSONValue) throws(Refusal) -> [Fault] {
-        guard case .object(let members) = json, members.keys.allSatisfy({ $0 == "faults" }),
-            let faults = json["faults"]?.array
-        else { throw .parameterInvalid("faults", "an array of faults is expected") }
-        var list: [Fault] = []
-        for fault in faults { list.append(try Fault(fault)) }
-        return list
-    }
-
-    init(_ json: JSONValue) throws(Refusal) {
-        guard case .object(let members) = json else { throw .parameterInvalid("faults", "a fault is an object") }
-        guard let answer = members["answer"] else { throw .parameterMissing("answer") }
-        self.init(on: try Self.kinds(members["on"]), try Self.answer(answer))
-        if members["every"] != nil || members["probability"] != nil { count = nil }
-        for (name, value) in members {
-            func number(_ range: ClosedRange<Int64>) throws(Refusal) -> Int {
-                guard let number = value.integer, range ~= number else {
-                    throw .parameterInvalid(
-                        name, "a number from \(range.lowerBound) to \(range.upperBound) is expected")
-                }
-                return Int(number)
-            }
-            switch name {
-            case "on", "answer": break
-            case "count": count = value == .null ? nil : try number(1...1_000_000_000)
-            case "skip": skip = try number(0...1_000_000_000)
-            case "every": every = try number(1...1_000_000_000)
-            case "chunk_index": chunkIndex = try number(1...1_000_000_000)
-            case "after_bytes": afterBytes = try number(0...1_000_000_000_000)
-            case "probability":
-                guard let share = value.double, (0...1) ~= share else {
-                    throw .parameterInvalid(name, "a number from 0 to 1 is expected")
-                }
-                probability = share
-            case "upload_id": uploadID = value.string
-            case "when":
-                guard let when = value.string.flatMap({ When(rawValue: $0) }) else {
-                    throw .parameterInvalid(name, "before or after is expected")
-                }
-                self.when = when
-            case "drain":
-                guard let drain = value.bool else { throw .parameterInvalid(name, "a boolean is expected") }
-                self.drain = drain
-            default: throw .parameterInvalid(name, "faults have no such field")
-            }
-        }
-    }
-
-    private static func kinds(_ json: JSONValue?) throws(Refusal) -> Set<RequestKind> {
-        guard let json else { throw .parameterMissing("on") }
-        var kinds: Set<RequestKind> = []
-        for name in json.array ?? [json] {
-            if name.string == "any" { return [] }
-            guard let kind = name.string.flatMap({ RequestKind(rawValue: $0) }) else {
-                throw .parameterInvalid("on", "not a kind of request")
-            }
-            kinds.insert(kind)
-        }
-        return kinds
-    }
-
-    private static func answer(_ json: JSONValue) throws(Refusal) -> Answer {
-        switch json.string {
-        case "html": return .html
-        case "cut-off": return .cutOff
-        case "cut-short": return .cutShort
-        case "endless": return .endless
-        case "hang": return .hang
-        case "reset": return .reset
-        case nil: break
-        default: throw .parameterInvalid("answer", "not an answer that is known")
-        }
-        if let status = json["status"]?.integer, (200...599) ~= status {
-            var headers: [String: String] = [:]
-            if case .object(let members)? = json["headers"] {
-                for (name, value) in members {
-                    headers[name] = value.string ?? value.integer.map { String($0) }
-                }
-            }
-            var body = ""
-            if let value = json["body"] {
-                // A body that is JSON itself may be given as such.
-                body = value.string ?? String(decoding: (try? value.encoded()) ?? [], as: UTF8.self)
-            }
-            return .status(Int(status), body: body, headers: headers)
-        }
-        if let fields = json["omit"]?.array { return .omit(fields.compactMap(\.string)) }
-        if case .object(let fields)? = json["replace"] { return .replace(fields) }
-        if let chunks = json["fail_chunks"]?.array {
-            return .failChunks(chunks.compactMap { $0.integer.map { Int($0) } })
-        }
-        if let status = json["session"]?.string, ["failed", "expired"].contains(status) { return .session(status) }
-        throw .parameterInvalid("answer", "not an answer that is known")
     }
 }

@@ -51,13 +51,16 @@ final class FaultTable: Sendable {
     var remaining: [Fault] { state.withLock { $0.armed.map(\.fault) } }
 
     /// The fault for a request, if one is due. The first that is due is taken; those after it do not count the request.
-    func take(_ kind: RequestKind, uploadID: String?, chunkIndex: Int?) -> Due? {
+    /// - Parameter age: how long ago the last report was on what the request is about; nil when there was none.
+    func take(_ route: Route, age: Duration?) -> Due? {
         state.withLock { state in
             for index in state.armed.indices {
                 let fault = state.armed[index].fault
-                guard fault.on.isEmpty || fault.on.contains(kind),
-                    fault.uploadID == nil || fault.uploadID == uploadID,
-                    fault.chunkIndex == nil || fault.chunkIndex == chunkIndex
+                guard fault.on.isEmpty || fault.on.contains(route.kind),
+                    fault.uploadID == nil || fault.uploadID == route.uploadID,
+                    fault.assetID == nil || fault.assetID == route.assetID,
+                    fault.chunkIndex == nil || fault.chunkIndex == route.chunkIndex,
+                    fault.within.map({ limit in age.map { $0 < limit } ?? false }) ?? true
                 else { continue }
                 state.armed[index].seen += 1
                 let turn = state.armed[index].seen - fault.skip
@@ -85,5 +88,15 @@ final class FaultTable: Sendable {
         defer { state.withLock { $0.hanging[number] = nil } }
         for await _ in stream {}
         try Task.checkCancellation()
+    }
+
+    /// Returns after a time, or when the faults are cleared. Throws `CancellationError` when the task is cancelled first.
+    func delay(_ due: Due, for duration: Duration, by clock: any SandboxClock) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await clock.sleep(for: duration) }
+            group.addTask { try await self.hang(due) }
+            try await group.next()
+            group.cancelAll()
+        }
     }
 }

@@ -14,10 +14,14 @@ public enum RequestKind: String, Sendable, CaseIterable, Codable {
     case urls
     /// A chunk to the store.
     case put
+    /// `GET /assets`
+    case assets
     /// `GET /assets/{asset_id}`
     case asset
     /// `DELETE /assets/{asset_id}`
     case delete
+    /// `PATCH /assets/{asset_id}/user-metadata`
+    case metadata
     /// An asset's bytes from its `url`.
     case content
     /// Anything else, which is answered with 404 or 405.
@@ -54,6 +58,18 @@ public struct JournalEntry: Sendable, Equatable, Codable {
     public var bytes: Int64?
     /// Chunks that a report named again.
     public var duplicateChunks: Int?
+    /// The assets that a list was asked for.
+    public var assetIDs: [String]?
+    /// The query of a call, as it was sent. Of the store's URLs it is not kept: it is what they are worth.
+    public var query: String?
+    /// The body of a call.
+    public var body: String?
+    /// The `Content-Type` of a call.
+    public var contentType: String?
+    /// The name of the first constraint of the specification that a call violated, whatever it was answered.
+    public var violation: String?
+    /// The `x-trace-id` that it was answered with.
+    public var traceID: String?
     /// Whether `x-api-key` was sent.
     public var carriedAPIKey: Bool
     /// The name that *create* gave.
@@ -73,6 +89,10 @@ public struct JournalEntry: Sendable, Equatable, Codable {
             "upload_id": .optional(uploadID), "asset_id": .optional(assetID), "chunk_index": .optional(chunkIndex),
             "signature": .optional(signature),
             "chunk_indices": chunkIndices.map { .array($0.map { .integer(Int64($0)) }) } ?? .null,
+            "chunk_count": .optional(chunkIndices?.count),
+            "asset_ids": assetIDs.map { .array($0.map { .string($0) }) } ?? .null,
+            "query": .optional(query), "body": .optional(body), "content_type": .optional(contentType),
+            "violation": .optional(violation), "trace_id": .optional(traceID),
             "bytes": .optional(bytes), "duplicate_chunks": .optional(duplicateChunks),
             "carried_api_key": .bool(carriedAPIKey), "filename": .optional(filename),
             "total_size": .optional(totalSize), "fault": .optional(fault), "error": .optional(error),
@@ -90,8 +110,9 @@ final class Journal: Sendable {
         /// The sequence number of the first entry that is kept.
         var first = 1
         var next = 1
-        var concurrentPuts = 0
-        var peakConcurrentPuts = 0
+        /// Requests that are under way, by kind.
+        var concurrent: [RequestKind: Int] = [:]
+        var peaks: [RequestKind: Int] = [:]
         var watchers: [Int: AsyncStream<Void>.Continuation] = [:]
         var nextWatcher = 0
     }
@@ -127,10 +148,9 @@ final class Journal: Sendable {
             describe(&entry)
             state.next += 1
             state.entries.append(entry)
-            if kind == .put {
-                state.concurrentPuts += 1
-                state.peakConcurrentPuts = max(state.peakConcurrentPuts, state.concurrentPuts)
-            }
+            let count = state.concurrent[kind, default: 0] + 1
+            state.concurrent[kind] = count
+            state.peaks[kind] = max(state.peaks[kind, default: 0], count)
             return (entry, Array(state.watchers.values))
         }
         file?.write(entry)
@@ -163,21 +183,40 @@ final class Journal: Sendable {
         for watcher in watchers { watcher.yield() }
     }
 
-    /// Has to be called once for every PUT that was begun.
-    func putEnded() {
-        state.withLock { $0.concurrentPuts -= 1 }
+    /// Has to be called once for every request that was begun.
+    func ended(_ kind: RequestKind) {
+        state.withLock { $0.concurrent[kind, default: 0] -= 1 }
     }
 
     var entries: [JournalEntry] { state.withLock { $0.entries } }
 
-    var peakConcurrentPuts: Int { state.withLock { $0.peakConcurrentPuts } }
+    /// The most requests of each kind that were under way at once.
+    var peaks: [RequestKind: Int] { state.withLock { $0.peaks } }
+
+    /// What `GET /_sandbox/journal` answers: every request, how many there are of each kind, and how many there were of
+    /// each at once.
+    var json: JSONValue {
+        let (entries, peaks) = state.withLock { ($0.entries, $0.peaks) }
+        func byKind(_ counts: [RequestKind: Int]) -> JSONValue {
+            .object(
+                Dictionary(
+                    uniqueKeysWithValues: RequestKind.allCases.map { kind in
+                        (kind.rawValue, .integer(Int64(counts[kind] ?? 0)))
+                    }))
+        }
+        return .object([
+            "requests": .array(entries.map(\.json)),
+            "counts": byKind(Dictionary(grouping: entries, by: \.kind).mapValues(\.count)),
+            "peak_concurrent": byKind(peaks), "peak_concurrent_puts": .integer(Int64(peaks[.put] ?? 0)),
+        ])
+    }
 
     /// Forgets everything; requests that are under way are not noted again.
     func clear() {
         state.withLock { state in
             state.entries.removeAll()
             state.first = state.next
-            state.peakConcurrentPuts = state.concurrentPuts
+            state.peaks = state.concurrent
         }
         file?.clear()
     }

@@ -29,3 +29,10 @@ extension StringProtocol {
         return text
     }
 }
+
+extension String {
+    /// Of a URL: what comes after `://`.
+    var afterScheme: String {
+        firstRange(of: "://").map { String(self[$0.upperBound...]) } ?? self
+    }
+}

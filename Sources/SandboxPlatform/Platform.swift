@@ -14,9 +14,12 @@ final class Platform: Sendable {
     let throttle: Throttle
     let disk: NIOThreadPool
     let ids = ObjectIDSource()
+    let limiter = RateLimiter()
+    let unenforced: Set<Constraint>
 
     init(_ configuration: SandboxConfiguration, directory: StateDirectory, disk: NIOThreadPool) throws {
         clock = configuration.clock
+        unenforced = configuration.unenforced
         settings = Mutex(configuration.settings)
         sessions = SessionStore(try directory.load(logger: configuration.logger))
         self.directory = directory
@@ -56,6 +59,13 @@ final class Platform: Sendable {
     func configure(_ change: (inout SandboxSettings) -> Void) {
         settings.withLock { change(&$0) }
         throttle.limit(to: currentSettings.bandwidth)
+    }
+
+    /// How long ago the last report was on what a request is about; nil when there was none, or it is about nothing.
+    func timeSinceCompletion(of route: Route) -> Duration? {
+        let record =
+            route.uploadID.flatMap { sessions.record($0) } ?? route.assetID.flatMap { sessions.record(ofAsset: $0) }
+        return record?.completedAt.map { .milliseconds(Int64((now.seconds - $0.seconds) * 1000)) }
     }
 
     func content(of record: UploadRecord) -> AssetContent {

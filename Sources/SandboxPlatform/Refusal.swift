@@ -1,13 +1,17 @@
 import NIOCore
 
 /// A request that is refused, in the words of the API or of the store.
-struct Refusal: Error, Equatable, CustomStringConvertible {
+struct Refusal: Error, CustomStringConvertible {
     enum Style: Sendable { case api, store }
 
     var style: Style
     var status: Int
     var code: String
     var message: String
+    /// Besides those that every answer has.
+    var headers: [(name: String, value: String)] = []
+    /// The constraint of the specification that was violated, by its name.
+    var constraint: String?
 
     var description: String { message }
 
@@ -22,6 +26,10 @@ struct Refusal: Error, Equatable, CustomStringConvertible {
             message: "The \(name) parameter is required but was not provided.")
     }
 
+    static func parameterUnknown(_ name: String) -> Refusal {
+        Refusal(style: .api, status: 400, code: "parameter_unknown", message: "The \(name) parameter is unknown.")
+    }
+
     static func notFound(_ what: String) -> Refusal {
         Refusal(style: .api, status: 404, code: "resource_not_exist", message: "The \(what) does not exist.")
     }
@@ -32,6 +40,12 @@ struct Refusal: Error, Equatable, CustomStringConvertible {
     }
 
     var answer: Answer {
+        var answer = body
+        answer.headers += headers
+        return answer
+    }
+
+    private var body: Answer {
         switch style {
         case .api:
             return .json(.object(["code": .string(code), "message": .string(message)]), status: status)

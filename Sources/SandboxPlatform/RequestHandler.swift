@@ -27,6 +27,8 @@ struct RequestHandler: Sendable {
         var fault: Fault? { due?.fault }
     }
 
+    private var player: FaultPlayer { FaultPlayer(platform: platform) }
+
     /// Answers one request. Throws when the connection has to end.
     func respond(to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
         let path = request.head.path ?? "/"
@@ -49,7 +51,7 @@ struct RequestHandler: Sendable {
     }
 
     private func begin(_ request: Request, _ route: Route, _ path: String, _ channel: any Channel) -> Exchange {
-        let due = platform.faults.take(route.kind, uploadID: route.uploadID, chunkIndex: route.chunkIndex)
+        let due = platform.faults.take(route, age: platform.timeSinceCompletion(of: route))
         let sequence = platform.journal.begin(
             route.kind, method: request.method.rawValue, path: String(path.prefix { $0 != "?" }),
             at: platform.clock.now, carriedAPIKey: request.headers.apiKey != nil
@@ -58,6 +60,7 @@ struct RequestHandler: Sendable {
             $0.assetID = route.assetID
             $0.chunkIndex = route.chunkIndex
             if route.kind == .put { $0.signature = queryParameters(of: path)[URLSigner.signatureName] }
+            if route.isCall { $0.query = path.firstIndex(of: "?").map { String(path[path.index(after: $0)...]) } }
             $0.fault = due?.fault.name
         }
         return Exchange(request: request, route: route, path: path, sequence: sequence, channel: channel, due: due)
@@ -65,50 +68,90 @@ struct RequestHandler: Sendable {
 
     /// Everything but writing: the right answer, or what a fault made of it.
     private func answer(_ exchange: Exchange, _ writer: borrowing ResponseWriter) async throws -> Answer {
-        defer { if exchange.route.kind == .put { platform.journal.putEnded() } }
+        defer { platform.journal.ended(exchange.route.kind) }
         let right =
-            if case .put(let uploadID, let chunkIndex) = exchange.route {
-                try await put(exchange, uploadID, chunkIndex, writer)
-            } else {
+            switch exchange.route {
+            case .put(let uploadID, let chunkIndex): try await put(exchange, uploadID, chunkIndex, writer)
+            case .content(let assetID): try await content(exchange, assetID)
+            case .create, .list, .status, .report, .urls, .assets, .asset, .deleteAsset, .metadata, .control, .unknown:
                 try await call(exchange)
             }
-        let answer = try await late(right, exchange)
-        let latency = platform.currentSettings.latency
+        var answer = try await player.late(right, exchange)
+        let settings = platform.currentSettings
+        if exchange.route.isCall { addHeaders(to: &answer, exchange, settings) }
+        let latency = settings.latency + (exchange.route.isCall ? settings.apiLatency : .zero)
         if latency > .zero { try await platform.clock.sleep(for: latency) }
         return answer
     }
 
-    // MARK: the API, and assets' content
-
-    private func call(_ exchange: Exchange) async throws -> Answer {
-        let request = exchange.request
-        let body = try await request.body.collect(upTo: Self.largestBody)
-        if let answer = try await early(exchange) { return answer }
-        return try await refusalsAnswered {
-            if case .content(let assetID) = exchange.route {
-                return try StoreHandler(platform: platform).content(assetID, request.head)
-            }
-            if exchange.route == .unknown { throw Refusal.notFound("resource") }
-            try checkKey(request.headers.apiKey)
-            var failing: Set<Int> = []
-            if case .failChunks(let chunks)? = exchange.fault?.answer { failing = Set(chunks) }
-            let (journal, sequence) = (platform.journal, exchange.sequence)
-            return try await APIHandler(platform: platform).answer(
-                exchange.route, query: queryParameters(of: exchange.path), body: body,
-                origin: request.head.authority.map { "http://\($0)" } ?? origin(), failing: failing
-            ) { journal.note(sequence, $0) }
+    /// What the settings have every answer of the API tell.
+    private func addHeaders(to answer: inout Answer, _ exchange: Exchange, _ settings: SandboxSettings) {
+        for (name, value) in platform.limiter.standing(settings, at: platform.now)?.headers ?? [] {
+            answer.addHeader(name, value)
+        }
+        if settings.traceIDs { answer.addHeader("x-trace-id", hex(UInt64.random(in: 0...UInt64.max), digits: 32)) }
+        if let traceID = answer.header("x-trace-id") {
+            platform.journal.note(exchange.sequence) { $0.traceID = traceID }
         }
     }
 
-    private func checkKey(_ key: String?) throws(Refusal) {
-        guard let key else {
-            throw Refusal(
-                style: .api, status: 401, code: "unauthorized", message: "The x-api-key header was not provided.")
+    // MARK: the API, and assets' content
+
+    private func content(_ exchange: Exchange, _ assetID: String) async throws -> Answer {
+        _ = try await exchange.request.body.collect(upTo: Self.largestBody)
+        if let answer = try await player.early(exchange) { return answer }
+        return try await refusalsAnswered {
+            try StoreHandler(platform: platform).content(assetID, exchange.request.head)
         }
-        guard key == platform.currentSettings.apiKey else {
-            throw Refusal(
-                style: .api, status: 403, code: "api_key_invalid", message: "The API key is invalid.")
+    }
+
+    private func call(_ exchange: Exchange) async throws -> Answer {
+        let head = exchange.request.head
+        let body = try await exchange.request.body.collect(upTo: Self.largestBody)
+        let settings = platform.currentSettings
+        let request = APIRequest(exchange.route, head, body: body, specification: settings.specification)
+        let constraints = Constraints.of(request.call, settings.specification)
+        let violation = constraints.violation(of: request, largest: settings.maxFileSize, except: platform.unenforced)
+        let (journal, sequence) = (platform.journal, exchange.sequence)
+        journal.note(sequence) {
+            guard exchange.route.isCall else { return }
+            $0.body =
+                body.readableBytes == 0 ? nil : String(decoding: body.readableBytesView.prefix(64 << 10), as: UTF8.self)
+            $0.contentType = head.headerFields[.contentType]
+            $0.violation = violation?.constraint.name
         }
+        if let answer = try await player.early(exchange) { return answer }
+        return try await refusalsAnswered {
+            guard !constraints.rows.isEmpty else { throw Refusal.notFound("resource") }
+            do {
+                if let violation, violation.constraint.parameter == "x-api-key" { throw violation.refusal }
+                try checkKey(head.headerFields.apiKey, constraints)
+                try platform.limiter.count(settings, at: platform.now)
+                if let violation { throw violation.refusal }
+                var handler = APIHandler(platform: platform, request: request, storeOrigin: storeOrigin(head)) {
+                    journal.note(sequence, $0)
+                }
+                if case .failChunks(let chunks)? = exchange.fault?.answer { handler.failing = Set(chunks) }
+                return try await handler.answer(exchange.route)
+            } catch let refusal as Refusal {
+                if let constraint = refusal.constraint { journal.note(sequence) { $0.violation = constraint } }
+                throw refusal
+            }
+        }
+    }
+
+    /// That a key was sent is for a constraint of its own.
+    private func checkKey(_ key: String?, _ constraints: Constraints) throws(Refusal) {
+        guard let key, key != platform.currentSettings.apiKey,
+            let row = constraints.rows.first(where: { $0.parameter == "x-api-key" && $0.rule == .known }),
+            !platform.unenforced.contains(row)
+        else { return }
+        throw row.refusal(naming: "x-api-key")
+    }
+
+    /// Scheme, host and port of the URLs that are given out: those by which the request came.
+    private func storeOrigin(_ head: HTTPRequest) -> String {
+        head.authority.map { "http://\($0)" } ?? origin()
     }
 
     // MARK: PUT
@@ -131,14 +174,16 @@ struct RequestHandler: Sendable {
             try await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
         if toDrain > 0 { try await drain(toDrain, exchange) }
-        if let answer = try await early(exchange) {
+        if let answer = try await player.early(exchange) {
             return toDrain >= ticket.size ? answer : closing(answer, request)
         }
         guard toDrain == 0 else { throw ConnectionEnded() }
         try PutBuffers.fit(exchange.channel, bandwidth: platform.currentSettings.bandwidth)
         return try await refusalsAnswered {
             let (journal, sequence) = (platform.journal, exchange.sequence)
-            return try await store.receive(ticket, request.body) { count in
+            var etags = platform.currentSettings.etags
+            if exchange.fault?.answer == .opaqueETag { etags = .opaque }
+            return try await store.receive(ticket, request.body, etags: etags) { count in
                 journal.note(sequence) { $0.bytes = ($0.bytes ?? 0) + Int64(count) }
             }
         }
@@ -161,57 +206,6 @@ struct RequestHandler: Sendable {
         var answer = answer
         if request.headers[.contentLength] != "0" { answer.headers.append(("Connection", "close")) }
         return answer
-    }
-
-    // MARK: faults
-
-    /// What a fault does before the request takes effect. Nil: the request goes on.
-    private func early(_ exchange: Exchange) async throws -> Answer? {
-        guard let fault = exchange.fault, fault.timing == .before else { return nil }
-        switch fault.answer {
-        case .session(let status):
-            if let uploadID = exchange.route.uploadID { try await platform.end(uploadID, as: status) }
-            return nil
-        case .status, .html, .endless, .hang, .reset, .cutOff, .cutShort, .omit, .replace, .failChunks:
-            return try await play(fault.answer, exchange)
-        }
-    }
-
-    /// What a fault makes of the right answer.
-    private func late(_ right: Answer, _ exchange: Exchange) async throws -> Answer {
-        guard let fault = exchange.fault, fault.timing == .after else { return right }
-        switch fault.answer {
-        case .cutOff: return try right.cutOff()
-        case .cutShort:
-            var answer = try right.materialized()
-            answer.isCutShort = true
-            return answer
-        case .omit(let names): return names.reduce(right) { $0.replacing($1, with: nil) }
-        case .replace(let fields): return fields.reduce(right) { $0.replacing($1.key, with: $1.value) }
-        case .failChunks, .session: return right
-        case .status, .html, .endless, .hang, .reset: return try await play(fault.answer, exchange) ?? right
-        }
-    }
-
-    private func play(_ fault: Fault.Answer, _ exchange: Exchange) async throws -> Answer? {
-        switch fault {
-        case .status(let status, let body, let headers):
-            let type = body.hasPrefix("<") ? "application/xml" : "application/json"
-            var fields = headers.map { (name: $0.key, value: $0.value) }
-            if !headers.keys.contains(where: { $0.lowercased() == "content-type" }) {
-                fields.append(("Content-Type", type))
-            }
-            return Answer(status: status, headers: fields, body: .bytes(ByteBuffer(string: body)))
-        case .html: return .html
-        case .endless: return Answer(status: 200, headers: [("Content-Type", "application/json")], body: .endless)
-        case .hang:
-            if let due = exchange.due { try await platform.faults.hang(due) }
-            return nil
-        case .reset:
-            try await exchange.channel.reset()
-            throw ConnectionEnded()
-        case .cutOff, .cutShort, .omit, .replace, .failChunks, .session: return nil
-        }
     }
 
     // MARK: writing

@@ -5,8 +5,10 @@ enum Route: Sendable, Equatable {
     case status(uploadID: String)
     case report(uploadID: String)
     case urls(uploadID: String)
+    case assets
     case asset(assetID: String)
     case deleteAsset(assetID: String)
+    case metadata(assetID: String)
     case put(uploadID: String, chunkIndex: Int)
     case content(assetID: String)
     case control([String])
@@ -28,6 +30,7 @@ enum Route: Sendable, Equatable {
 
     private static func api(_ method: String, _ parts: [String]) -> Route {
         switch (method, parts.count) {
+        case ("GET", 0): .assets
         case ("POST", 1) where parts[0] == "multipart-uploads": .create
         case ("GET", 1) where parts[0] == "multipart-uploads": .list
         case ("GET", 1): .asset(assetID: parts[0])
@@ -36,6 +39,7 @@ enum Route: Sendable, Equatable {
         case ("POST", 2) where parts[0] == "multipart-uploads": .report(uploadID: parts[1])
         case ("POST", 3) where parts[0] == "multipart-uploads" && parts[2] == "presigned-urls":
             .urls(uploadID: parts[1])
+        case ("PATCH", 2) where parts[1] == "user-metadata": .metadata(assetID: parts[0])
         default: .unknown
         }
     }
@@ -47,25 +51,35 @@ enum Route: Sendable, Equatable {
         case .status: .status
         case .report: .report
         case .urls: .urls
+        case .assets: .assets
         case .asset: .asset
         case .deleteAsset: .delete
+        case .metadata: .metadata
         case .put: .put
         case .content: .content
         case .control, .unknown: .unknown
         }
     }
 
+    /// Whether it is a call of the API.
+    var isCall: Bool {
+        switch self {
+        case .create, .list, .status, .report, .urls, .assets, .asset, .deleteAsset, .metadata: true
+        case .put, .content, .control, .unknown: false
+        }
+    }
+
     var uploadID: String? {
         switch self {
         case .status(let id), .report(let id), .urls(let id), .put(let id, _): id
-        case .create, .list, .asset, .deleteAsset, .content, .control, .unknown: nil
+        case .create, .list, .assets, .asset, .deleteAsset, .metadata, .content, .control, .unknown: nil
         }
     }
 
     var assetID: String? {
         switch self {
-        case .asset(let id), .deleteAsset(let id), .content(let id): id
-        case .create, .list, .status, .report, .urls, .put, .control, .unknown: nil
+        case .asset(let id), .deleteAsset(let id), .metadata(let id), .content(let id): id
+        case .create, .list, .status, .report, .urls, .assets, .put, .control, .unknown: nil
         }
     }
 

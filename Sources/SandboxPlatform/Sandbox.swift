@@ -126,7 +126,10 @@ extension Sandbox {
     public func clearJournal() { platform.journal.clear() }
 
     /// The most PUTs that were under way at once since the journal was emptied.
-    public var peakConcurrentPuts: Int { platform.journal.peakConcurrentPuts }
+    public var peakConcurrentPuts: Int { peakConcurrent(.put) }
+
+    /// The most requests of a kind that were under way at once since the journal was emptied.
+    public func peakConcurrent(_ kind: RequestKind) -> Int { platform.journal.peaks[kind] ?? 0 }
 
     /// Returns once the journal is as the condition says; it is looked at after each request's start and end.
     /// Throws `CancellationError` when the task is cancelled first.

@@ -34,8 +34,13 @@ struct StoreHandler: Sendable {
             throw Refusal.store(400, "InvalidArgument", "The x-api-key header must not be sent to the store")
         }
         if settings.requiresUploadHeaders {
-            for (name, value) in settings.uploadHeaders {
-                guard let field = HTTPField.Name(name), head.headerFields[field] == value else {
+            for (name, value) in settings.uploadHeaders(store: head.authority ?? "") {
+                // The length is looked at below, whoever computed it.
+                if name.lowercased() == "content-length" { continue }
+                let sent =
+                    name.lowercased() == "host"
+                    ? head.authority : HTTPField.Name(name).flatMap { head.headerFields[$0] }
+                guard sent == value else {
                     throw Refusal.store(
                         403, "SignatureDoesNotMatch", "The signed header \(name) is missing or has another value")
                 }
@@ -80,15 +85,15 @@ struct StoreHandler: Sendable {
     /// Takes the body and stores it. A chunk that was reported keeps the bytes that were reported: a PUT for it is
     /// answered as any other, and its bytes are dropped.
     /// - Throws: `Refusal`; what reading and writing throw. Nothing is stored then.
-    func receive(_ ticket: Ticket, _ body: RequestBody, onBytes: @Sendable (Int) -> Void) async throws -> Answer {
+    func receive(
+        _ ticket: Ticket, _ body: RequestBody, etags form: SandboxSettings.ETags, onBytes: @Sendable (Int) -> Void
+    ) async throws -> Answer {
         let grant = ticket.grant
         let file = "part-\(grant.chunkIndex).\(grant.serial)"
         let path = "\(platform.directory.directory(of: grant.uploadID))/\(file)"
         let receiver = PartReceiver(disk: platform.disk, throttle: platform.throttle)
         let received = try await receiver.receive(body, expecting: ticket.size, into: path, onBytes: onBytes)
-        let isOpaque = platform.currentSettings.opaqueETags
-        let etag =
-            isOpaque ? hex(UInt64.random(in: 0...UInt64.max), digits: 16) + received.md5.prefix(16) : received.md5
+        let etag = Self.etag(form, md5: received.md5)
         let part = StoredPart(file: file, etag: etag, size: received.size)
         do {
             let (stored, _) = try platform.sessions.change(
@@ -114,8 +119,16 @@ struct StoreHandler: Sendable {
             throw refusal
         }
         var headers = [("ETag", "\"\(etag)\"")]
-        if isOpaque { headers.append(("x-amz-server-side-encryption", "aws:kms")) }
+        if form == .kms { headers.append(("x-amz-server-side-encryption", "aws:kms")) }
         return Answer(status: 200, headers: headers)
+    }
+
+    private static func etag(_ form: SandboxSettings.ETags, md5: String) -> String {
+        switch form {
+        case .md5: md5
+        case .kms: hex(UInt64.random(in: 0...UInt64.max), digits: 16) + md5.prefix(16)
+        case .opaque: "0x" + hex(UInt64.random(in: 0...UInt64.max), digits: 16).uppercased()
+        }
     }
 
     // MARK: GET
@@ -125,6 +138,7 @@ struct StoreHandler: Sendable {
         guard head.headerFields.apiKey == nil else {
             throw .store(400, "InvalidArgument", "The x-api-key header must not be sent to the store")
         }
+        try checkExpiry(assetID, queryParameters(of: head.path ?? ""))
         guard let record = platform.sessions.record(ofAsset: assetID), record.isComplete, !record.deleted else {
             throw .store(404, "NoSuchKey", "The specified key does not exist.")
         }
@@ -151,6 +165,19 @@ struct StoreHandler: Sendable {
         return Answer(
             status: status, headers: headers,
             body: isHead ? .contentHead(length: Int64(range.count)) : .content(content, range))
+    }
+}
+
+extension StoreHandler {
+    /// A URL that bears a signature is good until it expires; one without is good while URLs do not expire.
+    fileprivate func checkExpiry(_ assetID: String, _ query: [String: String]) throws(Refusal) {
+        guard query[URLSigner.signatureName] != nil || platform.currentSettings.assetURLLifetime != nil else { return }
+        guard let expires = platform.signer.expiry(ofAsset: assetID, query: query) else {
+            throw .store(
+                403, "SignatureDoesNotMatch",
+                "The request signature we calculated does not match the signature you provided.")
+        }
+        guard platform.now < expires else { throw .store(403, "AccessDenied", "Request has expired") }
     }
 }
 

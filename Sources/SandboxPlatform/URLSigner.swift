@@ -38,7 +38,32 @@ struct URLSigner: Sendable {
     }
 
     private func signature(of grant: Grant) -> HMAC<SHA256>.MAC {
-        let message = "\(grant.uploadID)\n\(grant.chunkIndex)\n\(grant.serial)\n\(grant.expires)"
-        return HMAC<SHA256>.authenticationCode(for: Data(message.utf8), using: key)
+        signature(of: "\(grant.uploadID)\n\(grant.chunkIndex)\n\(grant.serial)\n\(grant.expires)")
+    }
+
+    private func signature(of message: String) -> HMAC<SHA256>.MAC {
+        HMAC<SHA256>.authenticationCode(for: Data(message.utf8), using: key)
+    }
+
+    // MARK: assets
+
+    /// Path and query that an asset is read from; without a signature where it never expires.
+    func target(ofAsset assetID: String, named filename: String, until expires: WallTime?) -> String {
+        let path = "/_store/content/\(assetID)/\(filename.percentEncoded)"
+        guard let expires else { return path }
+        let milliseconds = Int64(expires.seconds * 1000)
+        return "\(path)?expires=\(milliseconds)&\(Self.signatureName)=\(hex(assetSignature(assetID, milliseconds)))"
+    }
+
+    /// When the URL of an asset expires, when the signature is right; nil when anything was changed or is missing.
+    func expiry(ofAsset assetID: String, query: [String: String]) -> WallTime? {
+        guard let expires = query["expires"].flatMap({ Int64($0) }), let signature = query[Self.signatureName],
+            hex(assetSignature(assetID, expires)) == signature
+        else { return nil }
+        return WallTime(seconds: Double(expires) / 1000)
+    }
+
+    private func assetSignature(_ assetID: String, _ expires: Int64) -> HMAC<SHA256>.MAC {
+        signature(of: "content\n\(assetID)\n\(expires)")
     }
 }

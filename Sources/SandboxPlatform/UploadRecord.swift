@@ -25,8 +25,14 @@ struct UploadRecord: Codable, Sendable {
     /// Chunks that the platform could not take although they were reported: why.
     var failed: [Int: String] = [:]
     var completedAt: WallTime?
+    /// When the session reads `completed`; nil: as soon as it is.
+    var confirmedAt: WallTime?
+    /// When the asset can be found; nil: as soon as its id is given out.
+    var visibleAt: WallTime?
     /// When the asset leaves `processing`.
     var processedAt: WallTime?
+    /// The size that the asset says it has; nil: its own.
+    var reportedSize: Int64?
     /// Why the asset failed; nil when it did not.
     var assetFailure: String?
     /// Something refers to the asset: it is deleted only with `force`.
@@ -42,12 +48,22 @@ struct UploadRecord: Codable, Sendable {
     /// All but what has files of its own.
     enum CodingKeys: String, CodingKey {
         case uploadID, assetID, filename, type, totalSize, chunkSize, totalChunks, createdAt, expiresAt, updatedAt
-        case options, storedStatus, reported, failed, completedAt, processedAt, assetFailure, isReferredTo, deleted
+        case options, storedStatus, reported, failed, completedAt, confirmedAt, visibleAt, processedAt, reportedSize,
+            assetFailure, isReferredTo, deleted
         case sha256
     }
 
     func status(at now: WallTime) -> Status {
-        storedStatus == .active && now >= expiresAt ? .expired : storedStatus
+        switch storedStatus {
+        case .active: now >= expiresAt ? .expired : .active
+        case .completed: confirmedAt.map { now < $0 } ?? false ? .active : .completed
+        case .failed, .expired: storedStatus
+        }
+    }
+
+    /// Whether the asset can be found: it was not deleted, and it is not too early.
+    func isVisible(at now: WallTime) -> Bool {
+        !deleted && (visibleAt.map { now >= $0 } ?? true)
     }
 
     /// Bytes that the chunk has to have; nil for a number that is none of this session's.

@@ -36,23 +36,20 @@ struct TwelveFSSandbox: AsyncParsableCommand {
     @Option(help: "How many URLs one call for more gets at most.")
     var urlsPerCall = 50
 
-    @Option(help: "How long a URL lives.")
-    var urlLifetime = Time(.seconds(3600), shown: "1h")
+    @OptionGroup(title: "Time")
+    var delays: DelayOptions
 
-    @Option(help: "How long a session lives.")
-    var sessionLifetime = Time(.seconds(86400), shown: "24h")
-
-    @Option(help: "How long a complete asset is processed.")
-    var processingTime = Time(.seconds(1), shown: "1s")
-
-    @Option(help: "Added before each answer.")
-    var latency = Time(.zero, shown: "0ms")
+    @OptionGroup(title: "Limits of the account")
+    var limits: LimitOptions
 
     @Option(help: "Of all PUT bodies together, such as 100MB/s.")
     var bandwidth = Rate.unlimited
 
-    @Option(help: "The largest file.")
-    var maxFileSize = Size(4 << 30, shown: "4GiB")
+    @Option(help: "The published specification that requests are held to: 2026-02 or 2026-07.")
+    var spec = Specification.july2026
+
+    @Option(help: "The largest video (default: what the specification says).")
+    var maxFileSize: Size?
 
     @Option(help: "Whether the last report's answer holds the asset's URL.")
     var assetUrls = Switch.on
@@ -60,11 +57,15 @@ struct TwelveFSSandbox: AsyncParsableCommand {
     @Option(name: .customLong("upload-header"), help: "NAME=VALUE that PUTs have to carry; may be repeated.")
     var uploadHeaders: [HeaderArgument] = []
 
-    @Flag(help: "Answer ETags that are not the MD5, as a store that encrypts with KMS does.")
+    @Option(
+        help: "The store's ETags: md5, kms (not the MD5, and a header says so) or opaque (another form, no header).")
+    var etags = SandboxSettings.ETags.md5
+
+    @Flag(help: "The same as --etags kms.")
     var opaqueEtags = false
 
-    @Option(help: "How far its clock is ahead of this machine's; with a minus (--clock-skew=-30s), behind it.")
-    var clockSkew = ClockSkew.none
+    @Option(help: "What is answered for an asset that does not exist: 404 or 400.")
+    var missingAssetStatus = 404
 
     @Option(help: "Threads that move bytes between sockets and the rest.")
     var eventLoopThreads = 2
@@ -79,6 +80,9 @@ struct TwelveFSSandbox: AsyncParsableCommand {
         guard (0...65535).contains(port) else { throw ValidationError("--port must be between 0 and 65535.") }
         guard initialUrls >= 0, urlsPerCall >= 1 else {
             throw ValidationError("--initial-urls must be at least 0, --urls-per-call at least 1.")
+        }
+        guard [400, 404].contains(missingAssetStatus) else {
+            throw ValidationError("--missing-asset-status must be 400 or 404.")
         }
         guard (1...64).contains(eventLoopThreads) else {
             throw ValidationError("--event-loop-threads must be between 1 and 64.")
@@ -104,17 +108,16 @@ struct TwelveFSSandbox: AsyncParsableCommand {
         configuration.chunkSize = chunkSize.bytes
         configuration.initialURLs = initialUrls
         configuration.urlsPerCall = urlsPerCall
-        configuration.urlLifetime = urlLifetime.duration
-        configuration.sessionLifetime = sessionLifetime.duration
-        configuration.processingTime = processingTime.duration
-        configuration.latency = latency.duration
         configuration.bandwidth = bandwidth.bytesPerSecond
-        configuration.maxFileSize = maxFileSize.bytes
+        configuration.specification = spec
+        configuration.maxFileSize = maxFileSize?.bytes
         configuration.assetURLs = assetUrls == .on
         for header in uploadHeaders { configuration.uploadHeaders[header.name] = header.value }
         configuration.requiresUploadHeaders = !uploadHeaders.isEmpty
-        configuration.opaqueETags = opaqueEtags
-        configuration.clockSkew = clockSkew.duration
+        configuration.etags = opaqueEtags ? .kms : etags
+        configuration.missingAssetStatus = missingAssetStatus
+        delays.apply(to: &configuration.settings)
+        limits.apply(to: &configuration.settings)
         if let faults {
             guard let text = try? String(contentsOfFile: faults, encoding: .utf8) else {
                 throw ValidationError("\(faults) cannot be read.")

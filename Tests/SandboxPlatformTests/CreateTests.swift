@@ -37,7 +37,7 @@ import Testing
         (#"{"filename":"a.mp4","type":"video","total_size":-1}"#, "parameter_invalid", "total_size"),
         (#"{"filename":"a.mp4","type":"video","total_size":"1"}"#, "parameter_invalid", "total_size"),
         (#"{"filename":"a.mp4","type":"video","total_size":5001}"#, "parameter_invalid", "total_size"),
-        (#"{"filename":"a.mp4","type":"video","total_size":1,"size":1}"#, "parameter_invalid", "size"),
+        (#"{"filename":"a.mp4","type":"video","total_size":1,"size":1}"#, "parameter_unknown", "size"),
         (#"{"filename":"a.mp4","type":"video","total_size":1,"enable_hls":1}"#, "parameter_invalid", "enable_hls"),
         (
             #"{"filename":"a.mp4","type":"video","total_size":1,"user_metadata":[]}"#, "parameter_invalid",
@@ -51,7 +51,8 @@ import Testing
             $0.maxFileSize = 5000
         } _: { sandbox, client in
             let reply = try await client.send(
-                .POST, sandbox.baseURL + "/assets/multipart-uploads", headers: [("x-api-key", "sandbox-key")],
+                .POST, sandbox.baseURL + "/assets/multipart-uploads",
+                headers: [("x-api-key", "sandbox-key"), ("Content-Type", "application/json")],
                 body: .bytes(.init(string: body)))
             #expect(reply.status == 400)
             #expect(reply.code == code)
@@ -73,7 +74,7 @@ import Testing
         try await withSandbox { sandbox, client in
             let options: JSONValue = .object([
                 "enable_hls": true, "enable_thumbnail": false,
-                "user_metadata": .object(["take": 3, "tags": .array(["a", "b"])]),
+                "user_metadata": .object(["take": 3, "rating": .number(9.5), "final": true, "tags": "a, b"]),
             ])
             guard case .object(var request) = options else { return }
             request["filename"] = "a.mp4"

@@ -196,6 +196,9 @@ import Testing
     }
 
     @Test(arguments: [
+        #"{"faults":[{"on":"any","answer":"write_not_allowed"}]}"#, #"{"faults":[{"on":"any","answer":{"delay":-1}}]}"#,
+        #"{"faults":[{"on":"any","answer":{"rate_limit":5}}]}"#,
+        #"{"faults":[{"on":"any","answer":"nulls","within":""}]}"#,
         #"{"faults":[{"on":"creat","answer":"html"}]}"#, #"{"faults":[{"on":"create"}]}"#,
         #"{"faults":[{"answer":"html"}]}"#, #"{"faults":[{"on":"create","answer":"htm"}]}"#,
         #"{"faults":[{"on":"create","answer":"html","cuont":2}]}"#, #"{"faults":[{"on":"create","answer":{}}]}"#,

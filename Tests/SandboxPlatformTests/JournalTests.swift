@@ -75,4 +75,51 @@ import Testing
             #expect(sandbox.peakConcurrentPuts == 1)
         }
     }
+
+    @Test("Calls are told as they were sent, the store's queries are not")
+    func tellsWhatCallsSent() async throws {
+        try await withSandbox { sandbox, client in
+            let session = try await client.create(1000, filename: "ü.mp4")
+            _ = try await client.call(.GET, "?page=1&filename=a%20b")
+            _ = try await client.put(session.url(1), pattern(1000))
+            let entries = sandbox.journal()
+            #expect(entries[0].body == #"{"filename":"ü.mp4","total_size":1000,"type":"video"}"#)
+            #expect(entries[0].contentType == "application/json")
+            #expect(entries.map(\.query) == [nil, "page=1&filename=a%20b", nil])
+            #expect(entries[2].body == nil)
+            #expect(entries.map(\.violation) == [nil, nil, nil])
+        }
+    }
+
+    @Test("Requests are counted by kind, and how many of a kind were under way at once")
+    func countsReportsThatAreUnderWayAtOnce() async throws {
+        try await withSandbox { sandbox, client in
+            let session = try await client.create(8000)
+            var chunks: [(index: Int, etag: String?, size: Int)] = []
+            for index in 1...6 {
+                chunks.append((index, try await client.put(session.url(index), pattern(1000)).etag, 1000))
+            }
+            var hang = Fault(on: [.report], .hang)
+            hang.count = nil
+            sandbox.add(hang)
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for pair in [Array(chunks[0..<2]), Array(chunks[2..<4]), Array(chunks[4..<6])] {
+                    group.addTask { try await client.report(session, pair).status }
+                }
+                try await sandbox.waitForJournal { $0.filter { $0.kind == .report }.count == 3 }
+                sandbox.clearFaults()
+                for try await status in group { #expect(status == 200) }
+            }
+            _ = try await client.report(session, [chunks[0]])
+            #expect(sandbox.peakConcurrent(.report) == 3)
+            #expect(sandbox.peakConcurrent(.put) == 1)
+            let journal = try await client.control(.GET, "journal").json
+            #expect(journal["peak_concurrent"]?["report"] == 3)
+            #expect(journal["counts"]?["report"] == 4)
+            #expect(journal["counts"]?["put"] == 6)
+            #expect(journal["counts"]?["delete"] == 0)
+            let counts = journal["requests"]?.array?.compactMap { $0["chunk_count"]?.integer }
+            #expect(counts == [2, 2, 2, 1])
+        }
+    }
 }

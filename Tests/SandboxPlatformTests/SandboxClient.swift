@@ -67,7 +67,8 @@ struct SandboxClient: Sendable {
 
     func call(_ method: HTTPMethod, _ path: String, _ json: JSONValue? = nil) async throws -> Reply {
         let body = try json.map { HTTPClientRequest.Body.bytes(ByteBuffer(bytes: try $0.encoded())) }
-        let headers = key.map { [("x-api-key", $0)] } ?? []
+        var headers = key.map { [("x-api-key", $0)] } ?? []
+        if json != nil { headers.append(("Content-Type", "application/json")) }
         return try await send(method, sandbox.baseURL + "/assets" + path, headers: headers, body: body)
     }
 

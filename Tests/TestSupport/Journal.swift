@@ -3,7 +3,7 @@ package struct Journal: Sendable, Decodable {
     /// One request.
     package struct Request: Sendable, Decodable, CustomStringConvertible {
         package enum Kind: String, Sendable, Decodable, CaseIterable {
-            case create, list, status, report, urls, put, asset, delete, content
+            case create, list, status, report, urls, put, assets, asset, delete, metadata, content
             /// No call of the platform or the store.
             case unknown
         }
@@ -26,6 +26,18 @@ package struct Journal: Sendable, Decodable {
         /// The length of the body.
         package let bytes: Int?
         package let duplicateChunks: Int?
+        /// The chunks that a report named.
+        package let chunkIndices: [Int]?
+        /// The assets that a list was asked for.
+        package let assetIDs: [String]?
+        /// The query of a call.
+        package let query: String?
+        /// The body of a call.
+        package let body: String?
+        /// The first constraint of the specification that a call violated.
+        package let violation: String?
+        /// The `x-trace-id` of the answer.
+        package let traceID: String?
         package let carriedAPIKey: Bool
         package let filename: String?
         package let totalSize: Int?
@@ -34,6 +46,10 @@ package struct Journal: Sendable, Decodable {
 
         enum CodingKeys: String, CodingKey {
             case sequence, kind, method, path, started, finished, status, signature, bytes, filename, fault
+            case query, body, violation
+            case chunkIndices = "chunk_indices"
+            case assetIDs = "asset_ids"
+            case traceID = "trace_id"
             case uploadID = "upload_id"
             case assetID = "asset_id"
             case chunkIndex = "chunk_index"
@@ -54,11 +70,19 @@ package struct Journal: Sendable, Decodable {
     package let requests: [Request]
     /// The most PUTs that were under way at one time.
     package let peakConcurrentPuts: Int
+    private let peaks: [String: Int]
 
     enum CodingKeys: String, CodingKey {
         case requests
         case peakConcurrentPuts = "peak_concurrent_puts"
+        case peaks = "peak_concurrent"
     }
+
+    /// The most requests of a kind that were under way at one time.
+    package func peakConcurrent(_ kind: Request.Kind) -> Int { peaks[kind.rawValue] ?? 0 }
+
+    /// The calls of the API, those to the store not among them.
+    package var calls: [Request] { requests.filter { ![.put, .content, .unknown].contains($0.kind) } }
 
     /// The requests of a kind, in the order of their arrival.
     package func requests(_ kind: Request.Kind) -> [Request] { requests.filter { $0.kind == kind } }
@@ -117,6 +141,12 @@ package struct Fault: Sendable, Encodable {
         case omit([String])
         /// The right answer with another number in this field.
         case replace(String, Int)
+        /// The right answer, so many seconds later.
+        case delay(Double)
+        /// The answer that the platform documents for a code: `read_not_allowed`.
+        case refusal(String)
+        /// 429 as for an account that has made all its calls of the day, which may go on after so many seconds.
+        case rateLimited(retryAfter: Int)
 
         private struct Status: Encodable {
             let status: Int
@@ -135,6 +165,9 @@ package struct Fault: Sendable, Encodable {
             case .reset: try container.encode("reset")
             case .omit(let fields): try container.encode(["omit": fields])
             case .replace(let field, let value): try container.encode(["replace": [field: value]])
+            case .delay(let seconds): try container.encode(["delay": seconds])
+            case .refusal(let code): try container.encode(code)
+            case .rateLimited(let seconds): try container.encode(["rate_limit": 100, "retry_after": seconds])
             }
         }
     }

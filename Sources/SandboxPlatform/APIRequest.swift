@@ -1,0 +1,76 @@
+import HTTPTypes
+import NIOCore
+
+/// A call's request, taken apart as far as the constraints speak of it.
+struct APIRequest: Sendable {
+    let call: RequestKind
+    let specification: Specification
+    /// The parameters of the query in their order, percent-decoded.
+    let query: [(name: String, value: String)]
+    /// Nil when it is no JSON.
+    let body: JSONValue?
+    private let headers: JSONValue
+    private let queryFields: JSONValue
+
+    init(_ route: Route, _ head: HTTPRequest, body: ByteBuffer, specification: Specification) {
+        call = route.kind
+        self.specification = specification
+        query = queryItems(of: head.path ?? "")
+        self.body = try? JSONValue(parsing: body)
+        var headers: [String: JSONValue] = [:]
+        if let key = head.headerFields.apiKey { headers["x-api-key"] = .string(key) }
+        if let type = head.headerFields[.contentType] {
+            let mediaType = type.prefix { $0 != ";" }.lowercased()
+            headers["content-type"] = .string(String(mediaType.filter { $0 != " " }))
+        }
+        self.headers = .object(headers)
+        let types = Constraints.of(call, specification).types(in: .query)
+        var fields: [String: JSONValue] = [:]
+        for (name, values) in Dictionary(grouping: query, by: \.name) {
+            fields[name] = Self.field(values.map(\.value), type: types[name])
+        }
+        queryFields = .object(fields)
+    }
+
+    /// What a parameter's texts stand for: a list stays one, anything else that is there more than once is none of its type.
+    private static func field(_ values: [String], type: Constraint.ValueType?) -> JSONValue {
+        let list = JSONValue.array(values.map { .string($0) })
+        guard type != .array, values.count == 1, let text = values.first else { return list }
+        switch type {
+        case .integer: return integer(text).map { .integer($0) } ?? .string(text)
+        case .boolean: return ["true": true, "false": false][text] ?? .string(text)
+        case .string, .object, .array, .metadata, .metadataOrNull, nil: return .string(text)
+        }
+    }
+
+    /// Digits, with or without a minus, and nothing else.
+    private static func integer(_ text: String) -> Int64? {
+        text.hasPrefix("+") ? nil : Int64(text)
+    }
+
+    /// The values of a parameter that may come more than once.
+    func list(_ name: String) -> [String] { query.filter { $0.name == name }.map(\.value) }
+
+    /// What a place of the request holds; nil when there is no such thing. Paths are not looked into here.
+    func value(of place: Constraint.Place) -> JSONValue? {
+        switch place {
+        case .header: headers
+        case .query: queryFields
+        case .body: body
+        case .path: nil
+        }
+    }
+}
+
+/// The parameters after the question mark in their order, percent-decoded, with `+` as the space that forms make of it.
+func queryItems(of path: String) -> [(name: String, value: String)] {
+    guard let mark = path.firstIndex(of: "?") else { return [] }
+    func text(_ encoded: Substring) -> String {
+        let spaced = String(encoded.replacing("+", with: " "))
+        return spaced.percentDecoded ?? spaced
+    }
+    return path[path.index(after: mark)...].split(separator: "&").map { pair in
+        let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        return (text(halves[0]), halves.count == 2 ? text(halves[1]) : "")
+    }
+}
