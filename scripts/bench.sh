@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what was promised, as ratios: scripts/bench.sh [memory|curl|loopback|sdk|close|accept|small-writes|looks|rsync|many|spool|holders]...
+# Measures what was promised, as ratios: scripts/bench.sh [memory|curl|loopback|sdk|close|reports|accept|small-writes|looks|rsync|many|small-files|spool|holders]...
 # Each line shows what was measured, against what, the ratio, its limit and a verdict; exits 1 when one misses.
 # Numbers of one machine are not those of another; the ratios are what counts. Needs about 12 GB of room in $TMPDIR.
 . "$(dirname "$0")/lib.sh"
@@ -12,7 +12,7 @@ results=()
 MOUNT_OPTIONS=() # for the next mount
 misses=0
 
-all=(memory curl loopback sdk close accept small-writes looks rsync many spool holders)
+all=(memory curl loopback sdk close reports accept small-writes looks rsync many small-files spool holders)
 chosen=("$@")
 ((${#chosen[@]})) || chosen=("${all[@]}")
 for name in "${chosen[@]}"; do
@@ -177,7 +177,7 @@ measure_close() {
             >"$WORKSPACE/copy.json"
         curl -sS --fail -o "$WORKSPACE/journal.json" "$SANDBOX_CONTROL/journal"
         reading python3 "$ROOT/scripts/bench/close_delay.py" "$WORKSPACE/copy.json" "$WORKSPACE/journal.json"
-        read -r delay reporting <<<"$READING"
+        read -r delay reporting _ <<<"$READING"
         delays+=("$delay")
         limits+=("$(calculate "2 * $CHUNK / $pace + $reporting")")
         finished
@@ -185,6 +185,28 @@ measure_close() {
     rm "$WORKSPACE/video.mp4"
     verdict "last write to return of close, against two chunks and the report, s" \
         "$(printf '%s\n' "${delays[@]}" | median)" "$(printf '%s\n' "${limits[@]}" | median)" 1
+}
+
+# The platform takes 50 chunks in a report: what is left of 17 of them when a file of 820 chunks has been written slower
+# than the network takes it, and each answer of the API comes 100 ms later than it would.
+measure_reports() {
+    local round chunks=820 size=$((820 * 262144)) pace=20000000 delays=() lefts=() delay left
+    make_file "$WORKSPACE/video.mp4" "$size"
+    for ((round = 1; round <= REPEATS; round++)); do
+        fresh "reports$round" --chunk-size 256KiB --api-latency 100ms
+        awaited python3 "$ROOT/Tests/tools/paced_copy.py" "$WORKSPACE/video.mp4" "$mount_point/video.mp4" --rate "$pace" \
+            --block 262144 >"$WORKSPACE/copy.json"
+        curl -sS --fail -o "$WORKSPACE/journal.json" "$SANDBOX_CONTROL/journal"
+        reading python3 "$ROOT/scripts/bench/close_delay.py" "$WORKSPACE/copy.json" "$WORKSPACE/journal.json"
+        read -r delay _ left <<<"$READING"
+        delays+=("$delay")
+        lefts+=("$left")
+        finished
+    done
+    rm "$WORKSPACE/video.mp4"
+    verdict "chunks that are left at the last write of $chunks" "$(printf '%s\n' "${lefts[@]}" | median)" 2 1
+    verdict "last write to return of close, $chunks chunks, 100 ms more for each call, s" \
+        "$(printf '%s\n' "${delays[@]}" | median)" 0.7 1
 }
 
 measure_accept() {
@@ -289,6 +311,22 @@ measure_many() {
     rm -r "$WORKSPACE/takes"
     verdict "$count files of 100 KB by cp -r, against the official SDK one by one, files/s" \
         "$(calculate "$count / $ours")" "$(calculate "$count / $theirs")" 1 min
+}
+
+# A small file costs two calls, one after the other, whatever else there is to do.
+measure_small-files() {
+    local number round count=20 times=()
+    mkdir "$WORKSPACE/takes"
+    for ((number = 1; number <= count; number++)); do make_file "$WORKSPACE/takes/take$number.mp4" 100000; done
+    for ((round = 1; round <= REPEATS; round++)); do
+        fresh "small-files$round" --api-latency 100ms
+        timing cp "$WORKSPACE/takes"/*.mp4 "$mount_point/"
+        times+=("$(calculate "$READING / $count")")
+        finished
+    done
+    rm -r "$WORKSPACE/takes"
+    verdict "each of $count files of 100 KB by cp, 100 ms more for each call, s" \
+        "$(printf '%s\n' "${times[@]}" | median)" 0.27 1
 }
 
 # 4 GiB through a spool of 1 GiB, against a spool that holds all of it.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""From a paced copy's report and the sandbox's journal: the seconds from the last write to the return of close, and the
-seconds that the calls after the last chunk took (report and confirmation). close_delay.py COPY-JSON JOURNAL-JSON"""
+"""From a paced copy's report and the sandbox's journal: the seconds from the last write to the return of close, the
+seconds that the calls after the last chunk took (report and confirmation), and how many chunks the store had not got at
+the last write. close_delay.py COPY-JSON JOURNAL-JSON"""
 import json
 import sys
 
@@ -12,11 +13,12 @@ def main() -> None:
         requests = json.load(file)["requests"]
     if copy["error"]:
         sys.exit(f"the copy failed: {copy}")
-    last_chunk = max(request["finished"] for request in requests if request["kind"] == "put")
+    chunks = [request["finished"] for request in requests if request["kind"] == "put" and request["finished"]]
+    last_chunk = max(chunks)
     calls = [r for r in requests if r["kind"] in ("report", "status") and r["finished"] and r["finished"] > last_chunk]
     calls = [r for r in calls if r["started"] <= copy["closed"]]
     reporting = max((r["finished"] for r in calls), default=last_chunk) - last_chunk
-    print(copy["closed"] - copy["last_write"], reporting)
+    print(copy["closed"] - copy["last_write"], reporting, sum(chunk > copy["last_write"] for chunk in chunks))
 
 
 if __name__ == "__main__":
