@@ -77,6 +77,8 @@ def until_ready(path: str) -> None:
             return
         if status.get("asset_status") == "failed":
             sys.exit(f"the platform could not process the asset: {status.get('asset_error')}")
+        if status.get("asset_status") == "unknown":
+            sys.exit(f"the platform does not tell what became of the asset: {status.get('asset_error')}")
         time.sleep(0.1)
     sys.exit("the asset was not ready within two minutes")
 

@@ -27,7 +27,9 @@ extension MountedFilesystem {
     func read(_ remote: RemoteRead, _ reply: DeferredReply<FuseData>) {
         let task = Task {
             do throws(UploadFailure) {
-                reply.succeed(try await remoteContent.read(remote.range, of: remote.upload, size: remote.size))
+                let bytes = try await remoteContent.read(remote.range, of: remote.upload, size: remote.size)
+                remote.upload.wasRead()
+                reply.succeed(bytes)
             } catch {
                 remote.upload.cannotBeRead(error)
                 logger.error(

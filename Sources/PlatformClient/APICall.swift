@@ -2,12 +2,12 @@ import NIOHTTP1
 
 /// The calls of the API: what each is to the server, and what people call it.
 enum APICall: String, Sendable, CaseIterable {
-    case createSession, listIncomplete, sessionStatus, report, moreURLs, asset, deleteAsset, checkKey
+    case createSession, listIncomplete, sessionStatus, report, moreURLs, listAssets, asset, deleteAsset, checkKey
 
     var method: HTTPMethod {
         switch self {
         case .createSession, .report, .moreURLs: .POST
-        case .listIncomplete, .sessionStatus, .asset, .checkKey: .GET
+        case .listIncomplete, .sessionStatus, .listAssets, .asset, .checkKey: .GET
         case .deleteAsset: .DELETE
         }
     }
@@ -18,8 +18,8 @@ enum APICall: String, Sendable, CaseIterable {
         case .createSession, .listIncomplete: "/assets/multipart-uploads"
         case .sessionStatus, .report: "/assets/multipart-uploads/\(id)"
         case .moreURLs: "/assets/multipart-uploads/\(id)/presigned-urls"
+        case .listAssets, .checkKey: "/assets"
         case .asset, .deleteAsset: "/assets/\(id)"
-        case .checkKey: "/assets"
         }
     }
 
@@ -31,6 +31,7 @@ enum APICall: String, Sendable, CaseIterable {
         case .sessionStatus: "tell the upload session's status"
         case .report: "take the report of stored chunks"
         case .moreURLs: "hand out more upload URLs"
+        case .listAssets: "tell the assets' status"
         case .asset: "tell the asset's status"
         case .deleteAsset: "delete the asset"
         case .checkKey: "list the newest asset"
@@ -41,7 +42,7 @@ enum APICall: String, Sendable, CaseIterable {
     enum Subject: Sendable, Equatable {
         /// An upload's session, which is named: when it is not found, it is gone.
         case session
-        /// An asset, which is named.
+        /// An asset that is named, or several.
         case asset
         /// Nothing that is there already: what is refused is the call.
         case account
@@ -51,10 +52,13 @@ enum APICall: String, Sendable, CaseIterable {
     var subject: Subject {
         switch self {
         case .sessionStatus, .report, .moreURLs: .session
-        case .asset, .deleteAsset: .asset
+        case .listAssets, .asset, .deleteAsset: .asset
         case .createSession, .listIncomplete, .checkKey: .account
         }
     }
+
+    /// Whether the path holds an upload's or an asset's identifier.
+    var hasIDInPath: Bool { subject != .account && self != .listAssets }
 
     /// Whether an identifier may become part of a path and of a file's name as it is: 1 to 200 letters, digits and `-._~:=+@`,
     /// not starting with a dot. The platform's are 24 hex digits.

@@ -146,12 +146,21 @@ struct AnswerDecoder {
 
     // MARK: Assets
 
-    func asset() throws(UploadFailure) -> Asset {
-        Asset(
+    func asset() throws(UploadFailure) -> Asset { try asset(fields) }
+
+    /// An entry that cannot be read, one without an identifier, is left out: it must not hide the others.
+    func assets() throws(UploadFailure) -> AssetList {
+        AssetList(assets: try fields.readableObjects("data").compactMap { try? asset($0) })
+    }
+
+    private func asset(_ fields: FieldReader) throws(UploadFailure) -> Asset {
+        let technical = fields.readableObject("technical_metadata")
+        return Asset(
             id: try fields.id("_id"), method: fields.word("method"), status: fields.word("status").map(AssetState.init),
             filename: fields.text("filename"), fileType: fields.word("file_type"),
-            createdAt: fields.timestamp("created_at"), size: fields.size("size"), duration: fields.seconds("duration"),
-            url: fields.url("url"), error: fields.explanation("error", key: context.key))
+            createdAt: fields.timestamp("created_at"), size: fields.size("size"),
+            sourceSize: technical?.size("file_size_bytes"), duration: fields.seconds("duration"),
+            error: fields.explanation("error", key: context.key))
     }
 
     // MARK: Parts

@@ -64,6 +64,15 @@ struct FieldReader {
         return readers
     }
 
+    /// Those elements of a list that are objects. The list itself has to be there.
+    func readableObjects(_ name: String) throws(UploadFailure) -> [FieldReader] {
+        let value = try needed(name)
+        guard case .array(let elements) = value else { throw nonsense(name, "is \(value.kind), not an array") }
+        return elements.enumerated().compactMap { index, element in
+            if case .object(let object) = element { below("\(name)[\(index)]", object) } else { nil }
+        }
+    }
+
     // MARK: Needed when there
 
     func optionalInteger(_ name: String) throws(UploadFailure) -> Int64? {
@@ -79,6 +88,10 @@ struct FieldReader {
     }
 
     // MARK: Good to have
+
+    func readableObject(_ name: String) -> FieldReader? {
+        if case .object(let object)? = fields[name] { below(name, object) } else { nil }
+    }
 
     /// A count from 0.
     func count(_ name: String) -> Int? { size(name).flatMap { Int(exactly: $0) } }

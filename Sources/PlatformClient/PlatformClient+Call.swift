@@ -9,7 +9,7 @@ extension PlatformClient {
     func call(
         _ call: APICall, id: String = "", query: String? = nil, body: JSONValue? = nil
     ) async throws(UploadFailure) -> (answer: Answer, context: AnswerContext) {
-        if call.subject != .account, !APICall.isPlainID(id) {
+        if call.hasIDInPath, !APICall.isPlainID(id) {
             throw UploadFailure(
                 .requestRefused, code: "identifier_malformed", message: "no upload or asset has such an identifier")
         }

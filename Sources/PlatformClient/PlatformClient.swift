@@ -141,6 +141,18 @@ extension PlatformClient {
         return try decoder(answer, .asset).asset()
     }
 
+    /// `GET /assets?asset_ids=…`: of these assets, at most 50, those that the platform knows, as far as they can be read.
+    ///
+    /// An answer may be short of some, and hold others. What it tells of an asset may be less than ``asset(_:)`` does.
+    public func assets(_ ids: [String]) async throws(UploadFailure) -> AssetList {
+        let ids = ids.filter { APICall.isPlainID($0) }
+        guard !ids.isEmpty else { return AssetList(assets: []) }
+        // An array in a query is its name again for each element (OpenAPI's `style: form` with `explode: true`).
+        let filter = ids.map { "asset_ids=\(Self.percentEncoded($0))" }.joined(separator: "&")
+        let answer = try await call(.listAssets, query: filter + "&" + Self.paging(1, Self.pageLimit))
+        return try decoder(answer, .listAssets).assets()
+    }
+
     /// `DELETE /assets/{asset_id}`, never with `force`: `conflict` when something refers to the asset.
     public func deleteAsset(_ assetID: String) async throws(UploadFailure) {
         _ = try await call(.deleteAsset, id: assetID)
@@ -161,6 +173,18 @@ extension PlatformClient {
     static let pageLimit = 50
     /// A listing that never ends is cut here: 50 000 entries.
     static let maximumPages = 1000
+
+    private static func percentEncoded(_ id: String) -> String {
+        var encoded = ""
+        for byte in id.utf8 {
+            // RFC 3986's unreserved characters; what else an identifier may have is ASCII.
+            let isUnreserved =
+                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                || "-._~".utf8.contains(byte)
+            encoded += isUnreserved ? String(UnicodeScalar(byte)) : "%" + String(byte, radix: 16, uppercase: true)
+        }
+        return encoded
+    }
 
     private static func paging(_ page: Int, _ limit: Int) -> String { "page=\(page)&page_limit=\(limit)" }
 }

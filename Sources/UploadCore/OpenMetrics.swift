@@ -13,6 +13,12 @@ extension SummaryDocument {
                 $0.sample(Int64(counts[state, default: 0]), labels: [("state", state.rawValue)])
             }
         }
+        metrics.family("twelvefs_assets", .gauge, help: "Assets of completed uploads by what became of them.") {
+            for (status, count) in assets.byStatus { $0.sample(Int64(count), labels: [("status", status)]) }
+        }
+        metrics.family("twelvefs_assets_size_differs", .gauge, help: "Assets of another size than their files.") {
+            $0.sample(Int64(assets.sizeDiffers))
+        }
         metrics.family("twelvefs_written_bytes", .counter, unit: "bytes", help: "Bytes written into the mount.") {
             $0.sample(bytesWritten, suffix: "_total")
         }

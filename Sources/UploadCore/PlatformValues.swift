@@ -364,17 +364,17 @@ public struct Asset: Sendable, Equatable {
     public var createdAt: Timestamp?
     /// Size in bytes; known once it is ready.
     public var size: Int64?
+    /// Size of the file that it was made from, in bytes: `technical_metadata.file_size_bytes`.
+    public var sourceSize: Int64?
     /// Playing time in seconds; known once it is ready.
     public var duration: Double?
-    /// Where it can be read, where the platform says so.
-    public var url: String?
     /// Why processing failed: the `message` of the API's `error`.
     public var error: String?
 
     /// An asset.
     public init(
         id: String, method: String? = nil, status: AssetState? = nil, filename: String? = nil, fileType: String? = nil,
-        createdAt: Timestamp? = nil, size: Int64? = nil, duration: Double? = nil, url: String? = nil,
+        createdAt: Timestamp? = nil, size: Int64? = nil, sourceSize: Int64? = nil, duration: Double? = nil,
         error: String? = nil
     ) {
         self.id = id
@@ -384,8 +384,19 @@ public struct Asset: Sendable, Equatable {
         self.fileType = fileType
         self.createdAt = createdAt
         self.size = size
+        self.sourceSize = sourceSize
         self.duration = duration
-        self.url = url
         self.error = error
+    }
+}
+
+/// What the platform knows of the assets that were asked for.
+public struct AssetList: Sendable, Equatable {
+    /// Those that can be read, perhaps more than were asked for.
+    public var assets: [Asset]
+
+    /// A list.
+    public init(assets: [Asset]) {
+        self.assets = assets
     }
 }

@@ -178,6 +178,46 @@ public struct RetryPolicy: Sendable {
         }
     }
 
+    /// What a failed call about assets says of them.
+    public enum AssetVerdict: Sendable, Equatable {
+        /// Nothing: ask again, and not before this wait where the answer named one.
+        case again(after: Duration?)
+        /// The platform does not know them, or not yet.
+        case notFound
+        /// It will not tell.
+        case refused
+    }
+
+    /// What a failed call about assets says of them.
+    ///
+    /// Just after an upload's completion the platform may answer 404, or 400 `resource_not_exist`. A 403
+    /// `read_not_allowed` is about the asset, whatever else a 403 may mean.
+    public func verdict(onAssetCallThatFailed failure: UploadFailure) -> AssetVerdict {
+        if failure.code == "read_not_allowed" || failure.code == "identifier_malformed" { return .refused }
+        switch failure.kind {
+        case .requestRefused, .sessionGone, .sizeRefused, .sessionRefused, .accessUnclear: return .notFound
+        case .accessRefused: return .refused
+        case .keyRefused, .conflict, .rateLimited, .platformUnavailable, .unreachable, .connectionLost,
+            .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch, .tooLarge, .noSpace,
+            .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
+            return .again(after: failure.retryAfter.map { min($0, limits.retryAfterCap) })
+        }
+    }
+
+    /// Whether a URL that an asset's content was to be read from is good for nothing any more: it expired, or what it
+    /// led to is gone.
+    public func isContentURLDead(after failure: UploadFailure) -> Bool {
+        switch failure.kind {
+        case .urlExpired: return true
+        case .storeRefused, .sessionGone: return [401, 403, 404, 410].contains(failure.httpStatus)
+        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .conflict,
+            .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer, .storeUnavailable,
+            .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced,
+            .invalidConfiguration:
+            return false
+        }
+    }
+
     /// Exponential backoff with full jitter: `random` × min(`cap`, `base` × 2^(`attempt` − 1)).
     ///
     /// With 0.5 s and 15 s the wait is drawn from zero up to

@@ -52,6 +52,8 @@ public struct SummaryDocument: Sendable, Equatable {
     public var closeMode: String
     /// How many uploads are in each state; none where a state is missing.
     public var counts: [UploadState: Int]
+    /// What became of the assets of completed uploads.
+    public var assets: AssetCounts
     /// Bytes written into the mount since it was mounted. Never falls.
     public var bytesWritten: Int64
     /// Bytes that the store took since then, those sent again counted again. Never falls.
@@ -69,13 +71,15 @@ public struct SummaryDocument: Sendable, Equatable {
 
     /// A summary.
     public init(
-        mountpoint: String, closeMode: String, counts: [UploadState: Int] = [:], bytesWritten: Int64 = 0,
+        mountpoint: String, closeMode: String, counts: [UploadState: Int] = [:], assets: AssetCounts = AssetCounts(),
+        bytesWritten: Int64 = 0,
         bytesUploaded: Int64 = 0, bytesPerSecond: Int64 = 0, retries: Int = 0, spoolUsed: Int64 = 0,
         spoolLimit: Int64? = nil, uploads: [Upload] = []
     ) {
         self.mountpoint = mountpoint
         self.closeMode = closeMode
         self.counts = counts
+        self.assets = assets
         self.bytesWritten = bytesWritten
         self.bytesUploaded = bytesUploaded
         self.bytesPerSecond = bytesPerSecond
@@ -97,6 +101,10 @@ public struct SummaryDocument: Sendable, Equatable {
                     json.field(state.rawValue, counts[state, default: 0])
                 }
             }
+            json.object("assets") { json in
+                for (status, count) in assets.byStatus { json.field(status, count) }
+                json.field(AssetIssue.sizeDiffers, assets.sizeDiffers)
+            }
             json.field("bytes_written", bytesWritten)
             json.field("bytes_uploaded", bytesUploaded)
             json.field("bytes_per_second", bytesPerSecond)
@@ -106,6 +114,39 @@ public struct SummaryDocument: Sendable, Equatable {
             json.array("uploads", uploads) { json, upload in json.line { upload.write(to: &$0) } }
         }
         return json.document
+    }
+}
+
+/// How many assets stand how.
+public struct AssetCounts: Sendable, Equatable {
+    /// Not usable yet, as far as is known.
+    public private(set) var processing = 0
+    /// Usable.
+    public private(set) var ready = 0
+    /// The platform could not process them.
+    public private(set) var failed = 0
+    /// The platform does not tell what became of them.
+    public private(set) var unknown = 0
+    /// Usable, but of another size than the file.
+    public private(set) var sizeDiffers = 0
+
+    /// None.
+    public init() {}
+
+    /// Counts the asset of a completed upload; nil stands for one of which nothing is known yet.
+    public mutating func count(_ standing: AssetStanding?) {
+        switch standing?.status {
+        case .ready: ready += 1
+        case .failed: failed += 1
+        case .unknown where standing?.isDecided ?? false: unknown += 1
+        case .processing, .unknown, nil: processing += 1
+        }
+        if standing?.issue?.code == AssetIssue.sizeDiffers { sizeDiffers += 1 }
+    }
+
+    /// The counts by `asset_status`.
+    var byStatus: [(status: String, count: Int)] {
+        [("processing", processing), ("ready", ready), ("failed", failed), ("unknown", unknown)]
     }
 }
 

@@ -11,6 +11,7 @@ struct EngineServices: Sendable {
     let scheduler: PutScheduler
     let restraint: Restraint
     let housekeeping: Housekeeping
+    let assets: AssetPoller
     let activity: Activity
     let movement: Movement
     let threads: NIOThreadPool
@@ -45,8 +46,6 @@ struct EngineServices: Sendable {
             return .reported(id, reports, try await client.report(reports, for: uploadID))
         case .checkSession(let uploadID):
             return .sessionChecked(id, try await verdict(on: uploadID))
-        case .checkAsset(let assetID):
-            return .assetChecked(id, try await client.asset(assetID))
         }
     }
 

@@ -68,6 +68,7 @@ extension Upload {
         case .completed:
             log(.info, "upload completed", nil)
             dropPredecessors()
+            watchAsset()
         case .failed: log(.error, "upload failed", failure)
         case .interrupted: log(.warning, "upload interrupted", failure)
         case .cancelled: log(.info, "upload cancelled", failure)

@@ -24,7 +24,7 @@ extension UploadRecord {
         failure = machine.failure
         assetURL = machine.assetURL
         assetStatus = machine.asset?.status
-        assetError = machine.asset?.error
+        assetError = machine.asset?.issue?.text
         superseded = identity.supersededUploadIDs
         abandoned = machine.abandonedUploadIDs
         retries = machine.retries
@@ -88,9 +88,8 @@ extension RestoredUpload {
         retries = record.retries
         givenUp = record.givenUp
         failure = record.state == .completed ? nil : record.failure
-        if let session, record.assetStatus != nil {
-            asset = Asset(
-                id: session.assetID, status: record.assetStatus, url: record.assetURL, error: record.assetError)
+        asset = record.assetStatus.map {
+            AssetStanding($0, issue: record.assetError.map { AssetIssue(text: $0) })
         }
         assetURL = record.assetURL
         self.contentLoss = contentLoss

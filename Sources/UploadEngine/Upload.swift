@@ -26,6 +26,8 @@ public final class Upload: Sendable {
         var moments: Moments
         /// Why the content could not be read back from the platform, when last tried.
         var readFailure: UploadFailure?
+        /// Why the URL to read it from is good for nothing any more.
+        var urlFailure: UploadFailure?
         /// Why the content could not be put on disk, when last tried.
         var diskFailure: UploadFailure?
         /// Rises when the content changes.
@@ -239,6 +241,11 @@ public final class Upload: Sendable {
         state.withLock { $0.readFailure = failure }
     }
 
+    /// Its bytes could be had after all.
+    public func wasRead() {
+        state.withLock { $0.readFailure = nil }
+    }
+
     /// The status document, as of now.
     public func status() -> StatusDocument {
         let now = services.clock.now()
@@ -282,7 +289,7 @@ extension UploadEvent {
         switch self {
         case .chunkStored, .sessionOpened, .callFailed, .chunkFailed: true
         case .wrote, .truncated, .hinted, .committed, .interrupted, .cancelled, .retried, .urlsReceived, .reported,
-            .sessionChecked, .assetChecked, .callHeldBack, .callsReleased, .bytesSent, .chunksHeldBack, .tick:
+            .sessionChecked, .assetLearned, .callHeldBack, .callsReleased, .bytesSent, .chunksHeldBack, .tick:
             false
         }
     }
@@ -292,7 +299,7 @@ extension UploadEvent {
         switch self {
         case .wrote, .truncated: true
         case .hinted, .committed, .interrupted, .cancelled, .retried, .sessionOpened, .urlsReceived, .reported,
-            .sessionChecked, .assetChecked, .callHeldBack, .callsReleased, .callFailed, .bytesSent, .chunkStored,
+            .sessionChecked, .assetLearned, .callHeldBack, .callsReleased, .callFailed, .bytesSent, .chunkStored,
             .chunkFailed, .chunksHeldBack, .tick:
             false
         }

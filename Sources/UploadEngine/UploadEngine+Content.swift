@@ -4,35 +4,30 @@ import UploadCore
 extension UploadEngine {
     /// Bytes of a completed upload, read back from where the platform serves its asset.
     ///
-    /// A failure that may pass is tried again, a few times; an asset URL that is refused, or not known yet, is asked for
-    /// anew.
+    /// That is one URL, told once at the upload's completion: no other call gives it again. A failure that may pass is
+    /// tried again, a few times. Once the URL is refused it is not asked any more in this mount.
     ///
-    /// - Throws: ``UploadCore/UploadFailure``; ``UploadCore/UploadFailure/Kind/spoolFailed`` where the platform serves no content.
+    /// - Throws: ``UploadCore/UploadFailure``; with the code `no_asset_url` where the platform never told a URL, and
+    ///   `asset_url_expired` or `asset_gone` where it is good for nothing any more.
     public func content(
         of upload: Upload, range: Range<Int64>, totalSize: Int64
     ) async throws(UploadFailure) -> ByteBuffer {
         let policy = configuration.upload.retryPolicy
         let first = now
-        var url = upload.inspect { $0.assetURL }
+        let url = try upload.contentURL()
         for attempt in 1... {
             do throws(UploadFailure) {
-                let known: String
-                if let url { known = url } else { known = try await services.askForURL(of: upload) }
-                return try await services.client.content(at: known, range: range, totalSize: totalSize)
+                return try await services.client.content(at: url, range: range, totalSize: totalSize)
             } catch {
-                url = nil
-                guard attempt < Self.attemptsAtContent, error.code != EngineServices.noContentCode else { throw error }
-                let isRefusal = error.kind == .storeRefused || error.kind == .urlExpired
-                let wait: Duration
+                if policy.isContentURLDead(after: error) { throw upload.contentURLIsDead(error) }
+                guard attempt < Self.attemptsAtContent else { throw error }
                 switch policy.decide(
                     error, attempt: attempt, sinceFirst: now - first, random: .random(in: 0..<1))
                 {
-                case .again(let backoff), .awaitNetwork(let backoff): wait = backoff
-                case .awaitKey, .newSession, .giveUp:
-                    guard isRefusal else { throw error }
-                    wait = .zero
+                case .again(let wait), .awaitNetwork(let wait):
+                    do { try await services.clock.sleep(now + wait) } catch { throw Self.cancelledReading }
+                case .awaitKey, .newSession, .giveUp: throw error
                 }
-                do { try await services.clock.sleep(now + wait) } catch { throw Self.cancelledReading }
             }
         }
         throw Self.cancelledReading
@@ -44,18 +39,36 @@ extension UploadEngine {
     private static let cancelledReading = UploadFailure(.cancelled, message: "the mount has ended")
 }
 
-extension EngineServices {
-    static let noContentCode = "no_asset_url"
-
-    /// Asks the platform where it serves the asset.
-    func askForURL(of upload: Upload) async throws(UploadFailure) -> String {
-        guard let assetID = upload.inspect({ $0.assetID }) else { throw Self.noContent }
-        guard let url = try await client.asset(assetID).url else { throw Self.noContent }
+extension Upload {
+    /// Where its content can be read from, as far as is known.
+    fileprivate func contentURL() throws(UploadFailure) -> String {
+        let (url, failure) = state.withLock { ($0.machine.assetURL, $0.urlFailure) }
+        if let failure { throw failure }
+        guard let url else { throw Self.noContent }
         return url
     }
 
+    /// Remembers that the URL is good for nothing any more; returns what readers are told of it.
+    fileprivate func contentURLIsDead(_ refusal: UploadFailure) -> UploadFailure {
+        var failure = refusal
+        let isGone = refusal.httpStatus == 404 || refusal.httpStatus == 410
+        failure.code = isGone ? "asset_gone" : "asset_url_expired"
+        let what = isGone ? "the platform does not serve them any more" : "the platform's URL for them has expired"
+        failure.message = "the file's bytes have left the spool, and \(what): \(refusal.message)"
+        failure.hint = "the platform gives no other URL: \(Self.howToKeepMore)"
+        let remembered = failure
+        return state.withLock { state in
+            let first = state.urlFailure ?? remembered
+            state.urlFailure = first
+            return first
+        }
+    }
+
     private static let noContent = UploadFailure(
-        .spoolFailed, code: noContentCode,
-        message: "the file's bytes have left the spool, and the platform tells no URL to read them from",
-        hint: "raise --spool-limit so that more is kept")
+        .spoolFailed, code: "no_asset_url",
+        message: "the file's bytes have left the spool, and the platform told no URL to read them from",
+        hint: howToKeepMore)
+
+    private static let howToKeepMore =
+        "copy the file from where it came from; with a larger --spool-limit more is kept on this machine"
 }

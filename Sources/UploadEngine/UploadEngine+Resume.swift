@@ -31,9 +31,12 @@ extension UploadEngine {
         return upload
     }
 
-    /// Goes on with everything that was taken in.
+    /// Goes on with everything that was taken in, and asks for the assets of which it is not known what became.
     public func resume() {
-        for upload in uploads { upload.apply(.tick) }
+        for upload in uploads {
+            upload.apply(.tick)
+            upload.watchAsset()
+        }
     }
 
     /// Uploads that another process has to go on with, were this one to end now.

@@ -30,6 +30,7 @@ public final class UploadEngine: Sendable {
             scheduler: PutScheduler(places: configuration.uploadConcurrency, policy: policy, clock: clock),
             restraint: restraint,
             housekeeping: Housekeeping(client: client, clock: clock, restraint: restraint, logger: logger),
+            assets: AssetPoller(policy: policy, client: client, clock: clock, restraint: restraint, logger: logger),
             activity: Activity(), movement: Movement(clock: clock), threads: threads, clock: clock, logger: logger,
             journal: journal)
         // Numbers are never given twice, since the journal knows uploads by them.
@@ -64,6 +65,7 @@ public final class UploadEngine: Sendable {
 
     /// Forgets an upload of which nothing is left to tell.
     public func forget(_ upload: Upload) {
+        if let assetID = upload.inspect({ $0.assetID }) { services.assets.unwatch(assetID) }
         registry.withLock { $0.uploads.removeAll { $0 === upload } }
     }
 
@@ -89,6 +91,7 @@ public final class UploadEngine: Sendable {
     /// afterwards, whoever waits for them. The client is the caller's to shut down.
     public func stop() async {
         for upload in uploads { upload.stop() }
+        await services.assets.stop()
         services.restraint.close()
         services.housekeeping.cancel()
         await services.housekeeping.finish()

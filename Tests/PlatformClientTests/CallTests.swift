@@ -170,7 +170,8 @@ import UploadCore
     @Test func assetsAreReadWithAndWithoutAnError() async throws {
         let ready = """
             {"_id":"a1","method":"multipart","status":"ready","filename":"v é.mp4","file_type":"video/mp4",
-             "created_at":"2026-01-01T00:00:00Z","size":123,"duration":4.5,"url":"https://cdn.example/v.mp4"}
+             "created_at":"2026-01-01T00:00:00Z","size":123,"technical_metadata":{"file_size_bytes":124},
+             "duration":4.5,"url":"https://cdn.example/v.mp4"}
             """
         let failed =
             #"{"_id":"a1","status":"failed","error":{"code":"x","message":"no video\u0007 track"},"duration":"long"}"#
@@ -182,14 +183,37 @@ import UploadCore
                     assets == [
                         Asset(
                             id: "a1", method: "multipart", status: .ready, filename: "v é.mp4", fileType: "video/mp4",
-                            createdAt: Timestamp(rfc3339: "2026-01-01T00:00:00Z"), size: 123, duration: 4.5,
-                            url: "https://cdn.example/v.mp4"),
+                            createdAt: Timestamp(rfc3339: "2026-01-01T00:00:00Z"), size: 123, sourceSize: 124,
+                            duration: 4.5),
                         Asset(id: "a1", status: .failed, error: "no video track"),
                         Asset(id: "a1", error: "broken"),
                     ])
             }
             #expect(server.requests.map(\.uri) == Array(repeating: "/v1.3/assets/a1", count: 3))
             #expect(server.connections == 1, "connections are kept")
+        }
+    }
+
+    @Test func manyAssetsAreAskedForInOneCall() async throws {
+        let answer = """
+            {"data":[{"_id":"a2","status":"ready","size":5},{"_id":"a1","status":"processing"},{"_id":"b","status":"ready"}],
+             "page_info":{"page":1,"limit_per_page":50,"total_page":1,"total_results":3}}
+            """
+        try await ScriptedServer.run([.json(answer)]) { server in
+            try await withClient(of: server) { client in
+                let list = try await client.assets(["a1", "a2", "x+=:@y", "../z"])
+                #expect(
+                    list.assets == [
+                        Asset(id: "a2", status: .ready, size: 5), Asset(id: "a1", status: .processing),
+                        Asset(id: "b", status: .ready),
+                    ])
+                #expect(try await client.assets(["../z"]).assets.isEmpty)
+            }
+            // `style: form`, `explode: true`; what is no identifier is not sent.
+            #expect(
+                server.requests.map(\.uri) == [
+                    "/v1.3/assets?asset_ids=a1&asset_ids=a2&asset_ids=x%2B%3D%3A%40y&page=1&page_limit=50"
+                ])
         }
     }
 

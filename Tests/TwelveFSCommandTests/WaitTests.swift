@@ -3,9 +3,12 @@ import Testing
 import TwelveFSCommand
 
 @Suite struct WaitTests {
-    private func document(_ state: String, asset: String? = nil, error: String? = nil) throws -> UploadDocument {
+    private func document(
+        _ state: String, asset: String? = nil, assetError: String? = nil, error: String? = nil
+    ) throws -> UploadDocument {
         var fields = ["\"state\":\"\(state)\""]
         if let asset { fields.append("\"asset_status\":\"\(asset)\"") }
+        if let assetError { fields.append("\"asset_error\":\"\(assetError)\"") }
         if let error { fields.append("\"error\":{\"message\":\"\(error)\"}") }
         return try JSONDecoder().decode(UploadDocument.self, from: Data("{\(fields.joined(separator: ","))}".utf8))
     }
@@ -25,6 +28,21 @@ import TwelveFSCommand
             Issue.record("an asset that failed will never be ready")
             return
         }
+    }
+
+    @Test func anAssetOfWhichNothingIsToldWillNotBeReady() throws {
+        let unknown = try document("completed", asset: "unknown", assetError: "resource_not_exist: no such asset")
+        #expect(WaitVerdict(on: unknown, untilReady: false) == .arrived)
+        #expect(
+            WaitVerdict(on: unknown, untilReady: true)
+                == .never("the platform does not tell what became of it (resource_not_exist: no such asset)"))
+        #expect(unknown.isSettled)
+    }
+
+    @Test func anAssetOfAnotherSizeIsNotTheFile() throws {
+        let other = try document("completed", asset: "ready", assetError: "size_differs: 5 bytes")
+        #expect(WaitVerdict(on: other, untilReady: false) == .arrived)
+        #expect(WaitVerdict(on: other, untilReady: true) == .never("size_differs: 5 bytes"))
     }
 
     @Test(arguments: ["failed", "interrupted", "cancelled"])

@@ -71,7 +71,6 @@ final class ModelPlatform {
         case .report(let uploadID, let reports):
             return .reported(id, reports, try report(reports, uploadID, isHostile: isHostile, at: now))
         case .checkSession(let uploadID): return .sessionChecked(id, try check(uploadID, at: now))
-        case .checkAsset(let assetID): return .assetChecked(id, Asset(id: assetID, status: .ready))
         }
     }
 

@@ -53,7 +53,7 @@ import UploadCore
         let seen = try rig.check(.completed)
         #expect(seen.contains(.answered(nil)))
         #expect(rig.machine.state == .completed)
-        #expect(seen.contains(.call(.checkAsset(assetID: "left-asset"))))
+        #expect(rig.machine.assetID == "left-asset")
     }
 
     /// The last records may not have reached the journal: the platform knows better, and a second asset would be wrong.
@@ -173,13 +173,15 @@ import UploadCore
 
     // MARK: What has ended
 
-    @Test func whatWasCompletedStaysSoAndIsOnlyAskedAboutItsAsset() throws {
-        let rig = Rig(restoring: try Self.left(.completed))
+    @Test func whatWasCompletedStaysSoWithItsAsset() throws {
+        var left = try Self.left(.completed)
+        left.asset = AssetStanding(.undetermined, issue: AssetIssue(code: "resource_not_exist", message: "no"))
+        let rig = Rig(restoring: left)
+        #expect(rig.apply(.tick).isEmpty)
         #expect(rig.machine.state == .completed)
-        #expect(rig.apply(.tick) == [.call(.checkAsset(assetID: "left-asset"))])
-        var ready = try Self.left(.completed)
-        ready.asset = Asset(id: "left-asset", status: .ready)
-        #expect(Rig(restoring: ready).apply(.tick).isEmpty)
+        #expect(rig.machine.assetID == "left-asset")
+        #expect(rig.machine.asset == left.asset)
+        #expect(rig.machine.nextDeadline == nil)
     }
 
     @Test(arguments: [UploadState.interrupted, .failed, .cancelled])

@@ -205,7 +205,7 @@ final class Rig {
             case .report: try acceptReport(location)
             case .checkSession: try check(.completed, location)
             case nil where machine.areCallsHeldBack: release()
-            case .checkAsset, nil:
+            case nil:
                 let due = try #require(machine.nextDeadline, "nothing is awaited", sourceLocation: location)
                 now = max(now, due)
                 apply(.tick)

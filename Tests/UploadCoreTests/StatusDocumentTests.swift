@@ -146,9 +146,21 @@ import UploadCore
 }
 
 @Suite struct SummaryDocumentTests {
+    private static let assets: AssetCounts = {
+        var counts = AssetCounts()
+        counts.count(nil)
+        counts.count(AssetStanding(.unknown("resting")))
+        counts.count(AssetStanding(.ready))
+        counts.count(AssetStanding(.ready, issue: AssetIssue(code: AssetIssue.sizeDiffers, message: "5 bytes")))
+        counts.count(AssetStanding(.failed, issue: AssetIssue(message: "no picture")))
+        counts.count(AssetStanding(.undetermined, issue: AssetIssue(code: "resource_not_exist", message: "no")))
+        return counts
+    }()
+
     private let summary = SummaryDocument(
         mountpoint: "/mnt/a \"b\"\\\n", closeMode: "upload", counts: [.open: 2, .completed: 5, .failed: 1],
-        bytesWritten: 1000, bytesUploaded: 900, bytesPerSecond: 10, retries: 4, spoolUsed: 123, spoolLimit: 456,
+        assets: assets, bytesWritten: 1000, bytesUploaded: 900, bytesPerSecond: 10, retries: 4, spoolUsed: 123,
+        spoolLimit: 456,
         uploads: [
             .init(
                 id: "u1", uploadID: "u1", path: "/a.mp4", state: .open, totalSize: 200, bytesUploaded: 199,
@@ -171,6 +183,13 @@ import UploadCore
                     "interrupted": 0,
                     "failed": 1,
                     "cancelled": 0
+                  },
+                  "assets": {
+                    "processing": 2,
+                    "ready": 2,
+                    "failed": 1,
+                    "unknown": 1,
+                    "size_differs": 1
                   },
                   "bytes_written": 1000,
                   "bytes_uploaded": 900,
@@ -214,6 +233,15 @@ import UploadCore
                 twelvefs_uploads{state="interrupted"} 0
                 twelvefs_uploads{state="failed"} 1
                 twelvefs_uploads{state="cancelled"} 0
+                # TYPE twelvefs_assets gauge
+                # HELP twelvefs_assets Assets of completed uploads by what became of them.
+                twelvefs_assets{status="processing"} 2
+                twelvefs_assets{status="ready"} 2
+                twelvefs_assets{status="failed"} 1
+                twelvefs_assets{status="unknown"} 1
+                # TYPE twelvefs_assets_size_differs gauge
+                # HELP twelvefs_assets_size_differs Assets of another size than their files.
+                twelvefs_assets_size_differs 1
                 # TYPE twelvefs_written_bytes counter
                 # UNIT twelvefs_written_bytes bytes
                 # HELP twelvefs_written_bytes Bytes written into the mount.

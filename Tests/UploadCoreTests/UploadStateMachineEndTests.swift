@@ -113,7 +113,7 @@ import UploadCore
                 #expect(rig.machine.abandonedUploadIDs == ["session-1"])
             case .requestURLs: #expect(rig.apply(.urlsReceived(id, rig.urls(1...5))).isEmpty)
             case .report(_, let reports): #expect(rig.apply(.reported(id, reports, ReportAnswer())).isEmpty)
-            case .checkSession, .checkAsset:
+            case .checkSession:
                 #expect(rig.apply(.sessionChecked(id, SessionVerdict(status: .expired))).isEmpty)
             }
         }

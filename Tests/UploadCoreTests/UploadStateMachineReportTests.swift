@@ -17,9 +17,7 @@ import UploadCore
         #expect(
             try rig.acceptReport(url: "https://assets.test/1") == [.call(.checkSession(uploadID: "session-1"))])
         #expect(rig.machine.state == .finishing)
-        #expect(
-            try rig.check(.completed)
-                == [.answered(nil), .call(.checkAsset(assetID: "asset-1")), .state(.completed)])
+        #expect(try rig.check(.completed) == [.answered(nil), .state(.completed)])
         #expect(rig.machine.assetURL == "https://assets.test/1")
     }
 
@@ -284,32 +282,30 @@ import UploadCore
 
     // MARK: The asset
 
-    @Test func theAssetIsAskedForUntilItsFateIsKnown() throws {
+    @Test func whatIsLearnedOfTheAssetIsToldAndWrittenDownOnce() throws {
         let rig = Rig()
         try rig.storeWholeFile(20)
+        #expect(rig.apply(.assetLearned(AssetStanding(.ready))).isEmpty)
+        #expect(rig.machine.asset == nil, "it is not completed yet")
         try rig.finish()
-        for status in [AssetState.processing, .ready] {
-            let (id, call) = try rig.takePending()
-            #expect(call == .checkAsset(assetID: "asset-1"))
-            var asset = Asset(id: "asset-1")
-            asset.status = status
-            #expect(rig.apply(.assetChecked(id, asset)).isEmpty)
-            if status == .processing { rig.wait(try #require(rig.machine.nextDeadline) - rig.now) }
-        }
-        rig.wait(.seconds(60))
-        #expect(rig.pending == nil)
         #expect(rig.machine.nextDeadline == nil)
+        #expect(rig.machine.statusDocument(at: rig.now).assetStatus == .processing)
+        _ = rig.machine.takeFacts()
+        let issue = AssetIssue(code: AssetIssue.sizeDiffers, message: "19 bytes")
+        for _ in 1...2 { #expect(rig.apply(.assetLearned(AssetStanding(.ready, issue: issue))).isEmpty) }
+        #expect(rig.machine.takeFacts() == [.changed])
+        let document = rig.machine.statusDocument(at: rig.now)
+        #expect(document.assetStatus == .ready)
+        #expect(document.assetError == "size_differs: 19 bytes")
     }
 
-    @Test func anAssetThatCannotBeAskedForIsNoFailure() throws {
+    @Test func theAssetsURLIsShownWithoutWhatOpensIt() throws {
         let rig = Rig()
         try rig.storeWholeFile(20)
+        let url = "https://cdn.test/a/v.mp4?X-Amz-Signature=secret"
+        try rig.acceptReport(url: url)
         try rig.finish()
-        #expect(try rig.failCall(.unreachable).isEmpty)
-        #expect(rig.wait(.seconds(10)) == [.call(.checkAsset(assetID: "asset-1"))])
-        #expect(try rig.failCall(.requestRefused).isEmpty)
-        #expect(rig.wait(.seconds(60)).isEmpty)
-        #expect(rig.machine.nextDeadline == nil)
-        #expect(rig.machine.state == .completed)
+        #expect(rig.machine.assetURL == url)
+        #expect(rig.machine.statusDocument(at: rig.now).assetURL == "https://cdn.test/a/v.mp4")
     }
 }

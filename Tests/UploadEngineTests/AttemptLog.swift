@@ -12,6 +12,7 @@ final class AttemptLog: LogHandler, Sendable {
     }
 
     private let attempts = Mutex<[Attempt]>([])
+    private let lines = Mutex<[String]>([])
     private let listener = Mutex<(@Sendable (String) -> Void)?>(nil)
 
     /// Calls `listener` with each message, while whoever logs it waits.
@@ -22,7 +23,12 @@ final class AttemptLog: LogHandler, Sendable {
         attempts.withLock { $0.count { $0 == Attempt(isPut: isPut, failure: failure) } }
     }
 
+    /// Everything that was said, a line each: the level, the message and what comes with it.
+    var text: [String] { lines.withLock { $0 } }
+
     func log(event: LogEvent) {
+        let metadata = (event.metadata ?? [:]).map { "\($0.key)=\($0.value)" }.sorted().joined(separator: " ")
+        lines.withLock { $0.append("\(event.level) \(event.message) \(metadata)") }
         listener.withLock { $0 }?(event.message.description)
         guard case .string(let failure)? = event.metadata?["failure"] else { return }
         let isPut = event.message == "put failed"

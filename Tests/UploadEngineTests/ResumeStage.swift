@@ -105,6 +105,13 @@ struct EngineLife {
         return engine.begin(identity, spool: try spool.create())
     }
 
+    /// Returns once the journal knows everything that it was told.
+    func journalIsWritten() async {
+        await withCheckedContinuation { continuation in
+            journal.whenWritten(durably: false) { _ in continuation.resume() }
+        }
+    }
+
     /// Takes in what the journal knows: bytes are where they were.
     func restore() throws {
         let contents = journal.contents

@@ -273,6 +273,7 @@ final class StatusDirectory: Sendable {
         for upload in engine.uploads {
             let status = upload.status()
             summary.counts[status.state, default: 0] += 1
+            if status.state == .completed { summary.assets.count(upload.inspect { $0.asset }) }
             summary.bytesWritten += status.bytesWritten
             summary.bytesUploaded += status.bytesUploaded
             summary.retries += status.retries

@@ -106,9 +106,19 @@ package struct StatusTable {
             notes.append(words.isEmpty ? "failed" : words)
             if let hint = error.hint, !hint.isEmpty { notes.append("hint: \(hint)") }
         }
-        if let assetError = upload.assetError { notes.append("the platform could not use it: \(assetError)") }
+        if let assetError = upload.assetError {
+            notes.append(Self.words(for: assetError, assetStatus: upload.assetStatus))
+        }
         if upload.isUnderWay, let waiting = upload.waitingFor { notes.append(Self.waiting(for: waiting)) }
         return notes
+    }
+
+    private static func words(for assetError: String, assetStatus: String?) -> String {
+        switch assetStatus {
+        case "failed": "the platform could not use it: \(assetError)"
+        case "unknown": "the platform does not tell what became of it: \(assetError)"
+        default: assetError
+        }
     }
 
     private static func waiting(for what: String) -> String {

@@ -47,7 +47,7 @@ package struct UploadDocument: Decodable, Equatable {
     /// Whether nothing will change in it unless somebody asks for it.
     package var isSettled: Bool {
         switch state {
-        case "completed": assetStatus == "ready" || assetStatus == "failed"
+        case "completed": assetStatus == "ready" || assetStatus == "failed" || assetStatus == "unknown"
         case "failed", "interrupted", "cancelled": true
         default: false
         }

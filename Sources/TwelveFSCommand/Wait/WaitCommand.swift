@@ -59,8 +59,12 @@ package enum WaitVerdict: Equatable {
         case "completed":
             switch document.assetStatus {
             case _ where !untilReady: self = .arrived
-            case "ready": self = .arrived
+            // Usable, but not what was uploaded.
+            case "ready": self = document.assetError.map { .never($0) } ?? .arrived
             case "failed": self = .never(document.assetError ?? "the platform could not process it")
+            case "unknown":
+                let reason = document.assetError.map { " (\($0))" } ?? ""
+                self = .never("the platform does not tell what became of it\(reason)")
             default: self = .notYet
             }
         case "failed": self = .never(reason ?? "it cannot be uploaded")

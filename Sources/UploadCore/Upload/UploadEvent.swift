@@ -29,13 +29,13 @@ public enum UploadEvent: Sendable {
     case reported(CallID, [ChunkReport], ReportAnswer)
     /// The session's status, with the indices of chunks that it does not call completed.
     case sessionChecked(CallID, SessionVerdict)
-    /// The asset's status.
-    case assetChecked(CallID, Asset)
     /// The call was not made, and none is before ``callsReleased``: no upload makes any, for this reason. Without an
     /// id, calls that are held back already are so for this reason now.
     case callHeldBack(CallID?, UploadFailure)
     /// Calls may be made again; at least one.
     case callsReleased
+    /// Something new became known of the asset of a completed upload.
+    case assetLearned(AssetStanding)
     /// A call failed; `random` in 0..<1 spreads the retries.
     case callFailed(CallID, UploadFailure, random: Double)
 
@@ -97,14 +97,12 @@ public enum PlatformCall: Sendable, Equatable {
     case report(uploadID: String, [ChunkReport])
     /// Ask whether the session is completed.
     case checkSession(uploadID: String)
-    /// Ask whether the asset is ready.
-    case checkAsset(assetID: String)
 
     /// Whether it is about a session that is open: refused, it may only mean that the session is over.
     var needsSession: Bool {
         switch self {
         case .requestURLs, .report: true
-        case .openSession, .checkSession, .checkAsset: false
+        case .openSession, .checkSession: false
         }
     }
 }

@@ -1,7 +1,5 @@
 /// How calls of the platform turned out.
 extension UploadStateMachine {
-    private static let longestAssetPollInterval: Duration = .seconds(10)
-
     /// The call under way that this answers, now over and successful; nil when the answer comes too late to matter.
     @discardableResult
     mutating func finishCall(_ id: CallID, at now: Instant, isMovement: Bool = true) -> PendingCall? {
@@ -42,7 +40,6 @@ extension UploadStateMachine {
     ) {
         guard let pending = pendingCall, pending.id == id else { return }
         pendingCall = nil
-        if state == .completed { return assetCheckFailed(reason, at: now) }
         failure = reason
         if !configuration.retryPolicy.mayHaveTakenEffect(reason) { takeBackClaims(of: pending) }
         switch callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now) {
@@ -81,24 +78,11 @@ extension UploadStateMachine {
         note(UploadFact.unclaimed, call.claimed)
     }
 
-    mutating func assetChecked(_ id: CallID, _ answer: Asset, at now: Instant) {
-        guard finishCall(id, at: now) != nil else { return }
-        asset = answer
-        assetURL = answer.url ?? assetURL
+    /// What became of the asset is asked for beside the upload, which ends with its completion.
+    mutating func assetLearned(_ standing: AssetStanding) {
+        guard state == .completed, asset != standing else { return }
+        asset = standing
         facts.append(.changed)
-        callRetry.notBefore = now + assetPollInterval
-        assetPollInterval = min(assetPollInterval * 2, Self.longestAssetPollInterval)
-    }
-
-    /// The asset's status is a courtesy: it is asked for until it is known, but never more than that.
-    private mutating func assetCheckFailed(_ reason: UploadFailure, at now: Instant) {
-        switch reason.kind {
-        case .accessRefused, .requestRefused, .sessionGone, .conflict: stopsAskingForAsset = true
-        case .keyRefused, .accessUnclear, .sessionRefused, .sizeRefused, .rateLimited, .platformUnavailable, .unreachable,
-            .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch,
-            .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
-            callRetry.notBefore = now + max(Self.longestAssetPollInterval, reason.retryAfter ?? .zero)
-        }
     }
 
     private static func mayTellThatSessionIsOver(_ reason: UploadFailure) -> Bool {

@@ -1,7 +1,6 @@
 /// What comes next.
 extension UploadStateMachine {
     mutating func advance(at now: Instant, _ actions: inout [UploadAction]) {
-        if state == .completed { return startCall(at: now, &actions) }
         guard state.isUnderWay else { return }
         if let due = session?.takeDue(at: now) {
             for index in due where scope != nil || isWritten(index) { session?.offer(index) }
@@ -83,7 +82,6 @@ extension UploadStateMachine {
     }
 
     private func wantedCall(at now: Instant) -> PlatformCall? {
-        if state == .completed { return wantedAssetCall() }
         guard let session else {
             return sessionSizeWanted.map { .openSession(totalSize: $0) }
         }
@@ -99,14 +97,6 @@ extension UploadStateMachine {
             return .report(uploadID: session.uploadID, reports)
         }
         return session.isFullyReported && !isConfirmed ? .checkSession(uploadID: session.uploadID) : nil
-    }
-
-    private func wantedAssetCall() -> PlatformCall? {
-        guard let session, !stopsAskingForAsset else { return nil }
-        switch asset?.status {
-        case .ready, .failed: return nil
-        case .processing, .unknown, nil: return .checkAsset(assetID: session.assetID)
-        }
     }
 
     /// The size to open a session for, if one should be opened now.

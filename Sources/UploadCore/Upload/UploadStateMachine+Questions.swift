@@ -20,14 +20,14 @@ extension UploadStateMachine {
 
     /// When ``UploadEvent/tick`` is due, if nothing else happens before.
     public var nextDeadline: Instant? {
-        guard state.isUnderWay || state == .completed else { return nil }
+        guard state.isUnderWay else { return nil }
         var earliest: Instant?
         func consider(_ deadline: Instant?) {
             guard let deadline else { return }
             earliest = min(earliest ?? deadline, deadline)
         }
         if pendingCall == nil, callsHeldBack == nil { consider(callRetry.notBefore) }
-        if let session, state != .completed {
+        if let session {
             consider(session.delayed.values.min())
             consider(sessionExpiry)
         }

@@ -42,8 +42,8 @@ public struct RestoredUpload: Sendable {
     public var retries = 0
     /// What was wrong last.
     public var failure: UploadFailure?
-    /// What the platform said of the asset.
-    public var asset: Asset?
+    /// What became of the asset, as far as was known.
+    public var asset: AssetStanding?
     /// Where the platform serves it.
     public var assetURL: String?
     /// Bytes that are stored at the platform and no longer in the spool.

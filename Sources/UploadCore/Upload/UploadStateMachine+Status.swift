@@ -16,9 +16,9 @@ extension UploadStateMachine {
         document.chunks = session?.statusChunks ?? []
         document.retries = retries
         document.expiresAt = session?.expiresAt
-        document.assetURL = assetURL
+        document.assetURL = assetURL.flatMap { PublicURL.withoutCredentials($0) }
         document.assetStatus = state == .completed ? asset?.status ?? .processing : nil
-        document.assetError = asset?.error
+        document.assetError = asset?.issue?.text
         document.waitingFor = waitingFor
         document.abandonedUploadIDs = abandonedUploadIDs
         if state.isUnderWay {

@@ -26,8 +26,8 @@ public struct UploadStateMachine: Sendable {
     public internal(set) var hint: SizeHint?
     /// What last went wrong and has not been cured; the reason of the end where it ended badly.
     public internal(set) var failure: UploadFailure?
-    /// The platform's asset, once its session is completed.
-    public internal(set) var asset: Asset?
+    /// What became of the asset, as far as is known; nil until the platform has said something of it.
+    public internal(set) var asset: AssetStanding?
     /// Where the platform serves the asset, where it said so.
     public internal(set) var assetURL: String?
     /// What whoever waits in close was answered because nothing moves; nil while something does.
@@ -72,8 +72,6 @@ public struct UploadStateMachine: Sendable {
     /// What a journal has not been told.
     public internal(set) var facts: [UploadFact] = []
 
-    var assetPollInterval: Duration = .milliseconds(500)
-    var stopsAskingForAsset = false
     static let pollInterval: Duration = .milliseconds(200)
 
     /// An upload of which nothing is written yet.
@@ -110,7 +108,7 @@ public struct UploadStateMachine: Sendable {
         case .urlsReceived(let id, let urls): urlsReceived(id, urls, at: now, &actions)
         case .reported(let id, let reports, let answer): reported(id, reports, answer, at: now)
         case .sessionChecked(let id, let verdict): sessionChecked(id, verdict, at: now, &actions)
-        case .assetChecked(let id, let answer): assetChecked(id, answer, at: now)
+        case .assetLearned(let standing): assetLearned(standing)
         case .callFailed(let id, let failure, let random): callFailed(id, failure, random, at: now, &actions)
         case .callHeldBack(let id, let reason): callHeldBack(id, reason)
         case .callsReleased: callsHeldBack = nil
