@@ -31,8 +31,10 @@ extension Target.Dependency {
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
     static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
     static let subprocess = product(name: "Subprocess", package: "swift-subprocess")
+    static let swiftASN1 = product(name: "SwiftASN1", package: "swift-asn1")
     static let systemPackage = product(name: "SystemPackage", package: "swift-system")
     static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
+    static let x509 = product(name: "X509", package: "swift-certificates")
 }
 
 let package = Package(
@@ -43,6 +45,8 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.1"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -76,7 +80,9 @@ let package = Package(
                 .argumentParser, .logging, .nioPosix, .unixSignals, .systemPackage,
             ]),
         executable("twelvefs", ["TwelveFSCommand"]),
-        library("SandboxPlatform", [.hummingbird, .crypto, .logging, .nioCore, .nioPosix]),
+        library(
+            "SandboxPlatform",
+            [.hummingbird, .crypto, .logging, .nioCore, .nioPosix, .nioSSL, .swiftASN1, .x509]),
         executable("twelvefs-sandbox", ["SandboxPlatform", .argumentParser, .logging]),
 
         // What more than one test target needs: the stand-in in process, tools as subprocesses, awaited conditions.
@@ -105,7 +111,7 @@ let package = Package(
         tests(
             of: "TwelveFSCommand",
             ["TestSupport", "PlatformClient", "UploadCore", .argumentParser, .logging, .unixSignals]),
-        tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient]),
+        tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient, .nioSSL]),
         // Real mounts, real tools: the executables under test are run as processes.
         .testTarget(
             name: "MountTests", dependencies: ["TestSupport", "UploadCore"], swiftSettings: settings),

@@ -13,8 +13,9 @@ struct RequestHandler: Sendable {
 
     let platform: Platform
     let logger: Logger
-    /// Scheme, host and port, for requests that do not tell whom they mean.
-    let origin: @Sendable () -> String
+    /// What is answered here.
+    let services: Set<Service>
+    let origins: Origins
 
     /// A request, and what is known of it.
     struct Exchange: Sendable {
@@ -32,7 +33,8 @@ struct RequestHandler: Sendable {
     /// Answers one request. Throws when the connection has to end.
     func respond(to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
         let path = request.head.path ?? "/"
-        let route = Route(method: request.method.rawValue, path: path)
+        var route = Route(method: request.method.rawValue, path: path)
+        if let service = route.service, !services.contains(service) { route = .unknown }
         if case .control(let parts) = route {
             let answer = try await refusalsAnswered {
                 try await ControlHandler(platform: platform).answer(request, parts)
@@ -128,7 +130,9 @@ struct RequestHandler: Sendable {
                 try checkKey(head.headerFields.apiKey, constraints)
                 try platform.limiter.count(settings, at: platform.now)
                 if let violation { throw violation.refusal }
-                var handler = APIHandler(platform: platform, request: request, storeOrigin: storeOrigin(head)) {
+                var handler = APIHandler(
+                    platform: platform, request: request, storeOrigin: origins.store(askedBy: head.authority)
+                ) {
                     journal.note(sequence, $0)
                 }
                 if case .failChunks(let chunks)? = exchange.fault?.answer { handler.failing = Set(chunks) }
@@ -147,11 +151,6 @@ struct RequestHandler: Sendable {
             !platform.unenforced.contains(row)
         else { return }
         throw row.refusal(naming: "x-api-key")
-    }
-
-    /// Scheme, host and port of the URLs that are given out: those by which the request came.
-    private func storeOrigin(_ head: HTTPRequest) -> String {
-        head.authority.map { "http://\($0)" } ?? origin()
     }
 
     // MARK: PUT

@@ -61,13 +61,18 @@ enum Route: Sendable, Equatable {
         }
     }
 
-    /// Whether it is a call of the API.
-    var isCall: Bool {
+    /// Which service answers it; nil when none does.
+    var service: Service? {
         switch self {
-        case .create, .list, .status, .report, .urls, .assets, .asset, .deleteAsset, .metadata: true
-        case .put, .content, .control, .unknown: false
+        case .create, .list, .status, .report, .urls, .assets, .asset, .deleteAsset, .metadata: .api
+        case .put, .content: .store
+        case .control: .control
+        case .unknown: nil
         }
     }
+
+    /// Whether it is a call of the API.
+    var isCall: Bool { service == .api }
 
     var uploadID: String? {
         switch self {

@@ -1,10 +1,8 @@
-import HummingbirdCore
-import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A stand-in for the platform's multipart uploads and for its object store, on a loopback address.
+/// A stand-in for the platform's multipart uploads and for its object store.
 ///
 /// It is strict where the real one is strict, notes every request, and can be told to fail.
 ///
@@ -14,18 +12,22 @@ import Synchronization
 public final class Sandbox: Sendable {
     /// The API's base URL: `http://127.0.0.1:PORT/v1.3`.
     public let baseURL: String
-    /// Scheme, host and port: the store is below `/_store`, the control calls below `/_sandbox`.
+    /// Scheme, host and port of the API; the store is below `/_store`, unless it has a port of its own.
     public let origin: String
+    /// Scheme, host and port of the control calls, which are below `/_sandbox`.
+    public let controlOrigin: String
     /// The port that it listens on.
     public let port: Int
+    /// The store's port; the same where it has none of its own.
+    public let storePort: Int
 
     private let platform: Platform
     private let connections: Connections
-    private let serving: Task<Void, any Error>
+    private let listeners: [Listener]
     private let group: MultiThreadedEventLoopGroup
     private let isStopped = Mutex(false)
 
-    /// Starts listening. Throws when the address is taken, or the state directory cannot be used.
+    /// Starts listening. Throws when the address is taken, or the state directory or the certificate cannot be used.
     public static func start(_ configuration: SandboxConfiguration = SandboxConfiguration()) async throws -> Sandbox {
         let disk = NIOThreadPool(numberOfThreads: configuration.diskThreads)
         disk.start()
@@ -35,7 +37,8 @@ public final class Sandbox: Sendable {
             let opened = try StateDirectory(path: configuration.stateDirectory, disk: disk)
             directory = opened
             let platform = try Platform(configuration, directory: opened, disk: disk)
-            return try await Sandbox(configuration, platform, group)
+            let ports = try await Ports.open(configuration, platform, group)
+            return Sandbox(configuration, platform, ports, group)
         } catch {
             await directory?.close()
             try? await disk.shutdownGracefully()
@@ -45,42 +48,18 @@ public final class Sandbox: Sendable {
     }
 
     private init(
-        _ configuration: SandboxConfiguration, _ platform: Platform, _ group: MultiThreadedEventLoopGroup
-    ) async throws {
-        let connections = Connections()
-        let shared = SharedAddress()
-        let handler = RequestHandler(platform: platform, logger: configuration.logger) { shared.origin }
-        let base = HTTP1Channel { request, writer, channel in
-            try await handler.respond(to: request, writer, channel)
-        }
-        let (ports, listening) = AsyncThrowingStream<Int, any Error>.makeStream()
-        let server = Server(
-            childChannelSetup: SandboxChannel(base: base, connections: connections),
-            configuration: ServerConfiguration(address: .hostname(configuration.host, port: configuration.port)),
-            onServerRunning: { channel in
-                let port = channel.localAddress?.port ?? configuration.port
-                shared.set("http://\(configuration.host):\(port)")
-                listening.yield(port)
-            },
-            eventLoopGroup: group, logger: configuration.logger)
-        serving = Task {
-            do {
-                try await server.run()
-                listening.finish()
-            } catch {
-                let address = "\(configuration.host):\(configuration.port)"
-                listening.finish(throwing: SandboxFailure(description: "Cannot listen on \(address): \(error)."))
-                throw error
-            }
-        }
-        var iterator = ports.makeAsyncIterator()
-        guard let port = try await iterator.next() else { throw CancellationError() }
-        self.port = port
-        origin = shared.origin
-        baseURL = shared.origin + "/v1.3"
+        _ configuration: SandboxConfiguration, _ platform: Platform, _ ports: Ports,
+        _ group: MultiThreadedEventLoopGroup
+    ) {
         self.platform = platform
-        self.connections = connections
         self.group = group
+        connections = ports.connections
+        listeners = ports.listeners
+        port = ports.main
+        storePort = ports.store ?? ports.main
+        origin = configuration.scheme + "://" + configuration.authority(port: ports.main)
+        controlOrigin = ports.control.map { "http://127.0.0.1:\($0)" } ?? origin
+        baseURL = origin + "/v1.3"
     }
 
     /// Ends all connections and removes what was temporary. Requests that are under way get no answer.
@@ -90,10 +69,10 @@ public final class Sandbox: Sendable {
             return !stopped
         }
         guard isFirst else { return }
-        serving.cancel()
+        for listener in listeners { listener.cancel() }
         platform.faults.clear()
         connections.closeAll()
-        _ = await serving.result
+        for listener in listeners { await listener.ended() }
         try? await platform.disk.shutdownGracefully()
         await platform.directory.close()
         try? await group.shutdownGracefully()
@@ -104,15 +83,6 @@ public final class Sandbox: Sendable {
 public struct SandboxFailure: Error, CustomStringConvertible {
     /// For people.
     public let description: String
-}
-
-/// Known only once the server listens.
-private final class SharedAddress: Sendable {
-    private let address = Mutex("")
-
-    var origin: String { address.withLock { $0 } }
-
-    func set(_ origin: String) { address.withLock { $0 = origin } }
 }
 
 extension Sandbox {

@@ -2,16 +2,23 @@ import Glibc
 import HummingbirdCore
 import Logging
 import NIOCore
+import NIOSSL
 import Synchronization
 
-/// Hummingbird's HTTP/1.1 channel, tuned for large bodies, and known to ``Connections``.
+/// Hummingbird's HTTP/1.1 channel, tuned for large bodies, and known to ``Connections``; within TLS where there is a
+/// certificate.
 struct SandboxChannel: ServerChildChannel {
     let base: HTTP1Channel
     let connections: Connections
+    let tls: NIOSSLContext?
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
         connections.add(channel)
-        return PutBuffers.standard(channel).flatMap { base.setup(channel: channel, logger: logger) }
+        return PutBuffers.standard(channel).flatMap {
+            channel.eventLoop.makeCompletedFuture {
+                if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
+            }
+        }.flatMap { base.setup(channel: channel, logger: logger) }
     }
 
     func handle(value: HTTP1Channel.Value, logger: Logger) async {

@@ -7,6 +7,18 @@ public struct SandboxConfiguration: Sendable {
     public var host = "127.0.0.1"
     /// The port; 0 takes a free one.
     public var port = 0
+    /// The name, or name and port, by which clients reach it, where that is another than the address.
+    public var publicHost: String?
+    /// A port for the store alone, which the other one then does not serve; 0 takes a free one. Nil: no port of its own.
+    public var storePort: Int?
+    /// Scheme, host and port of the URLs that are given out. Nil: those by which they were asked for, with the store's
+    /// port where it has one.
+    public var storeURL: String?
+    /// The certificate for `https`; nil for `http`.
+    public var tls: TLSFiles?
+    /// A port on the loopback address for the control calls, without TLS; 0 takes a free one. Nil: one is taken where
+    /// there is TLS, and none where there is not.
+    public var controlPort: Int?
     /// Where sessions and parts are kept. Nil: a temporary directory that goes when the stand-in stops.
     public var stateDirectory: String?
     /// Threads that move bytes between sockets and the rest.
@@ -31,5 +43,18 @@ public struct SandboxConfiguration: Sendable {
     public subscript<Value>(dynamicMember keyPath: WritableKeyPath<SandboxSettings, Value>) -> Value {
         get { settings[keyPath: keyPath] }
         set { settings[keyPath: keyPath] = newValue }
+    }
+}
+
+extension SandboxConfiguration {
+    var scheme: String { tls == nil ? "http" : "https" }
+
+    /// Host and port as URLs have them: those that clients use. An address that stands for all of the machine's is no
+    /// place to go to: the loopback address is.
+    func authority(port: Int) -> String {
+        if let publicHost {
+            return SandboxPlatform.host(ofAuthority: publicHost) == publicHost ? "\(publicHost):\(port)" : publicHost
+        }
+        return SandboxPlatform.authority(["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host, port)
     }
 }

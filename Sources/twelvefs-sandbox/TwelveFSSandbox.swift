@@ -8,18 +8,16 @@ import SandboxPlatform
 struct TwelveFSSandbox: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "twelvefs-sandbox",
-        abstract: "A stand-in for the TwelveLabs multipart-upload API and its object store, on a loopback address.",
+        abstract: "A stand-in for the TwelveLabs multipart-upload API and its object store.",
         discussion: """
-            The first line on standard output tells the base URL. What was asked for is told by GET /_sandbox/journal, \
+            The first line on standard output tells the base URL; where the control calls have a port of their own, the \
+            second line tells it. What was asked for is told by GET /_sandbox/journal, \
             what came of it by GET /_sandbox/assets; POST /_sandbox/faults and /_sandbox/configuration change what it does. \
             Started again with the same --state-dir and --port it goes on where it was, however it ended.
             """)
 
-    @Option(help: "The address to listen on.")
-    var host = "127.0.0.1"
-
-    @Option(help: "The port to listen on; 0 takes a free one.")
-    var port = 0
+    @OptionGroup(title: "Addresses")
+    var addresses: AddressOptions
 
     @Option(help: "Where sessions and parts are kept (default: a temporary directory, removed at the end).")
     var stateDir: String?
@@ -77,7 +75,6 @@ struct TwelveFSSandbox: AsyncParsableCommand {
     var verbose = false
 
     func validate() throws {
-        guard (0...65535).contains(port) else { throw ValidationError("--port must be between 0 and 65535.") }
         guard initialUrls >= 0, urlsPerCall >= 1 else {
             throw ValidationError("--initial-urls must be at least 0, --urls-per-call at least 1.")
         }
@@ -90,17 +87,23 @@ struct TwelveFSSandbox: AsyncParsableCommand {
     }
 
     mutating func run() async throws {
+        if let folder = addresses.makeCa {
+            try CertificateAuthority(names: addresses.namesOrLoopback).write(to: folder)
+            print(CertificateAuthority.authorityFile(in: folder))
+            return
+        }
         let signals = TerminationSignals()
         let sandbox = try await Sandbox.start(configuration())
-        FileHandle.standardOutput.write(Data("listening on \(sandbox.baseURL)\n".utf8))
+        var lines = "listening on \(sandbox.baseURL)\n"
+        if sandbox.controlOrigin != sandbox.origin { lines += "control on \(sandbox.controlOrigin)/_sandbox\n" }
+        FileHandle.standardOutput.write(Data(lines.utf8))
         await signals.wait()
         await sandbox.stop()
     }
 
     private func configuration() throws -> SandboxConfiguration {
         var configuration = SandboxConfiguration()
-        configuration.host = host
-        configuration.port = port
+        addresses.apply(to: &configuration)
         configuration.stateDirectory = stateDir
         configuration.eventLoopThreads = eventLoopThreads
         configuration.apiKey =

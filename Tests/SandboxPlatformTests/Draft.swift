@@ -94,7 +94,7 @@ extension SandboxClient {
     func send(_ draft: Draft) async throws -> Reply {
         let query = draft.query.isEmpty ? "" : "?" + draft.query.joined(separator: "&")
         return try await send(
-            draft.method, sandbox.baseURL + "/assets" + draft.path + query,
+            draft.method, base + "/v1.3/assets" + draft.path + query,
             headers: draft.headers.map { ($0.key, $0.value) },
             body: try draft.body.map { .bytes(ByteBuffer(bytes: try $0.encoded())) })
     }

@@ -48,9 +48,13 @@ struct SandboxClient: Sendable {
 
     let sandbox: Sandbox
     var key: String? = "sandbox-key"
+    var http = HTTPClient.shared
+    /// Scheme, host and port that calls go to.
+    var base: String
 
     init(_ sandbox: Sandbox) {
         self.sandbox = sandbox
+        base = sandbox.origin
     }
 
     func send(
@@ -60,7 +64,7 @@ struct SandboxClient: Sendable {
         request.method = method
         request.headers = HTTPHeaders(headers)
         request.body = body
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+        let response = try await http.execute(request, timeout: .seconds(60))
         let bytes = try await response.body.collect(upTo: 64 << 20)
         return Reply(status: Int(response.status.code), headers: response.headers, body: bytes)
     }
@@ -69,12 +73,12 @@ struct SandboxClient: Sendable {
         let body = try json.map { HTTPClientRequest.Body.bytes(ByteBuffer(bytes: try $0.encoded())) }
         var headers = key.map { [("x-api-key", $0)] } ?? []
         if json != nil { headers.append(("Content-Type", "application/json")) }
-        return try await send(method, sandbox.baseURL + "/assets" + path, headers: headers, body: body)
+        return try await send(method, base + "/v1.3/assets" + path, headers: headers, body: body)
     }
 
     func control(_ method: HTTPMethod, _ path: String, _ text: String? = nil) async throws -> Reply {
         let body = text.map { HTTPClientRequest.Body.bytes(ByteBuffer(string: $0)) }
-        return try await send(method, sandbox.origin + "/_sandbox/" + path, body: body)
+        return try await send(method, sandbox.controlOrigin + "/_sandbox/" + path, body: body)
     }
 
     func create(_ size: Int64, filename: String = "video.mp4") async throws -> Session {

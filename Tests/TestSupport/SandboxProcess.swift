@@ -12,6 +12,28 @@ package final class SandboxProcess: Sendable {
 
     private struct State {
         var tool: RunningTool?
+        var addresses: Addresses?
+    }
+
+    /// What it says when it listens.
+    private struct Addresses {
+        /// The base URL of the API.
+        var api: String
+        /// The base URL of the control calls.
+        var control: String
+
+        /// Nil until as many lines are whole as it says them.
+        init?(_ output: String, hasControlPort: Bool) {
+            let lines = output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+            guard lines.count >= (hasControlPort ? 2 : 1), let api = lines[0].split(separator: " ").last,
+                let components = URLComponents(string: String(api)), let port = components.port
+            else { return nil }
+            self.api = String(api)
+            self.port = port
+            let control = hasControlPort ? lines[1].split(separator: " ").last : nil
+            self.control = control.map(String.init) ?? "\(api.dropLast("/v1.3".count))/_sandbox"
+        }
+
         var port: Int
     }
 
@@ -22,7 +44,7 @@ package final class SandboxProcess: Sendable {
     private init(options: [String], stateDirectory: String) {
         self.options = options
         self.stateDirectory = stateDirectory
-        state = Mutex(State(tool: nil, port: 0))
+        state = Mutex(State(tool: nil, addresses: nil))
     }
 
     /// Starts one on a free port of the loopback interface, with its parts on disk below `folder`.
@@ -34,31 +56,26 @@ package final class SandboxProcess: Sendable {
 
     /// Starts it again after ``stop()`` or ``kill()``, on the port it had.
     package func startAgain() async throws {
-        let port = state.withLock { $0.port }
+        let port = state.withLock { $0.addresses?.port } ?? 0
         var tool = Tool(
             BuildProducts.sandbox,
             ["--port", "\(port)", "--state-dir", stateDirectory, "--api-key", Self.key] + options)
         tool.workingDirectory = "/"
         let running = try await TestSupport.start(tool)
         state.withLock { $0.tool = running }
-        let listening: Int = try await eventually("the sandbox listens") {
+        let hasControlPort = options.contains("--tls-cert") || options.contains("--control-port")
+        let addresses: Addresses = try await eventually("the sandbox listens") {
             guard running.isRunning else { throw ToolFailed(outcome: try await running.finished()) }
-            return Self.port(in: running.outputSoFar)
+            return Addresses(running.outputSoFar, hasControlPort: hasControlPort)
         }
-        state.withLock { $0.port = listening }
-    }
-
-    /// The port in its first line, `listening on http://127.0.0.1:PORT/v1.3`, once the line is whole.
-    private static func port(in output: String) -> Int? {
-        guard let end = output.firstIndex(of: "\n"),
-            let address = output[..<end].split(separator: " ").last,
-            let port = URLComponents(string: String(address))?.port
-        else { return nil }
-        return port
+        state.withLock { $0.addresses = addresses }
     }
 
     /// The base URL for clients of the platform's API.
-    package var apiURL: String { "http://127.0.0.1:\(state.withLock { $0.port })/v1.3" }
+    package var apiURL: String { state.withLock { $0.addresses?.api ?? "" } }
+
+    /// The base URL of the control calls.
+    package var controlURL: String { state.withLock { $0.addresses?.control ?? "" } }
 
     /// Ends it as a service manager does, and waits for its end.
     @discardableResult
@@ -119,7 +136,7 @@ package final class SandboxProcess: Sendable {
 
     @discardableResult
     private func send(_ method: String, _ path: String, body: Data? = nil) async throws -> Data {
-        let address = "http://127.0.0.1:\(state.withLock { $0.port })/_sandbox/\(path)"
+        let address = "\(controlURL)/\(path)"
         guard let url = URL(string: address) else { throw ControlRefused(description: address) }
         var request = URLRequest(url: url, timeoutInterval: 60)
         request.httpMethod = method
