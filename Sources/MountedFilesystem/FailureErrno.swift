@@ -18,7 +18,8 @@ extension FuseErrno {
         case .sessionRefused, .invalidConfiguration: self = .invalidArgument
         // Everything else did not work out, and the bytes are not on the platform: that is an I/O error.
         case .requestRefused, .accessUnclear, .sessionGone, .conflict, .rateLimited, .platformUnavailable, .unreachable,
-            .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch,
+            .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable,
+            .checksumMismatch,
             .spoolFailed, .stalled, .interrupted, .cancelled, .replaced:
             self = .ioError
         }

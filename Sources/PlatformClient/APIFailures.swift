@@ -20,7 +20,13 @@ struct APIFailures {
         return UploadFailure(
             kind, code: told.code, message: words(for: answer, told),
             hint: hint(for: kind, status: answer.status, code: told.code), httpStatus: answer.status,
-            traceID: traceID(of: answer), retryAfter: RetryAfter.wait(asked: answer.headers, now: context.now))
+            traceID: traceID(of: answer), retryAfter: wait(asked: answer.headers, kind))
+    }
+
+    /// Every answer may tell when a limit's window ends; only one that the limit refused asks to wait for it.
+    private func wait(asked headers: HTTPHeaders, _ kind: UploadFailure.Kind) -> Duration? {
+        if let wait = RetryAfter.wait(asked: headers, now: context.now) { return wait }
+        return kind == .rateLimited ? RetryAfter.wait(untilReset: headers, now: context.now) : nil
     }
 
     private func kind(status: Int, code: String?, message: String?) -> UploadFailure.Kind {
@@ -115,7 +121,8 @@ struct APIFailures {
         case .requestRefused:
             if code == "read_not_allowed" { return "it is gone, or belongs to another account than the key" }
             return status == 404 ? "check the API's URL (--api-url)" : nil
-        case .unreachable, .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable,
+        case .unreachable, .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected,
+            .storeUnavailable,
             .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced,
             .invalidConfiguration:
             return nil

@@ -92,15 +92,28 @@ struct AnswerDecoder {
         guard let headers = try fields.optionalObject("upload_headers") else { return [] }
         var result: [(String, String)] = []
         for (name, value) in headers.sorted(by: { $0.key < $1.key }) {
-            guard case .string(let text) = value else {
-                throw fields.nonsense("upload_headers", "holds \(value.kind) where a header's text was expected")
+            switch UploadHeaders.verdict(on: name, try headerText(value)) {
+            case .drop: continue
+            case .refuse(let objection): throw fields.nonsense("upload_headers", "cannot be sent: \(objection)")
+            case .send(let text): result.append((name, text))
             }
-            if let objection = UploadHeaders.objection(to: name, text) {
-                throw fields.nonsense("upload_headers", "cannot be sent: \(objection)")
-            }
-            result.append((name, text))
         }
         return result
+    }
+
+    /// A header's text: a number or a truth value as JSON writes it, a list's elements as HTTP joins them (some presigners'
+    /// headers are lists). Nil where there is none.
+    private func headerText(_ value: JSONValue) throws(UploadFailure) -> String? {
+        switch value {
+        case .string(let text): return text
+        case .bool, .number: return value.text
+        case .null: return nil
+        case .array(let elements):
+            let texts = elements.compactMap(\.string)
+            if texts.count == elements.count { return texts.isEmpty ? nil : texts.joined(separator: ", ") }
+        case .object: break
+        }
+        throw fields.nonsense("upload_headers", "holds \(value.kind) where a header's text was expected")
     }
 
     func incompleteUploads() throws(UploadFailure) -> Page<IncompleteUpload> {

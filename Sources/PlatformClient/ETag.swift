@@ -5,9 +5,11 @@ import UploadCore
 package enum ETag {
     /// The ETag without quotes and weakness mark, checked against what was sent.
     ///
-    /// For plain parts it is the MD5 of the bytes; with KMS encryption or a customer's key it is opaque, and taken as it is.
+    /// For plain parts it is the MD5 of the bytes, which 32 hex digits are compared with. Every other form is opaque, and taken as
+    /// it is, whether or not a header names encryption: nothing can be concluded from it. Nor can it from 32 hex digits where
+    /// one names KMS or a customer's key.
     ///
-    /// - Throws: `checksumMismatch` when there is none, or when it is not the MD5 although it should be.
+    /// - Throws: `checksumMismatch` when there is none, or when it has an MD5's form and is another one.
     package static func check(
         answer: HTTPHeaders, uploadHeaders: [(String, String)], md5: String, status: Int
     ) throws(UploadFailure) -> String {
@@ -18,7 +20,8 @@ package enum ETag {
                     "the chunk cannot be proven to be stored; if this persists, something between here and the store removes the header",
                 httpStatus: status)
         }
-        if isOpaque(uploadHeaders) || isOpaque(answer.map { ($0.name, $0.value) }) { return etag }
+        let isEncrypted = namesEncryption(uploadHeaders) || namesEncryption(answer.map { ($0.name, $0.value) })
+        guard hasFormOfMD5(etag), !isEncrypted else { return etag }
         guard etag.lowercased() == md5 else {
             throw UploadFailure(
                 .checksumMismatch, code: "etag_mismatch",
@@ -40,7 +43,15 @@ package enum ETag {
         return String(text)
     }
 
-    private static func isOpaque(_ headers: [(String, String)]) -> Bool {
+    private static func hasFormOfMD5(_ etag: String) -> Bool {
+        etag.utf8.count == 32
+            && etag.utf8.allSatisfy {
+                (0x30...0x39).contains($0) || (0x41...0x46).contains($0) || (0x61...0x66).contains($0)
+            }
+    }
+
+    /// Encryption under which S3's ETag is not the MD5, whatever it looks like.
+    private static func namesEncryption(_ headers: [(String, String)]) -> Bool {
         headers.contains { name, value in
             switch name.lowercased() {
             case "x-amz-server-side-encryption": value.trimmed.lowercased().hasPrefix("aws:kms")

@@ -39,6 +39,14 @@ package enum JSONValue: Sendable, Equatable {
     }
 }
 
+extension JSONValue {
+    /// The text of a string.
+    var string: String? {
+        guard case .string(let text) = self else { return nil }
+        return text
+    }
+}
+
 // MARK: - Writing
 
 extension JSONValue {

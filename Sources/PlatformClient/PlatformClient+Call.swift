@@ -37,6 +37,7 @@ extension PlatformClient {
         let metadata: Logger.Metadata = ["method": "\(call.method)", "path": "\(path)"]
         switch result {
         case .success(let answer):
+            record(answer, of: call, context)
             let failures = APIFailures(call: call, context: context, keyLocation: configuration.keyLocation)
             let failure = failures.failure(of: answer)
             log("api call", metadata, status: answer.status, traceID: failure?.traceID, stopwatch)
@@ -48,6 +49,11 @@ extension PlatformClient {
             log("api call failed", metadata, failure: failure, stopwatch)
             throw failure
         }
+    }
+
+    private func record(_ answer: Answer, of call: APICall, _ context: AnswerContext) {
+        guard let limit = RateLimit(answer.headers, now: context.now) else { return }
+        limits.withLock { $0.record(limit, of: call.rawValue) }
     }
 
     private func request(

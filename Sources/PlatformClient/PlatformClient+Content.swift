@@ -49,7 +49,8 @@ extension PlatformClient {
         switch result {
         case .success(let answer):
             log("content", metadata, status: answer.status, stopwatch)
-            let failures = StoreFailures(key: configuration.keySource.current, now: configuration.wallClock)
+            let failures = StoreFailures(
+                key: configuration.keySource.current, now: configuration.wallClock, scheme: address.scheme)
             if let failure = failures.failure(of: answer) { throw failure }
             guard Self.isExactly(range, of: totalSize, answer) else { throw Self.otherContent }
             return answer.body

@@ -27,7 +27,8 @@ extension PlatformClient {
         switch result {
         case .success((let answer, let md5)):
             log("put", metadata, status: answer.status, stopwatch)
-            let failures = StoreFailures(key: configuration.keySource.current, now: configuration.wallClock)
+            let failures = StoreFailures(
+                key: configuration.keySource.current, now: configuration.wallClock, scheme: address.scheme)
             if let failure = failures.failure(of: answer) { throw failure }
             guard let md5 else {
                 // A success before the last byte was sent is a success of something else.
@@ -61,12 +62,14 @@ extension PlatformClient {
     ) throws(UploadFailure) -> HTTPHeaders {
         var headers = HTTPHeaders([("host", address.authority), ("user-agent", Self.userAgent)])
         for (name, value) in uploadHeaders {
-            if let objection = UploadHeaders.objection(to: name, value) {
+            switch UploadHeaders.verdict(on: name, value) {
+            case .send(let text): headers.replaceOrAdd(name: name, value: text)
+            case .drop: continue
+            case .refuse(let objection):
                 throw UploadFailure(
                     .unreadableAnswer, code: "upload_headers_invalid",
                     message: "the session's upload_headers cannot be sent: \(objection)")
             }
-            headers.replaceOrAdd(name: name, value: value)
         }
         if !headers.contains(name: "content-type") {
             headers.add(name: "content-type", value: "application/octet-stream")

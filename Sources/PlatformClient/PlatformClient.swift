@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import NIOSSL
+import Synchronization
 import UploadCore
 
 /// The platform's calls and the presigned PUT, over async-http-client.
@@ -16,6 +17,7 @@ public final class PlatformClient: Sendable {
     let logger: Logger
     let group: MultiThreadedEventLoopGroup
     let gate = Gate()
+    let limits = Mutex(RateLimits())
     /// For the API: few, short exchanges.
     let api: HTTPClient
     /// For the object store: one connection for each PUT that may be under way.
@@ -40,6 +42,9 @@ public final class PlatformClient: Sendable {
             configuration: Self.http(
                 configuration, tls: trust, connections: max(1, configuration.uploadConcurrency), idle: .seconds(4)))
     }
+
+    /// What the answers so far say about how many calls are left.
+    public var rateLimits: RateLimits { limits.withLock { $0 } }
 
     /// Ends what is under way (its callers get `cancelled`), closes every connection and stops the threads.
     public func shutdown() async {

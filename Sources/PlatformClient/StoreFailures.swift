@@ -2,18 +2,39 @@ import NIOCore
 import NIOHTTP1
 import UploadCore
 
-/// What an answer of the object store to a PUT means when it is not a success.
+/// What an answer of the object store means when it is not a success.
+///
+/// No redirect is followed: a chunk would be sent where nobody checked that it may go, perhaps without encryption, and the
+/// URL is spent. A store that redirects is asked again with a fresh URL; ``RetryPolicy`` decides how often.
 struct StoreFailures {
     let key: APIKey
     let now: @Sendable () -> Timestamp
+    /// The scheme of what was asked for.
+    let scheme: WebAddress.Scheme
 
     /// Nil for a 2xx.
     func failure(of answer: Answer) -> UploadFailure? {
         guard !(200..<300).contains(answer.status) else { return nil }
         let told = StoreError(parsing: answer.body, key: key)
+        if Self.redirects.contains(answer.status) { return redirect(answer, told) }
         let kind = kind(status: answer.status, told)
         return UploadFailure(
-            kind, code: told.code, message: words(for: answer, told), hint: hint(for: kind, status: answer.status),
+            kind, code: told.code, message: words(for: answer, told), hint: hint(for: kind),
+            httpStatus: answer.status, retryAfter: RetryAfter.wait(asked: answer.headers, now: now))
+    }
+
+    /// RFC 9110, 15.4: those that name another place for the same thing.
+    private static let redirects: Set<Int> = [301, 302, 303, 307, 308]
+
+    private func redirect(_ answer: Answer, _ told: StoreError) -> UploadFailure {
+        let target = RedirectTarget(answer.headers.first(name: "location"), from: scheme, key: key)
+        let staysInScheme = target.scheme == scheme
+        return UploadFailure(
+            staysInScheme ? .storeRedirected : .storeRefused, code: told.code,
+            message: "the object store answered \(answer.status), which sends the request \(target.words)",
+            hint: staysInScheme
+                ? "redirects are not followed; a fresh upload URL is asked for. If this persists, tell the platform's support"
+                : "redirects are not followed, least of all to another scheme: something between here and the store may have answered in its place",
             httpStatus: answer.status, retryAfter: RetryAfter.wait(asked: answer.headers, now: now))
     }
 
@@ -46,8 +67,7 @@ struct StoreFailures {
         return "the object store answered \(answer.status) (\(kind))"
     }
 
-    private func hint(for kind: UploadFailure.Kind, status: Int) -> String? {
-        if (300..<400).contains(status) { return "redirects are not followed: an upload URL is good for one place" }
+    private func hint(for kind: UploadFailure.Kind) -> String? {
         switch kind {
         case .urlExpired: return "a fresh upload URL is asked for"
         case .storeUnavailable: return "the trouble is on the object store's side; waiting helps"
@@ -55,10 +75,41 @@ struct StoreFailures {
         case .checksumMismatch: return "the chunk arrived damaged"
         case .sessionGone: return "the upload is begun anew from what is kept on disk"
         case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .conflict,
-            .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer, .tooLarge, .noSpace,
+            .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer, .storeRedirected,
+            .tooLarge, .noSpace,
             .spoolFailed, .stalled, .interrupted,
             .cancelled, .replaced, .invalidConfiguration:
             return nil
+        }
+    }
+}
+
+/// Where a redirect leads, in words that show its host alone: path and query may be a credential, as any upload URL's are.
+private struct RedirectTarget {
+    /// Nil for one that is neither http nor https, or no URL.
+    let scheme: WebAddress.Scheme?
+    let words: String
+
+    /// - Parameter location: the answer's `Location`, absolute or relative to what was asked for.
+    init(_ location: String?, from scheme: WebAddress.Scheme, key: APIKey) {
+        guard let text = location?.trimmed, !text.isEmpty else {
+            self.scheme = scheme
+            words = "elsewhere without saying where"
+            return
+        }
+        let isRelative = !text.hasPrefix("//") && !text.prefix(while: { !"/?#".contains($0) }).contains(":")
+        if isRelative {
+            self.scheme = scheme
+            words = "to another place of the same host"
+        } else if let address = try? WebAddress(parsing: text.hasPrefix("//") ? "\(scheme.rawValue):\(text)" : text) {
+            self.scheme = address.scheme
+            // A host has no other characters than a host's; but they could be the key's.
+            let isKey = address.host.contains(key.secret.lowercased())
+            let host = isKey ? SafeText.removed : address.authority
+            words = "to \(host)" + (address.scheme == scheme ? "" : " by \(address.scheme.rawValue)")
+        } else {
+            self.scheme = nil
+            words = "to what is no URL of a store"
         }
     }
 }

@@ -1,23 +1,39 @@
 /// The headers that a session's answer asks us to send with each PUT: somebody else's text in our requests, so checked.
 package enum UploadHeaders {
-    /// Those that frame or route the request, which are ours to set, and those that identify us, which no store may have.
-    private static let reserved: Set<String> = [
-        "host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect", "keep-alive",
-        "proxy-authorization", "proxy-connection", "x-api-key", "authorization", "cookie",
-    ]
+    /// What becomes of one of them.
+    package enum Verdict: Sendable, Equatable {
+        /// It is sent, with this value.
+        case send(String)
+        /// It is ours to compute: not sent as it came, and nothing wrong with its being there.
+        case drop
+        /// It cannot be sent, in words that do not repeat its value.
+        case refuse(String)
+    }
 
-    /// What is wrong with a header, in words that do not repeat its value; nil when it may be sent.
-    package static func objection(to name: String, _ value: String) -> String? {
+    /// Those that frame or route a request, which a backend that passes on all that its presigner signed may name: the body's
+    /// length and the host are what they are, and what concerns the connection concerns ours.
+    private static let ours: Set<String> = [
+        "host", "content-length", "transfer-encoding", "connection", "proxy-connection", "keep-alive", "te", "trailer",
+        "upgrade", "expect",
+    ]
+    /// Those that identify us, which no store may have.
+    private static let credentials: Set<String> = ["x-api-key", "authorization", "proxy-authorization", "cookie"]
+
+    /// What becomes of a header; its value is nil where there is none to speak of.
+    package static func verdict(on name: String, _ value: String?) -> Verdict {
+        let lowercased = name.lowercased()
+        if ours.contains(lowercased) { return .drop }
+        guard let value else { return .drop }
         guard (1...128).contains(name.utf8.count), name.utf8.allSatisfy(isToken) else {
-            return "it has a name that no header may have"
+            return .refuse("it has a name that no header may have")
         }
-        if reserved.contains(name.lowercased()) {
-            return "it names \(name.lowercased()), which is not the platform's to set"
+        if credentials.contains(lowercased) {
+            return .refuse("it names \(lowercased), a credential, which is not the platform's to set")
         }
         guard value.utf8.count <= 4096, value.utf8.allSatisfy({ $0 == 0x09 || (0x20...0x7E).contains($0) }) else {
-            return "\(name) has a value that no header may have"
+            return .refuse("\(name) has a value that no header may have")
         }
-        return nil
+        return .send(value)
     }
 
     /// RFC 9110's `tchar`.

@@ -41,7 +41,32 @@ extension SummaryDocument {
                 $0.sample(spoolLimit)
             }
         }
+        if let rateLimit { metrics.write(rateLimit) }
         return metrics.exposition
+    }
+}
+
+extension OpenMetricsWriter {
+    /// Nothing is written of what the platform does not tell.
+    fileprivate mutating func write(_ rateLimit: RateLimit) {
+        family(
+            "twelvefs_rate_limit_remaining", .gauge, help: "Calls that are left before the platform asks to wait."
+        ) {
+            $0.sample(rateLimit.remaining)
+        }
+        if let limit = rateLimit.limit {
+            family("twelvefs_rate_limit", .gauge, help: "Calls that the platform allows in a window of time.") {
+                $0.sample(limit)
+            }
+        }
+        if let resetsAt = rateLimit.resetsAt {
+            family(
+                "twelvefs_rate_limit_reset_timestamp_seconds", .gauge, unit: "seconds",
+                help: "When all calls are allowed again."
+            ) {
+                $0.sample(resetsAt.millisecondsSince1970 / 1000)
+            }
+        }
     }
 }
 

@@ -9,9 +9,10 @@ public struct RetryPolicy: Sendable {
         public var base: Duration
         /// The longest wait after any failure, unless the answer asks for more.
         public var cap: Duration
-        /// How many attempts answers get that may be wrong for good (unreadable, or a checksum that differs).
+        /// How many attempts answers get that may be wrong for good (unreadable, a checksum that differs, or a redirect of the
+        /// store).
         public var doubtfulAttempts: Int
-        /// How long after their first failure the last of those attempts may begin.
+        /// How long after their first failure the last of those attempts may begin; redirects have no such limit.
         public var doubtfulWindow: Duration
         /// The longest `Retry-After` that is honoured. A rate limit is counted in minutes; a clock that is wrong by a day
         /// must not stop an upload for one.
@@ -94,6 +95,10 @@ public struct RetryPolicy: Sendable {
             let wait = wait(failure, backoff(attempt: attempt, random: random))
             let isWorthIt = attempt < limits.doubtfulAttempts && sinceFirst + wait <= limits.doubtfulWindow
             return isWorthIt ? .again(after: wait) : .giveUp
+        case .storeRedirected:
+            // A store that was moved redirects until its new name is known everywhere; a fresh URL may name the right place.
+            guard attempt < limits.doubtfulAttempts else { return .giveUp }
+            return .again(after: wait(failure, backoff(attempt: attempt, random: random)))
         case .urlExpired:
             // A fresh URL is all that is needed. When those keep coming back expired, a clock is wrong somewhere: slow down.
             let backoff = attempt < 3 ? .zero : backoff(attempt: attempt - 2, random: random)
@@ -118,7 +123,8 @@ public struct RetryPolicy: Sendable {
         switch failure.kind {
         case .unreachable:
             return false
-        case .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch:
+        case .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable,
+            .checksumMismatch:
             return true
         case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused,
             .sessionGone, .conflict, .rateLimited, .platformUnavailable:
@@ -136,7 +142,7 @@ public struct RetryPolicy: Sendable {
             return true
         case .unreachable, .keyRefused, .accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .rateLimited:
             return false
-        case .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch:
+        case .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch:
             return false
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return true
@@ -153,7 +159,8 @@ public struct RetryPolicy: Sendable {
         case .storeUnavailable: return failure.httpStatus == 429 ? .pause(wait(failure, limits.base)) : nil
         case .unreachable: return .probe(every: limits.outageInterval)
         case .keyRefused: return .probe(every: limits.keyInterval)
-        case .unreadableAnswer, .urlExpired, .storeRefused, .checksumMismatch, .sessionRefused, .sizeRefused,
+        case .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .checksumMismatch, .sessionRefused,
+            .sizeRefused,
             .requestRefused, .sessionGone, .conflict, .platformUnavailable, .accessRefused, .accessUnclear:
             return nil
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
@@ -171,7 +178,7 @@ public struct RetryPolicy: Sendable {
             // Perhaps answered before anybody looked at the key.
             return reason.kind != .keyRefused
         case .accessRefused, .rateLimited, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict,
-            .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch:
+            .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch:
             return true
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return false
@@ -198,7 +205,8 @@ public struct RetryPolicy: Sendable {
         case .requestRefused, .sessionGone, .sizeRefused, .sessionRefused, .accessUnclear: return .notFound
         case .accessRefused: return .refused
         case .keyRefused, .conflict, .rateLimited, .platformUnavailable, .unreachable, .connectionLost,
-            .unreadableAnswer, .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch, .tooLarge, .noSpace,
+            .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch,
+            .tooLarge, .noSpace,
             .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return .again(after: failure.retryAfter.map { min($0, limits.retryAfterCap) })
         }
@@ -211,7 +219,8 @@ public struct RetryPolicy: Sendable {
         case .urlExpired: return true
         case .storeRefused, .sessionGone: return [401, 403, 404, 410].contains(failure.httpStatus)
         case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .conflict,
-            .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer, .storeUnavailable,
+            .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer, .storeRedirected,
+            .storeUnavailable,
             .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced,
             .invalidConfiguration:
             return false

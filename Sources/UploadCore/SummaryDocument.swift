@@ -66,6 +66,8 @@ public struct SummaryDocument: Sendable, Equatable {
     public var spoolUsed: Int64
     /// Bytes that it may take; nil when only the disk limits it.
     public var spoolLimit: Int64?
+    /// How many calls are left before the platform asks to wait; nil where it does not tell.
+    public var rateLimit: RateLimit?
     /// The uploads that are under way.
     public var uploads: [Upload]
 
@@ -74,7 +76,7 @@ public struct SummaryDocument: Sendable, Equatable {
         mountpoint: String, closeMode: String, counts: [UploadState: Int] = [:], assets: AssetCounts = AssetCounts(),
         bytesWritten: Int64 = 0,
         bytesUploaded: Int64 = 0, bytesPerSecond: Int64 = 0, retries: Int = 0, spoolUsed: Int64 = 0,
-        spoolLimit: Int64? = nil, uploads: [Upload] = []
+        spoolLimit: Int64? = nil, rateLimit: RateLimit? = nil, uploads: [Upload] = []
     ) {
         self.mountpoint = mountpoint
         self.closeMode = closeMode
@@ -86,6 +88,7 @@ public struct SummaryDocument: Sendable, Equatable {
         self.retries = retries
         self.spoolUsed = spoolUsed
         self.spoolLimit = spoolLimit
+        self.rateLimit = rateLimit
         self.uploads = uploads
     }
 
@@ -111,6 +114,15 @@ public struct SummaryDocument: Sendable, Equatable {
             json.field("retries", retries)
             json.field("spool_used", spoolUsed)
             json.field("spool_limit", spoolLimit)
+            if let rateLimit {
+                json.object("rate_limit") { json in
+                    json.field("remaining", rateLimit.remaining)
+                    json.field("limit", rateLimit.limit)
+                    json.field("resets_at", rateLimit.resetsAt)
+                }
+            } else {
+                json.null("rate_limit")
+            }
             json.array("uploads", uploads) { json, upload in json.line { upload.write(to: &$0) } }
         }
         return json.document

@@ -41,8 +41,10 @@ public struct UploadFailure: Error, Sendable, Equatable {
 
         /// 403 "Request has expired".
         case urlExpired
-        /// Any other 4xx.
+        /// Any other 4xx, or a redirect to another scheme.
         case storeRefused
+        /// 301, 302, 303, 307 or 308 within the scheme: the store has the chunk elsewhere, or is moving.
+        case storeRedirected
         /// 429 or 5xx, `SlowDown` among them.
         case storeUnavailable
         /// The ETag differs from the MD5 of what was sent, or there is none.

@@ -77,6 +77,9 @@ public final class UploadEngine: Sendable {
         services.movement.next(orAt: services.clock.now() + wait, handler)
     }
 
+    /// How many calls are left before the platform asks to wait, where it tells.
+    public var rateLimit: RateLimit? { services.client.rateLimits.tightest(at: services.clock.wallTime()) }
+
     /// The moment, on the engine's clock.
     public var now: Instant { services.clock.now() }
 

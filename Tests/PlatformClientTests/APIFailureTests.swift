@@ -271,6 +271,73 @@ import UploadCore
         }
     }
 
+    @Test func theResetOfARateLimitIsReadFromTheAnswersOwnDate() {
+        let now = Timestamp(millisecondsSince1970: 1_700_000_000_000)
+        // Ten minutes behind our clock.
+        let date = ("Date", "Tue, 14 Nov 2023 22:03:20 GMT")
+        let rows: [([(String, String)], Duration?)] = [
+            ([], nil),
+            ([("x-ratelimit-reset", "1700011382")], .seconds(11_382)),
+            ([("X-RateLimit-Reset", " 1700011382 "), date], .seconds(11_982)),
+            ([("x-ratelimit-reset", "1699999400"), date], .zero),
+            ([("x-ratelimit-reset", "1699990000"), date], .zero),
+            // No moment that could be meant: seconds from now, milliseconds, nonsense.
+            ([("x-ratelimit-reset", "60")], nil), ([("x-ratelimit-reset", "1700011382000")], nil),
+            ([("x-ratelimit-reset", "-1700011382")], nil), ([("x-ratelimit-reset", "1700011382.5")], nil),
+            ([("x-ratelimit-reset", "soon")], nil), ([("x-ratelimit-reset", "99999999999999999999")], nil),
+            ([("x-ratelimit-reset", "9999999999")], .seconds(31_536_000)),
+        ]
+        for (headers, expected) in rows {
+            #expect(RetryAfter.wait(untilReset: HTTPHeaders(headers), now: { now }) == expected, "\(headers)")
+        }
+    }
+
+    @Test func theResetCountsWhereRetryAfterIsMissingAndTheLimitIsReached() async throws {
+        let reset = ["x-ratelimit-remaining: 0", "x-ratelimit-reset: 1700011382"]
+        let rows: [(Int, [String], Duration?)] = [
+            (429, reset, .seconds(11_382)), (429, reset + ["Retry-After: 17"], .seconds(17)),
+            (429, reset + ["Retry-After: soon"], .seconds(11_382)),
+            // The window ends then whatever happens in it.
+            (500, reset, nil), (400, reset, nil), (503, reset + ["Retry-After: 17"], .seconds(17)),
+        ]
+        for (status, headers, wait) in rows {
+            try await ScriptedServer.run([.status(status, "{}", headers: headers)]) { server in
+                try await withClient(of: server) { client in
+                    let failure = await failure { () async throws(UploadFailure) in try await client.asset("a") }
+                    #expect(failure?.retryAfter == wait, "\(status) \(headers)")
+                }
+            }
+        }
+    }
+
+    @Test func everyAnswerOfTheAPITellsHowManyCallsAreLeft() async throws {
+        let script: ScriptedServer.Script = { request, _ in
+            switch request.path {
+            case "/v1.3/assets/a":
+                .json(#"{"_id":"a"}"#, headers: ["x-ratelimit-remaining: 99", "x-ratelimit-limit: 100"])
+            case "/v1.3/assets/b":
+                .status(429, headers: ["X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1700000060"])
+            case "/v1.3/assets/c": .json(#"{"_id":"c"}"#, headers: ["x-ratelimit-remaining: -1"])
+            default: .status(500, headers: ["x-ratelimit-remaining: 7", "x-ratelimit-reset: 1700000600"])
+            }
+        }
+        let now = Timestamp(millisecondsSince1970: 1_700_000_000_000)
+        try await ScriptedServer.run(script) { server in
+            try await withClient(of: server) { client in
+                #expect(client.rateLimits == RateLimits())
+                _ = try await client.asset("a")
+                #expect(client.rateLimits.tightest(at: now) == RateLimit(limit: 100, remaining: 99))
+                _ = await failure { () async throws(UploadFailure) in try await client.asset("b") }
+                let reset = now.advanced(by: .seconds(60))
+                #expect(client.rateLimits.tightest(at: now) == RateLimit(remaining: 0, resetsAt: reset))
+                _ = try await client.asset("c")
+                _ = await failure { () async throws(UploadFailure) in try await client.sessionStatus("u") }
+                #expect(client.rateLimits.tightest(at: now)?.remaining == 0)
+                #expect(client.rateLimits.tightest(at: reset)?.remaining == 7)
+            }
+        }
+    }
+
     @Test func retryAfterReachesTheFailure() async throws {
         try await ScriptedServer.run([.status(429, headers: ["Retry-After: 17"])]) { server in
             try await withClient(of: server) { client in

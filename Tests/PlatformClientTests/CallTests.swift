@@ -55,6 +55,26 @@ import UploadCore
         }
     }
 
+    @Test func whatIsOursToComputeIsDroppedFromTheUploadHeaders() async throws {
+        let headers = """
+            "Host":"elsewhere.example","Content-Length":5242880,"content-length":"1","Transfer-Encoding":"chunked",
+            "Connection":"x-amz-meta-a","Keep-Alive":"timeout=5","TE":"trailers","Trailer":"x","Upgrade":"h2c",
+            "Expect":"100-continue","Proxy-Connection":"close","x-amz-acl":null,"authorization":null,"Cookie":[],
+            "Content-Type":"video/mp4","x-amz-meta-n":7,"x-amz-meta-t":true,"X-Amz-Meta-L":["a","b"]
+            """
+        let body =
+            #"{"upload_id":"u","asset_id":"a","chunk_size":10,"upload_urls":null,"upload_headers":{\#(headers)}}"#
+        try await ScriptedServer.run([.json(body)]) { server in
+            let session = try await withClient(of: server) { client in
+                try await client.createSession(SessionRequest(filename: "a.mp4", type: .video, totalSize: 10))
+            }
+            #expect(
+                session.uploadHeaders.map { "\($0.0): \($0.1)" } == [
+                    "Content-Type: video/mp4", "X-Amz-Meta-L: a, b", "x-amz-meta-n: 7", "x-amz-meta-t: true",
+                ])
+        }
+    }
+
     @Test func createLeavesOutWhatWasNotAskedFor() async throws {
         try await ScriptedServer.run([.json(Self.session)]) { server in
             _ = try await withClient(of: server) { client in

@@ -66,6 +66,25 @@ import UploadCore
         }
     }
 
+    @Test func whatConcernsTheConnectionIsOursWhateverTheUploadHeadersSay() async throws {
+        let chunk = MemoryChunk(count: 10)
+        let headers = [
+            ("Host", "elsewhere.example"), ("Content-Length", "3"), ("Transfer-Encoding", "chunked"),
+            ("Connection", "close"), ("Expect", "100-continue"), ("Upgrade", "h2c"), ("x-amz-meta-a", "b"),
+        ]
+        try await ScriptedServer.run([Self.stored(chunk)]) { server in
+            _ = try await withClient(of: server) { try await Self.put(chunk, $0, server, headers: headers) }
+            let request = try #require(server.requests.first)
+            #expect(request.headers["host"] == ["127.0.0.1:\(server.port)"])
+            #expect(request.headers["content-length"] == ["10"])
+            #expect(request.headers["x-amz-meta-a"] == ["b"])
+            for name in ["transfer-encoding", "connection", "expect", "upgrade"] {
+                #expect(!request.headers.contains(name: name), "\(name)")
+            }
+            #expect(request.bodyCount == 10)
+        }
+    }
+
     @Test func moreThanTwoPiecesAreNeverHeld() async throws {
         // A server that reads nothing: the chunk is read as far as the kernel's buffers and two pieces of ours go.
         let size = 64 << 20
@@ -254,21 +273,72 @@ import UploadCore
     @Test(arguments: [301, 302, 303, 307, 308])
     func redirectsOfTheStoreAreNotFollowed(_ status: Int) async throws {
         try await ScriptedServer.run([.json("{}")]) { elsewhere in
-            let answer = ScriptedAnswer.status(status, headers: ["Location: \(elsewhere.origin)/part"])
+            let target = "\(elsewhere.origin)/part?X-Amz-Signature=\(testSignature)"
+            let answer = ScriptedAnswer.status(status, headers: ["Location: \(target)"])
             try await ScriptedServer.run([answer]) { server in
                 try await withClient(of: server) { client in
                     let put = await failure { () async throws(UploadFailure) in
                         try await Self.put(MemoryChunk(count: 1000), client, server)
                     }
-                    #expect(put?.kind == .storeRefused)
+                    #expect(put?.kind == .storeRedirected)
+                    #expect(put?.httpStatus == status)
+                    #expect(
+                        put?.message
+                            == "the object store answered \(status), which sends the request to 127.0.0.1:\(elsewhere.port)"
+                    )
                     let content = await failure { () async throws(UploadFailure) in
                         try await client.content(at: server.presigned().text, range: 0..<1, totalSize: 1)
                     }
-                    #expect(content?.kind == .storeRefused)
+                    #expect(content?.kind == .storeRedirected)
                 }
                 #expect(server.requests.count == 2)
             }
             #expect(elsewhere.connections == 0)
+        }
+    }
+
+    @Test func aRefusalDuringTheBodyMayBeARedirectToo() async throws {
+        // S3 redirects as soon as it has the head.
+        let early = ScriptedAnswer.status(
+            307, "<Error><Code>TemporaryRedirect</Code></Error>", headers: ["Location: http://127.0.0.1:1/a"],
+            type: "application/xml", at: .head)
+        try await ScriptedServer.run([early]) { server in
+            try await withClient(of: server) { client in
+                let failure = await failure { () async throws(UploadFailure) in
+                    try await Self.put(MemoryChunk(count: 64 << 20), client, server)
+                }
+                #expect(failure?.kind == .storeRedirected)
+                #expect(failure?.code == "TemporaryRedirect")
+            }
+        }
+    }
+
+    @Test(
+        arguments: [
+            // A store that answers by http: what is relative, or does not say, stays there.
+            ("Location: /elsewhere?a=\(testSignature)", .storeRedirected, "to another place of the same host"),
+            ("Location: part2", .storeRedirected, "to another place of the same host"),
+            ("Location: //bucket.example/a", .storeRedirected, "to bucket.example"),
+            ("Location: http://b.example:81/?X-Amz-Signature=\(testSignature)", .storeRedirected, "to b.example:81"),
+            ("X: y", .storeRedirected, "elsewhere without saying where"),
+            ("Location:", .storeRedirected, "elsewhere without saying where"),
+            ("Location: https://b.example/a?b", .storeRefused, "to b.example by https"),
+            ("Location: ftp://b.example/a", .storeRefused, "to what is no URL of a store"),
+            ("Location: http://user:\(testSignature)@b.example/", .storeRefused, "to what is no URL of a store"),
+            ("Location: http://\(testKey.lowercased().filter { $0 != "_" }).example/", .storeRedirected, "to "),
+            ("Location: http://[::1/", .storeRefused, "to what is no URL of a store"),
+        ] as [(String, UploadFailure.Kind, String)])
+    func aRedirectIsToldByItsHostAlone(_ header: String, _ kind: UploadFailure.Kind, _ words: String) async throws {
+        try await ScriptedServer.run([.status(307, headers: [header])]) { server in
+            try await withClient(of: server) { client in
+                let failure = await failure { () async throws(UploadFailure) in
+                    try await Self.put(MemoryChunk(count: 10), client, server)
+                }
+                #expect(failure?.kind == kind)
+                let message = try #require(failure?.message)
+                #expect(message.hasPrefix("the object store answered 307, which sends the request \(words)"))
+                #expect(!message.contains("/elsewhere") && !message.contains("?"))
+            }
         }
     }
 
@@ -331,7 +401,10 @@ import UploadCore
     @Test func headersThatNoPutMayCarryAreNotSent() async throws {
         try await ScriptedServer.run([.hang]) { server in
             try await withClient(of: server) { client in
-                for header in [("X-Api-Key", testKey), ("a\r\nb", "c"), ("a", "b\r\nc: d"), ("Content-Length", "1")] {
+                for header in [
+                    ("X-Api-Key", testKey), ("a\r\nb", "c"), ("a", "b\r\nc: d"), ("Proxy-Authorization", "Basic x"),
+                    ("Cookie", "a=b"),
+                ] {
                     let failure = await failure { () async throws(UploadFailure) in
                         try await Self.put(MemoryChunk(count: 10), client, server, headers: [header])
                     }

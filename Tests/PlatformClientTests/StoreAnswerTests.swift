@@ -37,15 +37,31 @@ import UploadCore
         ETagRow(answer: ["ETag: \"a b\""], etag: nil, code: "etag_missing"),
         ETagRow(answer: ["ETag: \"\(String(repeating: "a", count: 300))\""], etag: nil, code: "etag_missing"),
         ETagRow(answer: ["ETag: \"d41d8cd98f00b204e9800998ecf8427e\""], etag: nil, code: "etag_mismatch"),
-        ETagRow(answer: ["ETag: \"opaque\""], etag: nil, code: "etag_mismatch"),
-        ETagRow(answer: ["ETag: \"\(md5)-2\""], etag: nil, code: "etag_mismatch"),
+        ETagRow(answer: ["ETag: \"D41D8CD98F00B204E9800998ECF8427E\""], etag: nil, code: "etag_mismatch"),
+        // Every other form is opaque, whether or not a header names encryption.
+        ETagRow(answer: ["ETag: \"opaque\""], etag: "opaque"),
+        ETagRow(answer: ["ETag: \"\(md5)-2\""], etag: "\(md5)-2"),
+        ETagRow(answer: ["ETag: \"\(md5.dropLast())\""], etag: String(md5.dropLast())),
+        ETagRow(answer: ["ETag: \"\(md5)0\""], etag: "\(md5)0"),
+        ETagRow(answer: ["ETag: \"d41d8cd98f00b204e9800998ecf8427g\""], etag: "d41d8cd98f00b204e9800998ecf8427g"),
+        ETagRow(answer: ["ETag: 0x8DC1234567890AB"], etag: "0x8DC1234567890AB"),
         ETagRow(answer: ["ETag: \"opaque\"", "x-amz-server-side-encryption: aws:kms"], etag: "opaque"),
         ETagRow(answer: ["ETag: \"opaque\"", "X-Amz-Server-Side-Encryption: aws:kms:dsse"], etag: "opaque"),
         ETagRow(
             answer: ["ETag: \"opaque\"", "x-amz-server-side-encryption-customer-algorithm: AES256"], etag: "opaque"),
         ETagRow(answer: ["ETag: \"opaque\""], upload: ["x-amz-server-side-encryption": "aws:kms"], etag: "opaque"),
+        ETagRow(answer: ["ETag: \"opaque\"", "x-amz-server-side-encryption: AES256"], etag: "opaque"),
+        // The form of an MD5 is one, unless a header says that it is not.
         ETagRow(
-            answer: ["ETag: \"opaque\"", "x-amz-server-side-encryption: AES256"], etag: nil, code: "etag_mismatch"),
+            answer: ["ETag: d41d8cd98f00b204e9800998ecf8427e", "x-amz-server-side-encryption: AES256"], etag: nil,
+            code: "etag_mismatch"),
+        ETagRow(
+            answer: ["ETag: d41d8cd98f00b204e9800998ecf8427e", "x-amz-server-side-encryption: aws:kms"],
+            etag: "d41d8cd98f00b204e9800998ecf8427e"),
+        ETagRow(
+            answer: ["ETag: d41d8cd98f00b204e9800998ecf8427e"],
+            upload: ["x-amz-server-side-encryption-customer-algorithm": "AES256"],
+            etag: "d41d8cd98f00b204e9800998ecf8427e"),
         ETagRow(answer: ["x-amz-server-side-encryption: aws:kms"], etag: nil, code: "etag_missing"),
     ]
 
@@ -120,7 +136,11 @@ import UploadCore
         StoreRow(
             status: 403, body: "<Message>" + String(repeating: "x ", count: 20000), kind: .storeRefused,
             code: "storeRefused"),
-        StoreRow(status: 307, body: "", kind: .storeRefused, code: "storeRefused"),
+        StoreRow(status: 307, body: "", kind: .storeRedirected, code: "storeRedirected"),
+        StoreRow(
+            status: 301, body: xml("PermanentRedirect", "Use the endpoint of the region."), kind: .storeRedirected,
+            code: "PermanentRedirect", message: "the object store answered 301"),
+        StoreRow(status: 304, body: "", kind: .storeRefused, code: "storeRefused"),
     ]
 
     @Test(arguments: answers)

@@ -68,6 +68,16 @@ import UploadCore
         #expect(decide(kind, attempt: 1, retryAfter: .seconds(31)) == .giveUp)
     }
 
+    @Test func givesARedirectFiveAttemptsHoweverLongEachTakes() {
+        for attempt in 1...4 {
+            #expect(
+                decide(.storeRedirected, attempt: attempt, sinceFirst: .seconds(3600), random: 0)
+                    == .again(after: .zero))
+        }
+        #expect(decide(.storeRedirected, attempt: 2, random: 1) == .again(after: .seconds(1)))
+        #expect(decide(.storeRedirected, attempt: 5, random: 0) == .giveUp)
+    }
+
     @Test func asksForAFreshURLAtOnceAndSlowsDownFromTheThirdTime() {
         #expect(decide(.urlExpired, attempt: 1, random: 1) == .again(after: .zero))
         #expect(decide(.urlExpired, attempt: 2, random: 1) == .again(after: .zero))

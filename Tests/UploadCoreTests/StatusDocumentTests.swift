@@ -197,6 +197,7 @@ import UploadCore
                   "retries": 4,
                   "spool_used": 123,
                   "spool_limit": 456,
+                  "rate_limit": null,
                   "uploads": [
                     {"id": "u1", "upload_id": "u1", "path": "/a.mp4", "state": "open", "total_size": 200, \
                 "bytes_uploaded": 199, "percent": 99, "bytes_per_second": 9, "waiting_for": "writer"},
@@ -267,6 +268,40 @@ import UploadCore
                 # EOF
 
                 """)
+    }
+
+    @Test func tellsHowManyCallsAreLeft() {
+        var limited = summary
+        limited.rateLimit = RateLimit(
+            limit: 100, remaining: 42, resetsAt: Timestamp(millisecondsSince1970: 1_700_000_000_500))
+        #expect(
+            limited.json().contains(
+                """
+                  "rate_limit": {
+                    "remaining": 42,
+                    "limit": 100,
+                    "resets_at": "2023-11-14T22:13:20.500Z"
+                  },
+                """))
+        #expect(
+            limited.openMetrics().hasSuffix(
+                """
+                # TYPE twelvefs_rate_limit_remaining gauge
+                # HELP twelvefs_rate_limit_remaining Calls that are left before the platform asks to wait.
+                twelvefs_rate_limit_remaining 42
+                # TYPE twelvefs_rate_limit gauge
+                # HELP twelvefs_rate_limit Calls that the platform allows in a window of time.
+                twelvefs_rate_limit 100
+                # TYPE twelvefs_rate_limit_reset_timestamp_seconds gauge
+                # UNIT twelvefs_rate_limit_reset_timestamp_seconds seconds
+                # HELP twelvefs_rate_limit_reset_timestamp_seconds When all calls are allowed again.
+                twelvefs_rate_limit_reset_timestamp_seconds 1700000000
+                # EOF
+
+                """))
+        limited.rateLimit = RateLimit(remaining: 0)
+        #expect(limited.json().contains(#""remaining": 0"#) && limited.json().contains(#""resets_at": null"#))
+        #expect(limited.openMetrics().hasSuffix("\ntwelvefs_rate_limit_remaining 0\n# EOF\n"))
     }
 
     @Test func leavesOutALimitThatThereIsNot() {

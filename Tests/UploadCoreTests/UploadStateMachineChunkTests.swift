@@ -198,6 +198,26 @@ import UploadCore
         #expect(rig.machine.failure?.kind == .checksumMismatch)
     }
 
+    @Test func aStoreThatKeepsRedirectingGetsAFreshURLEachTimeAndIsGivenUpAfterFive() throws {
+        let rig = Rig()
+        rig.write(0..<10)
+        rig.commit()
+        try rig.open()
+        var urls: Set<String> = []
+        for attempt in 1...5 {
+            if rig.pending != nil { try rig.giveURLs() }
+            let order = try #require(rig.take(), "attempt \(attempt)")
+            urls.insert(order.url.text)
+            rig.wait(.seconds(20))
+            #expect(rig.machine.state == .finishing)
+            rig.fail(order, .storeRedirected, random: 0)
+            rig.apply(.tick)
+        }
+        #expect(urls.count == 5)
+        #expect(rig.machine.state == .failed)
+        #expect(rig.machine.failure?.kind == .storeRedirected)
+    }
+
     @Test func anOutageDoesNotUseUpTheAttemptsOfOtherFailures() throws {
         let rig = Rig()
         rig.write(0..<10)

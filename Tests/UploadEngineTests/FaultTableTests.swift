@@ -220,6 +220,17 @@ extension Fault.Answer {
                 row.outcome = .failed(.storeRefused)
             },
             .put(
+                "a store that redirects",
+                Fault(.put, .status(307, headers: ["Location": "http://127.0.0.1:1/part?X-Amz-Signature=x"])), [half],
+                .init(waitingFor: nil, code: "storeRedirected", httpStatus: 307)),
+            FaultRow("a store that redirects for ever") { row in
+                row.faults = [Fault(.put, .status(308, headers: ["Location": "/part"])) { $0.count = nil }]
+                row.waits = [half, .seconds(1), .seconds(2), .seconds(4)]
+                row.words = .init(waitingFor: nil, code: "storeRedirected", httpStatus: 308)
+                row.requests = [.create: 1, .put: 5, .urls: 4]
+                row.outcome = .failed(.storeRedirected)
+            },
+            .put(
                 "no ETag", Fault(.put, .omit(["ETag"])), [half],
                 .init(waitingFor: nil, code: "etag_missing", httpStatus: 200)),
             .put(

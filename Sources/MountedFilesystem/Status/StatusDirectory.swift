@@ -270,6 +270,7 @@ final class StatusDirectory: Sendable {
             summary.spoolUsed = room.used.bytes
             summary.spoolLimit = room.capacity.bytes
         }
+        summary.rateLimit = engine.rateLimit
         for upload in engine.uploads {
             let status = upload.status()
             summary.counts[status.state, default: 0] += 1

@@ -53,6 +53,7 @@ package enum PlatformProbe {
         case .rateLimited: .goOn
         case .unreachable, .connectionLost, .platformUnavailable, .unreadableAnswer, .accessRefused, .accessUnclear,
             .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .urlExpired, .storeRefused,
+            .storeRedirected,
             .storeUnavailable, .checksumMismatch, .tooLarge,
             .noSpace,
             .spoolFailed, .stalled, .interrupted, .cancelled, .replaced:
@@ -99,7 +100,8 @@ package enum PlatformProbe {
                 "the platform refuses the account: \(failure.message)",
                 hint: failure.hint?.replacing(", then 'twelvefs retry'", with: ""))
         case .unreadableAnswer, .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .rateLimited,
-            .urlExpired, .storeRefused, .storeUnavailable, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed,
+            .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch, .tooLarge, .noSpace,
+            .spoolFailed,
             .stalled,
             .interrupted, .cancelled, .replaced:
             CommandFailure(

@@ -54,7 +54,8 @@ extension UploadStateMachine {
         case .unreachable, .connectionLost, .platformUnavailable, .storeUnavailable, .stalled: return .network
         case .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict,
             .unreadableAnswer, .urlExpired,
-            .storeRefused, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .interrupted, .cancelled, .replaced,
+            .storeRefused, .storeRedirected, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .interrupted,
+            .cancelled, .replaced,
             .invalidConfiguration, nil:
             break
         }
