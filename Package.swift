@@ -29,6 +29,7 @@ extension Target.Dependency {
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioSOCKS = product(name: "NIOSOCKS", package: "swift-nio-extras")
     static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
     static let subprocess = product(name: "Subprocess", package: "swift-subprocess")
     static let swiftASN1 = product(name: "SwiftASN1", package: "swift-asn1")
@@ -50,6 +51,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -64,7 +66,7 @@ let package = Package(
         library("UploadCore"),
         library(
             "PlatformClient",
-            ["UploadCore", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .logging]),
+            ["UploadCore", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1, .nioPosix, .nioSOCKS, .nioSSL, .logging]),
         .systemLibrary(name: "CSpool"),
         library("UploadStore", ["UploadCore", "CSpool", .grdb, .systemPackage]),
         library("UploadEngine", ["UploadCore", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
@@ -110,7 +112,10 @@ let package = Package(
             ]),
         tests(
             of: "TwelveFSCommand",
-            ["TestSupport", "PlatformClient", "UploadCore", .argumentParser, .logging, .unixSignals]),
+            [
+                "TestSupport", "SandboxPlatform", "PlatformClient", "UploadCore", .argumentParser, .logging,
+                .unixSignals,
+            ]),
         tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient, .nioSSL]),
         // Real mounts, real tools: the executables under test are run as processes.
         .testTarget(

@@ -25,7 +25,7 @@ SANDBOX="$BIN/twelvefs-sandbox"
 
 # The key of the stand-in. A developer's own account is never used: none of its variables reaches what is started here.
 SANDBOX_KEY="sandbox-key"
-unset TWELVELABS_API_KEY TWELVELABS_BASE_URL
+unset TWELVELABS_API_KEY TWELVE_LABS_API_KEY TWELVELABS_BASE_URL
 
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
     BOLD=$'\e[1m' DIM=$'\e[2m' RED=$'\e[31m' GREEN=$'\e[32m' CYAN=$'\e[36m' PLAIN=$'\e[0m'

@@ -10,7 +10,7 @@ public struct APIKey: Sendable, Equatable {
     ///
     /// - Throws: ``UploadFailure/Kind/invalidConfiguration`` when nothing is left, or when it holds what no header may hold.
     public init(_ text: String) throws(UploadFailure) {
-        let secret = text.utf8.trimmingASCIIWhitespace()
+        let secret = text.trimmingASCIIWhitespace()
         guard !secret.isEmpty else {
             throw UploadFailure(.invalidConfiguration, code: "api_key_missing", message: "the API key is empty")
         }
@@ -57,12 +57,12 @@ public final class APIKeySource: Sendable {
     }
 }
 
-extension String.UTF8View {
-    fileprivate func trimmingASCIIWhitespace() -> String {
+extension String {
+    /// Without the white space around it, the end of a file's last line above all.
+    func trimmingASCIIWhitespace() -> String {
         func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
-        guard let first = firstIndex(where: { !isSpace($0) }), let last = lastIndex(where: { !isSpace($0) }) else {
-            return ""
-        }
-        return String(self[first...last]) ?? ""
+        guard let first = utf8.firstIndex(where: { !isSpace($0) }), let last = utf8.lastIndex(where: { !isSpace($0) })
+        else { return "" }
+        return String(utf8[first...last]) ?? ""
     }
 }

@@ -12,6 +12,8 @@ struct NetworkFailures {
     let party: String
     /// Their origin, without path and query.
     let address: WebAddress
+    /// The proxy that leads to them, and what it answered to `CONNECT`, where that is known.
+    var proxy: (server: ProxyServer, answer: ProxyAnswer?)?
 
     /// - Parameter mayHaveBeenSent: whether the request's head was written: only then may something have reached them.
     func failure(for error: any Error, mayHaveBeenSent: Bool) -> UploadFailure {
@@ -59,6 +61,10 @@ struct NetworkFailures {
     }
 
     private func unreachedFailure(_ error: any Error) -> UploadFailure {
+        if let proxy {
+            let failures = ProxyFailures(party: party, address: address, proxy: proxy.server, answer: proxy.answer)
+            if let failure = failures.failure(for: error) { return failure }
+        }
         switch error {
         case let error as NIOConnectionError where error.connectionErrors.isEmpty:
             return unreached("its name cannot be resolved", code: "dns_failed")
@@ -80,15 +86,20 @@ struct NetworkFailures {
 
     private func unreached(_ reason: String, code: String) -> UploadFailure {
         UploadFailure(
-            .unreachable, code: code, message: "\(party) (\(address.authority)) cannot be reached: \(reason)",
+            .unreachable, code: code, message: "\(party) (\(place)) cannot be reached: \(reason)",
             hint: "check the network; the upload goes on by itself once it works again")
     }
 
     private func lost(_ reason: String, code: String = "connection_lost") -> UploadFailure {
         UploadFailure(
             .connectionLost, code: code,
-            message: "the connection to \(party) (\(address.authority)) was lost: \(reason)",
+            message: "the connection to \(party) (\(place)) was lost: \(reason)",
             hint: "check the network; the upload goes on by itself once it works again")
+    }
+
+    /// Where they are, and what leads there.
+    private var place: String {
+        address.authority + (proxy.map { ", through the proxy \($0.server.address)" } ?? "")
     }
 
     private func parserFailure(_ error: HTTPParserError) -> UploadFailure {
@@ -105,7 +116,7 @@ struct NetworkFailures {
     private static let closedEarly = "the other side closed it before it had answered"
 
     /// The reasons that people know, from a closed list.
-    private static func reason(_ error: any Error) -> String? {
+    static func reason(_ error: any Error) -> String? {
         switch error {
         case let error as NIOConnectionError: return error.connectionErrors.first.flatMap { reason($0.error) }
         case ChannelError.connectTimeout: return "no connection in time"

@@ -24,7 +24,7 @@ extension PlatformClient {
 
         let result = try await firstThatIsSent {
             let exchange = Exchange(maximumBody: configuration.maximumAnswer)
-            let task = api.execute(request: request, delegate: exchange)
+            let task = api.client(for: base).execute(request: request, delegate: exchange)
             return await task.answer(
                 of: exchange,
                 beside: [
@@ -44,8 +44,7 @@ extension PlatformClient {
             if let failure { throw failure }
             return (answer, context)
         case .failure(let broken):
-            let failure = NetworkFailures(party: "the platform", address: base)
-                .failure(for: broken.error, mayHaveBeenSent: broken.mayHaveBeenSent)
+            let failure = await failure(of: broken, with: "the platform", at: base)
             log("api call failed", metadata, failure: failure, stopwatch)
             throw failure
         }
@@ -99,6 +98,34 @@ extension PlatformClient {
             }
             return await attempt()
         }
+    }
+
+    /// What an exchange that ended without an answer means; a proxy that leads there and did not connect is asked what it answers.
+    ///
+    /// - Parameter party: who did not answer.
+    func failure(of broken: Broken, with party: String, at address: WebAddress) async -> UploadFailure {
+        var failures = NetworkFailures(party: party, address: address)
+        if let server = configuration.proxies.server(for: address) {
+            failures.proxy = (server, await answer(of: server, to: address, after: broken.error))
+        }
+        return failures.failure(for: broken.error, mayHaveBeenSent: broken.mayHaveBeenSent)
+    }
+
+    /// What a proxy answers, where an error leaves that open.
+    private func answer(
+        of proxy: ProxyServer, to address: WebAddress, after error: any Error
+    ) async -> ProxyAnswer? {
+        let open: [HTTPClientError] = [
+            .invalidProxyResponse, .httpProxyHandshakeTimeout, .connectTimeout, .remoteConnectionClosed,
+        ]
+        guard proxy.kind == .http, let error = error as? HTTPClientError, open.contains(error) else { return nil }
+        // Not for long: what answers at all does so at once.
+        let timeout = min(configuration.connectTimeout, .seconds(5))
+        // A client that is shut down asks nobody.
+        let answer = try? await gate.pass { () async throws(UploadFailure) in
+            await ProxyAnswer.asked(of: proxy, to: address, within: timeout, on: group)
+        }
+        return answer ?? nil
     }
 
     static let userAgent = "twelvefs"

@@ -36,7 +36,7 @@ extension PlatformClient {
         let maximum = ByteCount(max(Int64(range.count), Self.maximumRefusal.bytes))
         let result = try await firstThatIsSent {
             let exchange = Exchange(maximumBody: maximum)
-            let task = api.execute(request: request, delegate: exchange)
+            let task = api.client(for: address).execute(request: request, delegate: exchange)
             return await task.answer(
                 of: exchange,
                 beside: [
@@ -55,8 +55,7 @@ extension PlatformClient {
             guard Self.isExactly(range, of: totalSize, answer) else { throw Self.otherContent }
             return answer.body
         case .failure(let broken):
-            let failure = NetworkFailures(party: "the object store", address: address)
-                .failure(for: broken.error, mayHaveBeenSent: broken.mayHaveBeenSent)
+            let failure = await failure(of: broken, with: "the object store", at: address)
             log("content failed", metadata, failure: failure, stopwatch)
             throw failure
         }

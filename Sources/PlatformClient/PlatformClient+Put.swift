@@ -23,7 +23,9 @@ extension PlatformClient {
         let stopwatch = Stopwatch(clock: configuration.clock)
         let metadata: Logger.Metadata = ["method": "PUT", "host": "\(address.authority)", "bytes": "\(source.size)"]
 
-        let result = try await firstThatIsSent { await send(source, to: url, head: head, onBytesSent: onBytesSent) }
+        let result = try await firstThatIsSent {
+            await send(source, to: url, at: address, head: head, onBytesSent: onBytesSent)
+        }
         switch result {
         case .success((let answer, let md5)):
             log("put", metadata, status: answer.status, stopwatch)
@@ -41,8 +43,7 @@ extension PlatformClient {
                 answer: answer.headers, uploadHeaders: headers, md5: md5, status: answer.status)
             return StoredChunk(etag: etag, md5: md5, size: source.size)
         case .failure(let broken):
-            let failure = NetworkFailures(party: "the object store", address: address)
-                .failure(for: broken.error, mayHaveBeenSent: broken.mayHaveBeenSent)
+            let failure = await failure(of: broken, with: "the object store", at: address)
             log("put failed", metadata, failure: failure, stopwatch)
             throw failure
         }
@@ -81,7 +82,7 @@ extension PlatformClient {
     ///
     /// - Returns: the answer, and the MD5 if the whole body was handed over.
     private func send(
-        _ source: some ChunkSource, to url: PresignedURL, head: HTTPHeaders,
+        _ source: some ChunkSource, to url: PresignedURL, at address: WebAddress, head: HTTPHeaders,
         onBytesSent: @Sendable @escaping (Int) -> Void
     ) async -> Result<(answer: Answer, md5: String?), Broken> {
         let clock = configuration.clock
@@ -97,7 +98,7 @@ extension PlatformClient {
         }
         let watch = ProgressWatch(limit: configuration.progressTimeout, clock: configuration.clock)
         let exchange = Exchange(maximumBody: Self.maximumStoreAnswer, onBody: body.tell, onActivity: watch.touch)
-        let task = store.execute(request: request, delegate: exchange)
+        let task = store.client(for: address).execute(request: request, delegate: exchange)
         let result = await task.answer(of: exchange, beside: [body.pump, watch.untilStalled])
         return result.map { ($0, body.md5) }
     }

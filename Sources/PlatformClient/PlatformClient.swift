@@ -19,9 +19,9 @@ public final class PlatformClient: Sendable {
     let gate = Gate()
     let limits = Mutex(RateLimits())
     /// For the API: few, short exchanges.
-    let api: HTTPClient
+    let api: HTTPClients
     /// For the object store: one connection for each PUT that may be under way.
-    let store: HTTPClient
+    let store: HTTPClients
 
     /// A client that has not connected yet.
     ///
@@ -32,15 +32,16 @@ public final class PlatformClient: Sendable {
         self.logger = logger
         let trust = try TLSTrust.configuration(caFile: configuration.caFile)
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.threads))
-        self.api = HTTPClient(
-            eventLoopGroup: group,
-            configuration: Self.http(configuration, tls: trust, connections: 16, idle: .seconds(20)))
+        self.api = HTTPClients(
+            group: group, configuration: Self.http(configuration, tls: trust, connections: 16, idle: .seconds(20)),
+            rules: configuration.proxies)
         // Stores close idle connections after 5 to 20 s. Ours close first: a PUT that meets a connection which the
         // store is just closing would spend a URL for nothing.
-        self.store = HTTPClient(
-            eventLoopGroup: group,
+        self.store = HTTPClients(
+            group: group,
             configuration: Self.http(
-                configuration, tls: trust, connections: max(1, configuration.uploadConcurrency), idle: .seconds(4)))
+                configuration, tls: trust, connections: max(1, configuration.uploadConcurrency), idle: .seconds(4)),
+            rules: configuration.proxies)
     }
 
     /// What the answers so far say about how many calls are left.
@@ -51,8 +52,8 @@ public final class PlatformClient: Sendable {
         gate.close()
         // Fails what is under way. Not awaited: a connection that is just being made would hold it up for as long as a
         // connection may take. Stopping the group closes those too.
-        api.shutdown { _ in }
-        store.shutdown { _ in }
+        api.shutdown()
+        store.shutdown()
         await gate.waitUntilEmpty()
         // Fails only when it was done before.
         try? await group.shutdownGracefully()
@@ -72,6 +73,11 @@ public final class PlatformClient: Sendable {
         http.httpVersion = .http1Only
         return http
     }
+}
+
+extension PlatformClient: CustomReflectable {
+    /// A mirror without children: `dump` would go down to the HTTP clients, which know a proxy's credentials.
+    public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
 // MARK: - The API's calls

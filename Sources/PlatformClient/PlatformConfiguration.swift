@@ -13,6 +13,8 @@ public struct PlatformConfiguration: Sendable {
     public var keyLocation: String
     /// A PEM file with certificates to trust beside the system's.
     public var caFile: String?
+    /// Which hosts are reached through a proxy.
+    public var proxies = ProxyRules.none
     /// How many PUTs may be under way at once; more wait for a connection, and fail when none comes in time.
     public var uploadConcurrency = 4
     /// How many event loop threads to run.

@@ -50,18 +50,10 @@ package struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomD
         let end = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
         let authority = rest[..<end]
         guard !authority.contains("@") else { throw .userInfo }
-        let (host, portText) = try Self.split(authority)
-        guard Self.isHost(host) else { throw .malformed }
-        if let portText {
-            guard portText.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = Int(portText),
-                (1...65535).contains(port)
-            else { throw .badPort }
-            self.port = port
-        } else {
-            self.port = scheme.defaultPort
-        }
+        let (host, port) = try Self.hostAndPort(authority)
         self.scheme = scheme
-        self.host = host.lowercased()
+        self.host = host
+        self.port = port ?? scheme.defaultPort
         let (beforeFragment, fragment) = Self.cut(rest[end...], at: "#")
         let (path, query) = Self.cut(beforeFragment, at: "?")
         self.path = String(path)
@@ -88,6 +80,17 @@ package struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomD
     package var description: String { origin }
     package var debugDescription: String { origin }
     package var customMirror: Mirror { Mirror(self, children: []) }
+
+    /// A host in lowercase, an IPv6 address without its brackets, and the port where one is given.
+    static func hostAndPort(_ authority: Substring) throws(Problem) -> (host: String, port: Int?) {
+        let (host, portText) = try split(authority)
+        guard isHost(host) else { throw .malformed }
+        guard let portText else { return (host.lowercased(), nil) }
+        guard portText.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = Int(portText),
+            (1...65535).contains(port)
+        else { throw .badPort }
+        return (host.lowercased(), port)
+    }
 
     private static func split(_ authority: Substring) throws(Problem) -> (host: Substring, port: Substring?) {
         if authority.first == "[" {

@@ -1,5 +1,4 @@
 import Logging
-import PlatformClient
 
 /// The file system and its engine, as ``MountSupervisor`` sees them: everything around them (checks, background, key, lock, log,
 /// signals) is the supervisor's, everything inside theirs.
@@ -10,7 +9,7 @@ public protocol MountService: Sendable {
     /// Whether the state directory holds uploads to go on with: then a platform that cannot be reached refuses no mount.
     ///
     /// The state directory exists, is ours and is locked.
-    /// - Throws: as ``start(_:key:logger:)``.
+    /// - Throws: as ``start(_:access:logger:)``.
     func hasUploadsToResume(_ configuration: MountConfiguration, logger: Logger) async throws -> Bool
 
     /// Attaches the file system at the mount point and begins to serve; returns once the mount is usable.
@@ -18,7 +17,8 @@ public protocol MountService: Sendable {
     /// The mount point is an empty directory that nothing is mounted on. A cancelled task may give up.
     /// - Throws: a ``CommandFailure``, an `UploadFailure` or a `FuseError`, whose words become the user's one line; nothing is
     ///   left mounted or running then.
-    func start(_ configuration: MountConfiguration, key: APIKey, logger: Logger) async throws -> any RunningMount
+    func start(_ configuration: MountConfiguration, access: PlatformAccess, logger: Logger) async throws
+        -> any RunningMount
 }
 
 /// A mount that serves.

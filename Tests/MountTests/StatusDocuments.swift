@@ -45,6 +45,24 @@ extension Mounted {
             }
         }
 
+        @Test func tellHowManyCallsAreLeft() async throws {
+            try await withMount { stage in
+                // The platform's own answers tell nothing of it; this one, its last word, does.
+                let headers = ["x-ratelimit-limit": "100", "x-ratelimit-remaining": "42"]
+                try await stage.sandbox.inject(Fault(on: .report, .status(500, body: "{}", headers: headers)))
+                let source = try await stage.source(size: 100_000)
+                let copy = try await run("cp", source, stage.mount.path)
+                #expect(copy.succeeded, "\(copy)")
+                let document = try JSONSerialization.jsonObject(
+                    with: try await stage.mount.read(".status/summary.json"))
+                let summary = try #require(document as? [String: Any])
+                let limit = try #require(summary["rate_limit"] as? [String: Any])
+                #expect(limit["remaining"] as? Int == 42 && limit["limit"] as? Int == 100)
+                let metrics = String(decoding: try await stage.mount.read(".status/metrics"), as: UTF8.self)
+                #expect(metrics.contains("\ntwelvefs_rate_limit_remaining 42\n"))
+            }
+        }
+
         @Test func areFoundByIdByNameAndInTheSummary() async throws {
             try await withMount { stage in
                 let folder = try await run("mkdir", stage.mount.appending("day 1"))

@@ -9,6 +9,10 @@ import UploadCore
 let testKey = "tlk_0123456789SECRETSECRET"
 /// What a presigned URL's query ends in; nothing that people see may hold it.
 let testSignature = "5ec4e75167a7u4e"
+/// The password of every proxy; nothing that people see may hold it, nor what a header makes of it.
+let testPassword = "pr0xyPa55word"
+/// `user:pr0xyPa55word` in Base64.
+let testBasicCredentials = "dXNlcjpwcjB4eVBhNTV3b3Jk"
 
 extension PlatformConfiguration {
     static func test(_ baseURL: String, clock: any Clock<Duration> = ContinuousClock()) throws -> PlatformConfiguration
@@ -67,7 +71,9 @@ func secrets(in value: some Any) -> [String] {
     var dumped = ""
     dump(value, to: &dumped)
     let texts = [dumped, String(describing: value), String(reflecting: value), "\(value)"]
-    return [testKey, testSignature].filter { secret in texts.contains { $0.contains(secret) } }
+    return [testKey, testSignature, testPassword, testBasicCredentials].filter { secret in
+        texts.contains { $0.contains(secret) }
+    }
 }
 
 /// A chunk in memory that remembers how far it was read.

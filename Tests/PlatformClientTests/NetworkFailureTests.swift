@@ -144,7 +144,7 @@ import class TestSupport.QuietPort
 }
 
 @Suite struct TLSTests {
-    private static func withAuthority(_ body: (String) async throws -> Void) async throws {
+    static func withAuthority(_ body: (String) async throws -> Void) async throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("authority-\(UUID().uuidString).pem")
         try Data(TestCertificates.authority.utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }

@@ -107,6 +107,8 @@ package struct MountOptions: Sendable {
     package var apiKey: String? = SandboxProcess.key
     /// Further options.
     package var arguments: [String] = []
+    /// Further variables.
+    package var environment: [String: String] = [:]
     /// Whether an ordinary user mounts.
     package var asOrdinaryUser = false
 
@@ -123,7 +125,8 @@ package struct MountOptions: Sendable {
             BuildProducts.twelvefs,
             ["mount", mountPoint, "--api-url", apiURL, "--state-dir", stateDirectory, "--log-file", logFile] + arguments
         )
-        tool.environment = ["TWELVELABS_API_KEY": apiKey]
+        tool.environment = environment.mapValues { $0 }
+        tool.environment["TWELVELABS_API_KEY"] = .some(apiKey)
         tool.workingDirectory = "/"
         tool.asOrdinaryUser = asOrdinaryUser
         return tool

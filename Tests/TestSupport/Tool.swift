@@ -23,7 +23,8 @@ package struct Tool: Sendable {
 
     /// What every tool gets: messages in one language, and no trace of the developer's own account.
     package static let plainEnvironment: [String: String?] = [
-        "LC_ALL": "C.UTF-8", "LANGUAGE": nil, "TWELVELABS_API_KEY": nil, "TWELVELABS_BASE_URL": nil,
+        "LC_ALL": "C.UTF-8", "LANGUAGE": nil, "TWELVELABS_API_KEY": nil, "TWELVE_LABS_API_KEY": nil,
+        "TWELVELABS_BASE_URL": nil,
     ]
 
     /// The user id of the ordinary user.

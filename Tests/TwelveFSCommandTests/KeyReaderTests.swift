@@ -64,6 +64,29 @@ import TwelveFSCommand
         }
     }
 
+    @Test func theOfficialSDKsVariableIsReadLikeOurs() throws {
+        let reading = try KeyReader.read(file: nil, environment: ["TWELVE_LABS_API_KEY": "tlk_sdk\n"])
+        #expect(try reading.key == APIKey("tlk_sdk"))
+        #expect(reading.location == "$TWELVE_LABS_API_KEY")
+        let ours = try KeyReader.read(
+            file: nil, environment: ["TWELVELABS_API_KEY": "tlk_1", "TWELVE_LABS_API_KEY": ""])
+        #expect(ours.location == "$TWELVELABS_API_KEY")
+        let file = try scratch.file("key", "tlk_file")
+        #expect(try KeyReader.read(file: file, environment: [:]).location == file)
+    }
+
+    @Test func twoVariablesMayHoldTheSameKeyOnly() throws {
+        let same = ["TWELVELABS_API_KEY": "tlk_1", "TWELVE_LABS_API_KEY": " tlk_1\n"]
+        #expect(try KeyReader.read(file: nil, environment: same).key == APIKey("tlk_1"))
+        let different = ["TWELVELABS_API_KEY": "tlk_1", "TWELVE_LABS_API_KEY": "tlk_2"]
+        let line = failure(file: nil, environment: different)?.description
+        #expect(line?.hasPrefix("$TWELVELABS_API_KEY and $TWELVE_LABS_API_KEY hold different keys") == true)
+        #expect(line?.contains("tlk") == false)
+        // A file goes before both.
+        let file = try scratch.file("key", "tlk_file")
+        #expect(try KeyReader.read(file: file, environment: different).key == APIKey("tlk_file"))
+    }
+
     @Test func badKeyInTheEnvironmentIsNotShown() {
         let line = failure(file: nil, environment: ["TWELVELABS_API_KEY": "tlk 1"])?.description
         #expect(line?.contains("$TWELVELABS_API_KEY") == true)

@@ -15,6 +15,7 @@ import TwelveFSCommand
         ("allow_other,uid=5,gid=6", ["--allow-other", "--uid=5", "--gid=6"]),
         ("allow-other", ["--allow-other"]),
         ("api_key_file=/etc/key,state-dir=/var/s", ["--api-key-file=/etc/key", "--state-dir=/var/s"]),
+        ("proxy=http://p:1,proxy_file=/etc/p", ["--proxy=http://p:1", "--proxy-file=/etc/p"]),
         ("metadata=a=b\\,c,debug", ["--metadata=a=b,c", "--debug"]),
         ("log_file=/a\\b\\\\c", ["--log-file=/a\\b\\c"]),
         (",,", []),

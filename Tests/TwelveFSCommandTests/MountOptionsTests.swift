@@ -137,6 +137,35 @@ import UploadCore
         #expect(!failure.description.contains("\n"))
     }
 
+    @Test(arguments: [
+        "https://proxy.example:3128", "socks4://p:1", "ftp://p", "p:0", "http://", "http://p/path", "no proxy",
+    ])
+    func proxiesThatCannotBeUsedAreRefused(_ proxy: String) throws {
+        for arguments in [["/mnt/a", "--proxy", proxy], ["/mnt/a", "-o", "proxy=\(proxy)"]] {
+            let failure = try refusal(arguments)
+            #expect(failure.status == .usage)
+            #expect(failure.message.contains("--proxy"))
+            #expect(failure.description.contains("http://proxy.example:3128"))
+        }
+    }
+
+    @Test(arguments: [
+        "http://user:pr0xy@p:1", "user:pr0xy@p:1", "http://pr0xy@p:1", "socks5://user:pr0xy@p:1", "https://u:pr0xy@p",
+        "u:pr0xy@",
+    ])
+    func passwordsAreNoArguments(_ proxy: String) throws {
+        for arguments in [["/mnt/a", "--proxy", proxy], ["/mnt/a", "-o", "ro,proxy=\(proxy)"]] {
+            let failure = try refusal(arguments)
+            #expect(failure.status == .usage)
+            #expect(failure.message.contains("--proxy-file") && failure.message.contains("$HTTPS_PROXY"))
+            #expect(!failure.description.contains("pr0xy"))
+        }
+    }
+
+    @Test func oneProxyIsEnough() throws {
+        #expect(try refusal(["/mnt/a", "--proxy", "none", "--proxy-file", "/p"]).message.contains("not both"))
+    }
+
     @Test func keyIsNoArgument() throws {
         #expect(try refusal(["/mnt/a", "--api-key", "tlk_1"]).message.contains("--api-key"))
     }

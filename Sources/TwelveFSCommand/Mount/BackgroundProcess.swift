@@ -1,6 +1,5 @@
 import ArgumentParser
 import FoundationEssentials
-import PlatformClient
 import SystemPackage
 
 #if canImport(Glibc)
@@ -10,14 +9,14 @@ import Glibc
 /// Serving in the background: a second process of ourselves, since a process that has threads must not go on after fork.
 ///
 /// `posix_spawn` rather than Foundation's `Process`: it needs no run loop and no thread, and closes exactly what it is told to.
-/// The child's standard input is a pipe that brings it configuration and key; its standard output another, on which it says
+/// The child's standard input is a pipe that brings it configuration, key and proxy; its standard output another, on which it says
 /// that the mount is usable, or why not. Nothing else of ours is open in it: a shell that waits for our output
 /// (`$(twelvefs mount …)`) sees its end when we exit.
 enum BackgroundProcess {
     /// Starts the serving process and returns when the mount is usable.
     ///
     /// - Throws: the ``CommandFailure`` that the child gave as its reason, or one that says how it ended without a word.
-    static func mount(_ configuration: MountConfiguration, key: APIKey) throws {
+    static func mount(_ configuration: MountConfiguration, access: PlatformAccess) throws {
         do {
             try openStandardStreams()
             let handover = try Pipe()
@@ -29,7 +28,8 @@ enum BackgroundProcess {
             try readiness.writing.close()
             // A child that has ended already does not read; its word, or its status, says why.
             signal(SIGPIPE, SIG_IGN)
-            _ = try? handover.writing.writeAll(StateFile.encoded(Handover(configuration: configuration, key: key)))
+            _ = try? handover.writing.writeAll(
+                StateFile.encoded(Handover(configuration: configuration, access: access)))
             try handover.writing.close()
             let word = try readiness.reading.readAll(atMost: 1 << 20)
             do {
@@ -65,8 +65,7 @@ enum BackgroundProcess {
             posix_spawn_file_actions_addclose(&actions, descriptor)
         }
 
-        var environment = ProcessInfo.processInfo.environment
-        environment[KeyReader.variable] = nil
+        let environment = ProcessInfo.processInfo.environment.filter { !SecretVariables.contain($0.key) }
         let variables = environment.map { "\($0.key)=\($0.value)" }
 
         var child = pid_t()
@@ -109,17 +108,4 @@ enum BackgroundProcess {
             }
         }
     }
-}
-
-/// What the serving process is given on its standard input.
-struct Handover: Codable {
-    let configuration: MountConfiguration
-    private let secret: String
-
-    init(configuration: MountConfiguration, key: APIKey) {
-        self.configuration = configuration
-        secret = key.secret
-    }
-
-    func key() throws -> APIKey { try APIKey(secret) }
 }

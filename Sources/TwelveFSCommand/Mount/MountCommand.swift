@@ -57,16 +57,15 @@ package struct MountCommand: ParsableCommand {
 
     package func run() throws {
         let environment = ProcessInfo.processInfo.environment
-        let reading = try KeyReader.read(file: platform.apiKeyFile, environment: environment)
+        let access = try platform.access(environment: environment)
         let configuration = try mountConfiguration(environment: environment)
         try FuseCheck.run(allowsOther: configuration.allowsOther, environment: environment)
-        if let warning = reading.warning { Terminal.complain("warning: \(warning)") }
         if process.isForeground {
-            // From here on the key is in our memory only; the children that FUSE starts do not inherit it.
-            unsetenv(KeyReader.variable)
-            try MountSupervisor(service: PlatformMount()).serve(configuration, key: reading.key, reportingTo: nil)
+            // From here on key and proxy are in our memory only; the children that FUSE starts do not inherit them.
+            SecretVariables.forget()
+            try MountSupervisor(service: PlatformMount()).serve(configuration, access: access, reportingTo: nil)
         } else {
-            try BackgroundProcess.mount(configuration, key: reading.key)
+            try BackgroundProcess.mount(configuration, access: access)
         }
     }
 

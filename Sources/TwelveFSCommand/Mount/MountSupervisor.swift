@@ -1,5 +1,4 @@
 import Logging
-import PlatformClient
 import SystemPackage
 import UnixSignals
 
@@ -18,7 +17,9 @@ struct MountSupervisor: Sendable {
     /// - Parameter readiness: who waits for the mount to be usable, if anybody.
     /// - Throws: a ``CommandFailure`` when the mount cannot be had, or only its ``ExitStatus`` when `readiness` was told why;
     ///   ``ExitStatus/resumable`` when it ended with uploads left.
-    func serve(_ configuration: MountConfiguration, key: APIKey, reportingTo readiness: Readiness?) throws {
+    func serve(
+        _ configuration: MountConfiguration, access: PlatformAccess, reportingTo readiness: Readiness?
+    ) throws {
         let serving: Serving
         do {
             serving = try prepare(configuration, inBackground: readiness != nil)
@@ -32,7 +33,7 @@ struct MountSupervisor: Sendable {
         do {
             outcome = try waitFor {
                 let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
-                return try await loop(serving, key, readiness).run(signals: signals)
+                return try await loop(serving, access, readiness).run(signals: signals)
             }
         } catch let failure as CommandFailure where readiness != nil {
             throw failure.status
@@ -63,15 +64,15 @@ struct MountSupervisor: Sendable {
         return Serving(configuration: configuration, lock: lock, logFile: logFile, logger: logger)
     }
 
-    private func loop(_ serving: Serving, _ key: APIKey, _ readiness: Readiness?) -> ServingLoop {
+    private func loop(_ serving: Serving, _ access: PlatformAccess, _ readiness: Readiness?) -> ServingLoop {
         let configuration = serving.configuration
         let logger = serving.logger
         return ServingLoop(
             logger: logger,
             start: {
                 let resumes = try await service.hasUploadsToResume(configuration, logger: logger)
-                try await PlatformProbe.run(configuration, key: key, hasUploadsToResume: resumes, logger: logger)
-                return try await service.start(configuration, key: key, logger: logger)
+                try await PlatformProbe.run(configuration, access: access, hasUploadsToResume: resumes, logger: logger)
+                return try await service.start(configuration, access: access, logger: logger)
             },
             sayReady: { failure in
                 if failure == nil { serving.noteMounted() }

@@ -17,13 +17,15 @@ struct PlatformMount: MountService {
         await offPool { Journal.hasUploadsToResume(in: configuration.stateDirectory) }
     }
 
-    func start(_ configuration: MountConfiguration, key: APIKey, logger: Logger) async throws -> any RunningMount {
+    func start(
+        _ configuration: MountConfiguration, access: PlatformAccess, logger: Logger
+    ) async throws -> any RunningMount {
         // A file size limit of the process's own is answered as `EFBIG`, not with a signal.
         signal(SIGXFSZ, SIG_IGN)
         Self.allowManyFiles()
         let journal = try await Self.journal(configuration, logger: logger)
         do {
-            return try await start(configuration, key: key, journal: journal, logger: logger)
+            return try await start(configuration, access: access, journal: journal, logger: logger)
         } catch {
             await offPool { journal.close() }
             throw error
@@ -52,7 +54,7 @@ struct PlatformMount: MountService {
     }
 
     private func start(
-        _ configuration: MountConfiguration, key: APIKey, journal: Journal, logger: Logger
+        _ configuration: MountConfiguration, access: PlatformAccess, journal: Journal, logger: Logger
     ) async throws -> any RunningMount {
         let spool = try SpoolDirectory(stateDirectory: configuration.stateDirectory, limit: configuration.spoolLimit)
         let orphans = try spool.setAsideOrphans(except: journal.contents.spoolNames)
@@ -61,9 +63,9 @@ struct PlatformMount: MountService {
                 "spool files of an earlier mount were set aside in orphans/",
                 metadata: ["count": "\(orphans.count)", "state_dir": "\(configuration.stateDirectory)"])
         }
-        let keySource = APIKeySource(key)
+        let keySource = APIKeySource(access.key)
         let keyWatch = KeyWatch(file: configuration.apiKeyFile, source: keySource, logger: logger)
-        let client = try PlatformClient(configuration: Self.platform(configuration, keySource), logger: logger)
+        let client = try PlatformClient(configuration: Self.platform(configuration, access, keySource), logger: logger)
         let threads = NIOThreadPool(numberOfThreads: Self.spoolReaders)
         threads.start()
         let engine = UploadEngine(
@@ -109,11 +111,12 @@ struct PlatformMount: MountService {
     private static let spoolReaders = 2
 
     private static func platform(
-        _ configuration: MountConfiguration, _ keySource: APIKeySource
+        _ configuration: MountConfiguration, _ access: PlatformAccess, _ keySource: APIKeySource
     ) -> PlatformConfiguration {
-        var platform = PlatformConfiguration(baseURL: configuration.apiURL, keySource: keySource)
-        if let file = configuration.apiKeyFile { platform.keyLocation = file }
+        var platform = PlatformConfiguration(
+            baseURL: configuration.apiURL, keySource: keySource, keyLocation: access.keyLocation)
         platform.caFile = configuration.caFile
+        platform.proxies = access.proxies
         platform.uploadConcurrency = configuration.uploadConcurrency
         return platform
     }

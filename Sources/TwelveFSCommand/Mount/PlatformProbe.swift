@@ -11,9 +11,9 @@ package enum PlatformProbe {
     /// there is something to resume: then the mount waits for it as it would at any other time.
     /// - Throws: a ``CommandFailure``.
     package static func run(
-        _ configuration: MountConfiguration, key: APIKey, hasUploadsToResume: Bool, logger: Logger
+        _ configuration: MountConfiguration, access: PlatformAccess, hasUploadsToResume: Bool, logger: Logger
     ) async throws {
-        let client = try client(for: configuration, key: key, logger: logger)
+        let client = try client(apiURL: configuration.apiURL, caFile: configuration.caFile, access, logger)
         let outcome = await ask(client)
         await client.shutdown()
         guard let failure = outcome.failure else { return }
@@ -62,19 +62,13 @@ package enum PlatformProbe {
     }
 
     /// A client for a command's own calls.
-    package static func client(for configuration: MountConfiguration, key: APIKey, logger: Logger) throws
-        -> PlatformClient
-    {
-        try client(
-            apiURL: configuration.apiURL, caFile: configuration.caFile, keyFile: configuration.apiKeyFile, key, logger)
-    }
-
     package static func client(
-        apiURL: String, caFile: String?, keyFile: String?, _ key: APIKey, _ logger: Logger
+        apiURL: String, caFile: String?, _ access: PlatformAccess, _ logger: Logger
     ) throws -> PlatformClient {
         var platform = PlatformConfiguration(
-            baseURL: apiURL, keySource: APIKeySource(key), keyLocation: keyFile ?? "$\(KeyReader.variable)")
+            baseURL: apiURL, keySource: APIKeySource(access.key), keyLocation: access.keyLocation)
         platform.caFile = caFile
+        platform.proxies = access.proxies
         platform.callTimeout = .seconds(20)
         do {
             return try PlatformClient(configuration: platform, logger: logger)
@@ -91,7 +85,7 @@ package enum PlatformProbe {
         case .unreachable, .connectionLost, .platformUnavailable:
             CommandFailure(
                 "the platform at \(configuration.apiURL) does not answer: \(failure.message)",
-                hint: "Check the network and --api-url, and try again")
+                hint: saysWhatToDo(failure) ? failure.hint : "Check the network and --api-url, and try again")
         case .invalidConfiguration:
             CommandFailure(failure.message, hint: failure.hint)
         case .accessRefused, .accessUnclear:
@@ -108,5 +102,10 @@ package enum PlatformProbe {
                 "what answers at \(configuration.apiURL) is not the platform's API: \(failure.message)",
                 hint: "Check --api-url")
         }
+    }
+
+    /// Whether a failure of the network tells what to do about it; the others say that waiting helps.
+    private static func saysWhatToDo(_ failure: UploadFailure) -> Bool {
+        failure.code.hasPrefix("proxy_") || failure.code == "certificate_untrusted"
     }
 }

@@ -16,7 +16,7 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         guard let input = try? FileStatus(of: .standardInput), input.mode & S_IFMT == S_IFIFO,
             let bytes = try? FileDescriptor.standardInput.readAll(atMost: 16 << 20),
-            let handover = try? StateFile.decoded(Handover.self, from: bytes), let key = try? handover.key()
+            let handover = try? StateFile.decoded(Handover.self, from: bytes), let access = try? handover.access()
         else {
             throw CommandFailure(
                 "'serve' is started by 'twelvefs mount', not by hand", hint: "Use 'twelvefs mount --foreground'",
@@ -31,6 +31,7 @@ struct ServeCommand: ParsableCommand {
         // A session of its own, so that no terminal's hang-up reaches it, and no directory that it would keep busy.
         setsid()
         guard chdir("/") == 0 else { throw CommandFailure("the serving process cannot be set up") }
-        try MountSupervisor(service: PlatformMount()).serve(handover.configuration, key: key, reportingTo: readiness)
+        try MountSupervisor(service: PlatformMount()).serve(
+            handover.configuration, access: access, reportingTo: readiness)
     }
 }

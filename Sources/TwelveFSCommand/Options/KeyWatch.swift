@@ -38,7 +38,7 @@ package final class KeyWatch: Sendable {
                     "the API key is refused: uploads wait until it is accepted again",
                     metadata: [
                         "hint":
-                            "a key from $\(KeyReader.variable) cannot be changed while mounted: mount with --api-key-file"
+                            "a key from the environment cannot be changed while mounted: mount with --api-key-file"
                     ])
             }
             return false

@@ -77,7 +77,8 @@ package enum MountOptionList {
 
     /// The options of `twelvefs mount` that take a value.
     package static let ownOptions: Set<String> = [
-        "api-url", "api-key-file", "ca-file", "state-dir", "spool-limit", "keep-interrupted", "asset-type",
+        "api-url", "api-key-file", "ca-file", "proxy", "proxy-file", "state-dir", "spool-limit", "keep-interrupted",
+        "asset-type",
         "other-files",
         "metadata", "upload-concurrency", "run-ahead", "max-file-size", "size-hints", "close-mode", "stall-timeout",
         "drain-timeout",

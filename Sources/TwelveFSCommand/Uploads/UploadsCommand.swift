@@ -24,12 +24,10 @@ struct UploadsCommand: ParsableCommand {
 
     func run() throws {
         let environment = ProcessInfo.processInfo.environment
-        let reading = try KeyReader.read(file: platform.apiKeyFile, environment: environment)
-        if let warning = reading.warning { Terminal.complain("warning: \(warning)") }
+        let access = try platform.access(environment: environment)
         let logger = Logger(label: "twelvefs") { _ in LineLogHandler(sink: StandardErrorSink(), level: .error) }
         let client = try PlatformProbe.client(
-            apiURL: platform.baseURL(environment: environment), caFile: platform.caFile, keyFile: platform.apiKeyFile,
-            reading.key, logger)
+            apiURL: platform.baseURL(environment: environment), caFile: platform.caFile, access, logger)
         let uploads = try waitFor {
             do throws(UploadFailure) {
                 let uploads = try await client.allIncompleteUploads()
