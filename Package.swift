@@ -70,14 +70,20 @@ let package = Package(
         .systemLibrary(name: "CSpool"),
         library("UploadStore", ["UploadCore", "CSpool", .grdb, .systemPackage]),
         library("UploadEngine", ["UploadCore", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
+        library("FileTree"),
+        library("ProcessInspection"),
         library(
             "MountedFilesystem",
-            ["FuseLowLevel", "UploadEngine", "UploadCore", "UploadStore", .logging, .systemPackage]),
+            [
+                "FileTree", "ProcessInspection", "FuseLowLevel", "UploadEngine", "UploadCore", "UploadStore", .logging,
+                .systemPackage,
+            ]),
         .systemLibrary(name: "CXattr"),
         library(
             "TwelveFSCommand",
             [
-                "CXattr", "MountedFilesystem", "UploadEngine", "PlatformClient", "UploadStore", "UploadCore",
+                "CXattr", "MountedFilesystem", "ProcessInspection", "UploadEngine", "PlatformClient", "UploadStore",
+                "UploadCore",
                 "FuseLowLevel",
                 .argumentParser, .logging, .nioPosix, .unixSignals, .systemPackage,
             ]),
@@ -93,22 +99,24 @@ let package = Package(
             dependencies: ["SandboxPlatform", "UploadCore", "FuseLowLevel", .subprocess, .systemPackage],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests(of: "FuseLowLevel", ["TestSupport"]),
-        tests(of: "UploadCore"),
+        tests(of: "UploadCore", ["TestSupport"]),
         tests(
             of: "PlatformClient",
             [
                 "TestSupport", "UploadCore", "SandboxPlatform", .crypto, .logging, .nioCore, .nioPosix, .nioHTTP1,
                 .nioSSL,
             ]),
-        tests(of: "UploadStore", ["UploadCore"]),
+        tests(of: "UploadStore", ["TestSupport", "UploadCore"]),
         tests(
             of: "UploadEngine",
             ["TestSupport", "SandboxPlatform", "UploadStore", "PlatformClient", "UploadCore", .logging, .nioPosix]),
+        tests(of: "FileTree", ["TestSupport"]),
+        tests(of: "ProcessInspection", ["TestSupport"]),
         tests(
             of: "MountedFilesystem",
             [
-                "TestSupport", "SandboxPlatform", "UploadEngine", "UploadStore", "PlatformClient", "UploadCore",
-                "FuseLowLevel", .logging, .nioCore, .nioPosix,
+                "TestSupport", "SandboxPlatform", "FileTree", "ProcessInspection", "UploadEngine", "UploadStore",
+                "PlatformClient", "UploadCore", "FuseLowLevel", .logging, .nioCore, .nioPosix,
             ]),
         tests(
             of: "TwelveFSCommand",

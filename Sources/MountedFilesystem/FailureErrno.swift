@@ -1,3 +1,4 @@
+import FileTree
 import FuseLowLevel
 import UploadCore
 import UploadStore

@@ -1,6 +1,8 @@
 import Dispatch
+import FileTree
 import FuseLowLevel
 import Logging
+import ProcessInspection
 import Synchronization
 import UploadCore
 import UploadEngine
@@ -284,7 +286,7 @@ extension MountedFilesystem {
     ) -> ProcessTable.Holder {
         let (openers, before) = file.state.withLock { ($0.openers, $0.processesBefore) }
         let involved = openers.union(version?.writers ?? []).union([writers.threadGroup(of: pid) ?? pid])
-        let earlier = before ?? ProcessSnapshot(taken: .now, processes: [])
+        let earlier = before ?? .none
         return writers.holder(ofInode: node.rawValue, openers: involved, notIn: earlier)
     }
 

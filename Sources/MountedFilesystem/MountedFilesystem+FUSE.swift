@@ -1,4 +1,5 @@
 import Dispatch
+import FileTree
 import FuseLowLevel
 import Logging
 import UploadCore

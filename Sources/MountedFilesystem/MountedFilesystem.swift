@@ -1,3 +1,4 @@
+import FileTree
 import FuseLowLevel
 import Glibc
 import Logging

@@ -1,5 +1,6 @@
 import FuseLowLevel
 import MountedFilesystem
+import ProcessInspection
 import SandboxPlatform
 import Synchronization
 import TestSupport

@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import PlatformClient
 import Synchronization
+import TestSupport
 import Testing
 import UploadCore
 
@@ -94,7 +95,7 @@ final class MemoryChunk: ChunkSource {
 
     /// Bytes that differ from one to the next, so that no mix-up of pieces goes unseen.
     convenience init(count: Int, onRead: @escaping @Sendable (Int64) throws -> Void = { _ in }) {
-        var generator = SeededGenerator(seed: UInt64(count))
+        var generator = SplitMix64(seed: UInt64(count))
         var bytes = ByteBuffer()
         bytes.reserveCapacity(count)
         while bytes.readableBytes + 8 <= count { bytes.writeInteger(generator.next()) }
@@ -117,23 +118,6 @@ final class Counter: Sendable {
     private let count = Mutex(0)
     var value: Int { count.withLock { $0 } }
     func add(_ more: Int) { count.withLock { $0 += more } }
-}
-
-/// SplitMix64: the same numbers for the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
 }
 
 /// Everything that was logged, at every level.

@@ -1,4 +1,5 @@
 import PlatformClient
+import TestSupport
 import Testing
 
 @Suite struct JSONTests {
@@ -50,7 +51,7 @@ import Testing
     @Test func whatIsWrittenReadsBackTheSame() throws {
         let seed = UInt64.random(in: 0 ... .max)
         print("seed \(seed)")
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         for _ in 0..<2000 {
             let value = Self.randomValue(&generator, depth: 0)
             #expect(try Self.parse(value.text) == value, "seed \(seed)")
@@ -60,7 +61,7 @@ import Testing
     @Test func damagedTextNeverCrashesTheReader() {
         let seed = UInt64.random(in: 0 ... .max)
         print("seed \(seed)")
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         var refused = 0
         for _ in 0..<20_000 {
             var bytes = Array(Self.randomValue(&generator, depth: 0).text.utf8)
@@ -77,7 +78,7 @@ import Testing
         #expect(refused > 0)
     }
 
-    private static func randomValue(_ generator: inout SeededGenerator, depth: Int) -> JSONValue {
+    private static func randomValue(_ generator: inout SplitMix64, depth: Int) -> JSONValue {
         switch Int.random(in: 0..<(depth < 4 ? 6 : 4), using: &generator) {
         case 0: return .null
         case 1: return .bool(Bool.random(using: &generator))
@@ -94,7 +95,7 @@ import Testing
         }
     }
 
-    private static func randomString(_ generator: inout SeededGenerator) -> String {
+    private static func randomString(_ generator: inout SplitMix64) -> String {
         let scalars = Array("ab\"\\/\u{0}\u{1F}\n é😀\u{7F}\u{2028}".unicodeScalars)
         var text = String.UnicodeScalarView()
         for _ in 0..<Int.random(in: 0..<8, using: &generator) {

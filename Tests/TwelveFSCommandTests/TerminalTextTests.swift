@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TwelveFSCommand
 
@@ -46,7 +47,7 @@ import TwelveFSCommand
     @Test func cutsNeverPassTheirWidth() {
         var random = SystemRandomNumberGenerator()
         let seed = UInt64.random(in: .min ... .max, using: &random)
-        var generator = SplitMix64(state: seed)
+        var generator = SplitMix64(seed: seed)
         let alphabet: [Character] = ["a", "é", "映", "🎬", "한", ".", "e\u{301}", "👩‍👩‍👧"]
         for _ in 0..<2000 {
             let text = String(
@@ -75,18 +76,5 @@ import TwelveFSCommand
     func barsAreFullOnlyWhenAllIsDone(_ done: Int64, _ total: Int64, _ plain: String, _ blocks: String) {
         #expect(ProgressBar(isUnicode: false).text(done: done, total: total, columns: 10) == plain)
         #expect(ProgressBar(isUnicode: true).text(done: done, total: total, columns: 10) == blocks)
-    }
-}
-
-/// A small generator with a seed, so that a failure can be had again.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import UploadCore
 
 /// A platform and its store as a model: it executes what it is asked, and notes what it should never have been asked.

@@ -1,3 +1,4 @@
+import TestSupport
 import UploadCore
 
 /// One upload with a random writer, platform, network and clock. It executes what the state machine asks for.

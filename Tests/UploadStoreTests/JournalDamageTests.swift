@@ -1,4 +1,5 @@
 import Foundation
+import struct TestSupport.SplitMix64
 import Testing
 import UploadCore
 import UploadStore
@@ -143,7 +144,7 @@ import UploadStore
     @Test func aJournalWithFlippedBitsSaysSoAndTellsNothingThatWasNeverWritten() throws {
         let seed = UInt64.random(in: .min ... .max)
         print("seed: \(seed)")
-        var generator = SplitMix(seed: seed)
+        var generator = SplitMix64(seed: seed)
         let history = try Self.history()
         var (known, written) = (0, 0)
         for _ in 0..<200 {
@@ -287,20 +288,5 @@ import UploadStore
             }
         }
         journal.close()
-    }
-}
-
-/// Sebastiano Vigna's small generator, for tests that can be repeated.
-private struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,3 +1,4 @@
+import FileTree
 import Logging
 import Synchronization
 import UploadCore

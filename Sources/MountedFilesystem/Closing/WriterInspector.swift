@@ -1,4 +1,5 @@
 import Glibc
+import ProcessInspection
 import Synchronization
 import UploadCore
 

@@ -1,3 +1,4 @@
+import ProcessInspection
 import UploadCore
 import UploadEngine
 import UploadStore

@@ -1,3 +1,5 @@
+import FileTree
+import ProcessInspection
 import Synchronization
 import UploadCore
 import UploadEngine

@@ -1,12 +1,10 @@
+import FileTree
 import FuseLowLevel
+import Glibc
 import Logging
 import UploadCore
 import UploadEngine
 import UploadStore
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 // The mount as an earlier process left it: its tree, its files, and the uploads that are still to be gone on with.
 
@@ -126,16 +124,6 @@ extension MountedFilesystem {
         } catch {
             keeper.retire(upload)
         }
-    }
-}
-
-extension FileTree {
-    /// The directory of that name, made where there is none.
-    fileprivate mutating func directory(
-        _ name: FileName, in parent: NodeID, attributes: NodeAttributes
-    ) throws(TreeError) -> NodeID {
-        if try index(of: parent)[name] != nil { return try lookup(name, in: parent) }
-        return try makeDirectory(name, in: parent, attributes: attributes, at: .now())
     }
 }
 

@@ -1,3 +1,5 @@
+import FileTree
+
 /// Names that would be too long with their suffix: their beginning, `~`, and the hash of all of it in 16 digits.
 enum CutName {
     private static let hashLength = 16

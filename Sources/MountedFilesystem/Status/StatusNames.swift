@@ -1,3 +1,5 @@
+import FileTree
+
 /// The names inside `.status/`: which document has which, and where the links below `by-name/` lie and lead to.
 ///
 /// | name | stands for |

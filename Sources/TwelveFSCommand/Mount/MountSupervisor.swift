@@ -1,10 +1,8 @@
+import Glibc
 import Logging
+import ProcessInspection
 import SystemPackage
 import UnixSignals
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Everything around a mount that serves: checks, lock, log, signals, readiness, and what is told at the end.
 ///

@@ -1,15 +1,13 @@
 import FuseLowLevel
+import Glibc
 import Logging
 import MountedFilesystem
 import NIOPosix
 import PlatformClient
+import ProcessInspection
 import UploadCore
 import UploadEngine
 import UploadStore
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// The mount that `twelvefs mount` serves: file system, engine and platform put together.
 struct PlatformMount: MountService {

@@ -1,8 +1,6 @@
-import SystemPackage
-
-#if canImport(Glibc)
 import Glibc
-#endif
+import ProcessInspection
+import SystemPackage
 
 /// The process that serves a mount, as it says so in its lock file.
 package struct ServerRecord: Codable, Equatable {

@@ -1,4 +1,5 @@
 import MountedFilesystem
+import ProcessInspection
 import Synchronization
 import UploadCore
 

@@ -1,4 +1,4 @@
-import MountedFilesystem
+import FileTree
 import Testing
 
 private func at(_ seconds: Int64) -> NodeTime { NodeTime(seconds: seconds) }

@@ -1,5 +1,5 @@
 import Foundation
-import MountedFilesystem
+import ProcessInspection
 import Testing
 
 /// Real programs that wait in the middle of a copy, since the pipe they write into is full.

@@ -1,5 +1,5 @@
 import Foundation
-import MountedFilesystem
+import ProcessInspection
 import Testing
 
 @Suite struct ProcessEndings {

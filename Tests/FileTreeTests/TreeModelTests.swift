@@ -1,4 +1,5 @@
-import MountedFilesystem
+import FileTree
+import TestSupport
 import Testing
 
 /// Random operations on a tree and on the plainest thing that could do the same: a dictionary from path to content.
@@ -10,7 +11,7 @@ struct TreeModelTests {
     }
 
     private func run(operations: Int, seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(seed: seed)
         var model = PathModel()
         var tree = FileTree<Int>(root: attributes(0))
         var listing = Listing()
@@ -97,7 +98,7 @@ private struct Listing {
     private var met: [String] = []
 
     mutating func advance(
-        _ tree: FileTree<Int>, _ model: PathModel, using random: inout SplitMix, place: String
+        _ tree: FileTree<Int>, _ model: PathModel, using random: inout SplitMix64, place: String
     ) throws {
         let present = Set(model.contents.keys.filter { $0.count == 1 }.map { $0[0] })
         steadfast.formIntersection(present)
@@ -123,7 +124,7 @@ private enum Operation {
     case removeDirectory([String])
     case rename([String], [String], RenameRule)
 
-    static func random(_ step: Int, using random: inout SplitMix) -> Operation {
+    static func random(_ step: Int, using random: inout SplitMix64) -> Operation {
         switch random.below(10) {
         case 0, 1: .makeDirectory(random.path())
         case 2, 3: .createFile(random.path(), step)
@@ -231,7 +232,7 @@ private struct PathModel {
     }
 }
 
-extension SplitMix {
+extension SplitMix64 {
     mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
 
     /// Few names, so that operations meet.

@@ -3,7 +3,7 @@ extension FileTree {
     ///
     /// Throws ``TreeError/exists`` when number or name is taken, ``TreeError/notFound`` or ``TreeError/notDirectory``
     /// when there is no such directory.
-    mutating func restore(
+    public mutating func restore(
         _ id: NodeID, _ name: FileName, in parent: NodeID, file: File?, attributes: NodeAttributes
     ) throws(TreeError) {
         guard nodes[id] == nil, try index(of: parent)[name] == nil else { throw .exists }
@@ -19,14 +19,24 @@ extension FileTree {
     }
 
     /// Gives new nodes numbers from `first` on, unless those are in use already.
-    mutating func number(from first: UInt64) {
+    public mutating func number(from first: UInt64) {
         nextID = max(nextID, first)
     }
 
     /// The nodes that changed since this was last asked.
-    mutating func takeChanged() -> Set<NodeID> {
+    public mutating func takeChanged() -> Set<NodeID> {
         guard !changed.isEmpty else { return [] }
         defer { changed = [] }
         return changed
+    }
+
+    /// The directory of that name, made at the time of its attributes' change where there is none.
+    ///
+    /// Throws ``TreeError/notFound`` or ``TreeError/notDirectory`` for the parent, ``TreeError/exists`` never.
+    public mutating func directory(
+        _ name: FileName, in parent: NodeID, attributes: NodeAttributes
+    ) throws(TreeError) -> NodeID {
+        if try index(of: parent)[name] != nil { return try lookup(name, in: parent) }
+        return try makeDirectory(name, in: parent, attributes: attributes, at: attributes.changeTime)
     }
 }

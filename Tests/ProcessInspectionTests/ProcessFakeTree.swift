@@ -1,5 +1,5 @@
 import Foundation
-import MountedFilesystem
+import ProcessInspection
 
 /// A tree of files like `/proc`, to put into it what no kernel would show on demand.
 final class FakeProc: Sendable {

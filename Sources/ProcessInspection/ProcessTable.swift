@@ -117,6 +117,9 @@ public struct ProcessSnapshot: Sendable {
     let taken: ContinuousClock.Instant
     let processes: Set<Process>
 
+    /// No process was there: every one has come since.
+    public static var none: ProcessSnapshot { ProcessSnapshot(taken: .now, processes: []) }
+
     /// Whether a process was there. False, too, when the kernel forgot in between which number its directory had.
     func contains(_ process: Process) -> Bool {
         // Number 1 is what the kernel fills in where it has none.

@@ -1,5 +1,6 @@
 import Foundation
-import MountedFilesystem
+import ProcessInspection
+import TestSupport
 import Testing
 
 @Suite struct ProcessParsing {
@@ -80,7 +81,7 @@ import Testing
     @Test func whateverStandsInTheFilesNothingTraps() throws {
         let seed = UInt64.random(in: 0 ... .max)
         print("seed of whateverStandsInTheFilesNothingTraps: \(seed)")
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(seed: seed)
         let status = "Name:\tcp\nTgid:\t12\nSigPnd:\t01\nShdPnd:\t02\nSigBlk:\t04\nSigIgn:\t08\nSigCgt:\t10\n"
         let mounts = "36 35 98:0 / /mnt\\040x rw,noatime master:1 - ext3 /dev/root rw\n"
         let samples = [
