@@ -1,8 +1,9 @@
 import Foundation
-import struct TestSupport.SplitMix64
 import Testing
 import UploadCore
 import UploadStore
+
+import struct TestSupport.SplitMix64
 
 /// Journals as a crash or a dying disk leaves them.
 @Suite struct JournalDamageTests {
