@@ -50,9 +50,9 @@ extension MountedFilesystem {
     /// A writer that sets room aside means to fill it: a guess at the size, if nothing better is known.
     private func guessSize(_ size: Int64, of open: OpenFile) throws(FuseErrno) {
         guard configuration.usesSizeHints, size <= configuration.maxFileSize else { return }
-        try ensureVersion(of: open.file, node: open.node, keepingContent: true)
-        let upload = open.file.state.withLock { $0.version?.upload }
-        upload?.apply(.hinted(SizeHint(size: size, source: .preallocated)))
+        // What is committed stays as it is: nothing is written yet.
+        guard let upload = try uploadToBeWritten(open) else { return }
+        upload.apply(.hinted(SizeHint(size: size, source: .preallocated)))
     }
 
     /// Writes zeros. In pieces, since holes in the spool would have to be told from what was never written.

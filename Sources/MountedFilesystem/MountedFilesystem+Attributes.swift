@@ -22,7 +22,8 @@ extension MountedFilesystem {
             changeTime: FileTime(entry.attributes.changeTime))
         attributes.preferredBlockSize = Self.preferredBlockSize
         if let file = entry.file {
-            let (size, modified) = file.state.withLock { ($0.version?.size ?? 0, $0.modified) }
+            let look = file.look
+            let (size, modified) = (look.version?.size ?? 0, look.modified)
             attributes.size = size
             attributes.blocks = (size + 511) / 512
             if let modified {
@@ -44,7 +45,7 @@ extension MountedFilesystem {
         }
         let setsTimes = changes.accessTime != nil || changes.modificationTime != nil
         if setsTimes, changes.size == nil, let file = tree.withLock({ try? $0.file(node) }) {
-            file.state.withLock { $0.modified = nil }
+            file.timesWereSet()
         }
         let now = NodeTime.now()
         _ = try withTree { tree throws(TreeError) in

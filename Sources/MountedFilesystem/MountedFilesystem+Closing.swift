@@ -27,27 +27,29 @@ extension MountedFilesystem {
     func flush(_ handle: UInt64, context: FuseRequestContext) throws(FuseErrno) -> FlushAnswer {
         let open = try handles.get(handle)
         guard open.canWrite else { return .now(nil) }
-        if open.file.state.withLock({ $0.isGivenUp }) { return .now(.ioError) }
+        if open.file.look.isCancelled { return .now(.ioError) }
         let (facts, version) = facts(of: open.file, node: open.node, closedBy: context.pid)
         let verdict = CommitRule.onFlush(facts)
-        if case .dying(let how) = facts.closer, facts.closerWrote { taint(open.file, version, how) }
+        if case .dying(let how) = facts.closer, facts.closerWrote { open.file.taint(version, how) }
         switch verdict {
         case .notYet:
             return .now(nil)
         case .taint(let reason):
-            taint(open.file, version, reason)
+            open.file.taint(version, reason)
             return .now(nil)
         case .nothing:
             // What was written last found no place at all, and nothing else is to be told of it.
-            if open.file.state.withLock({ !$0.refused.isEmpty }) { return .now(.ioError) }
+            if open.file.lacksWhatWasRefused { return .now(.ioError) }
             if isLeft(open, version, closedBy: context.pid, facts) { return .whenKept(open) }
             return joinedAnswer(open.file, facts)
         case .commit(let scope):
-            guard let upload = freeze(open.file, version, scope: scope) else { return joinedAnswer(open.file, facts) }
+            guard let upload = open.file.seal(version, scope, unlessOpen: false) else {
+                return joinedAnswer(open.file, facts)
+            }
             note([open.node])
             return .when(upload, scope)
         case .commitInBackground(let scope):
-            freeze(open.file, version, scope: scope)?.apply(.committed(scope))
+            open.file.seal(version, scope, unlessOpen: false)?.apply(.committed(scope))
             note([open.node])
             return .now(nil)
         case .interrupt(let reason):
@@ -56,21 +58,13 @@ extension MountedFilesystem {
         }
     }
 
-    /// Remembers, whatever becomes of this close, that a writer was killed: a later name may ask for these bytes.
-    private func taint(_ file: MountedFile, _ version: FileVersion?, _ reason: String) {
-        file.state.withLock { state in
-            guard let version, let current = state.version, current.spool === version.spool else { return }
-            if !current.isFrozen, current.taint == nil { state.version?.taint = reason }
-        }
-    }
-
     /// A close that decides nothing shares the fate of a version that is on its way, if its caller can hear of it.
     private func joinedAnswer(_ file: MountedFile, _ facts: CommitRule.Facts) -> FlushAnswer {
-        let upload = file.state.withLock { state in
-            // Whoever waited when the name was taken away has been told; a file without a name is nobody's upload.
-            state.version?.isFrozen == true && !state.isRemoved ? state.version?.upload : nil
-        }
-        guard let upload, writersHear(facts) else { return .now(nil) }
+        let look = file.look
+        // Whoever waited when the name was taken away has been told; a file without a name is nobody's upload.
+        guard let version = look.version, version.phase != .writing, !look.isRemoved, let upload = version.upload,
+            writersHear(facts)
+        else { return .now(nil) }
         return .when(upload, nil)
     }
 
@@ -79,7 +73,7 @@ extension MountedFilesystem {
         _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ facts: CommitRule.Facts
     ) -> Bool {
         guard version?.upload == nil, facts.closer == .running else { return false }
-        if open.file.state.withLock({ $0.isRemoved }) { return false }
+        if open.file.look.isRemoved { return false }
         // Of content it has been looked up already.
         if facts.hasUncommittedContent { return !facts.isHeld }
         return holder(of: open.file, version, node: open.node, besides: pid) == .nobody
@@ -127,24 +121,15 @@ extension MountedFilesystem {
     package func release(_ handle: UInt64) {
         guard let open = handles.remove(handle) else { return }
         let file = open.file
-        let isLastWriter = file.state.withLock { state in
-            state.handles -= 1
-            guard open.canWrite else { return false }
-            state.writeHandles -= 1
-            state.wasClosed = true
-            return state.writeHandles == 0
-        }
-        if isLastWriter {
+        if file.closed(canWrite: open.canWrite) {
             lastWriterReleased(file, node: open.node)
             note([open.node])
         }
-        let (isUnused, isRemoved, upload) = file.state.withLock {
-            ($0.handles == 0, $0.isRemoved, $0.version?.upload)
-        }
-        guard isUnused else { return }
-        if isRemoved {
+        let look = file.look
+        guard look.handles == 0 else { return }
+        if look.isRemoved {
             discard(file, node: open.node)
-        } else if let upload, upload.currentState == .interrupted {
+        } else if let upload = look.version?.upload, upload.currentState == .interrupted {
             unlist(file, node: open.node, upload)
         }
     }
@@ -152,11 +137,12 @@ extension MountedFilesystem {
     /// Nobody can write into the file any more: what no close has decided is decided now.
     func lastWriterReleased(_ file: MountedFile, node: NodeID) {
         startUploadIfLacking(file, node: node)
+        endUploadsOfNothing(file)
         let (facts, version) = facts(of: file, node: node, closedBy: nil)
         switch CommitRule.onLastRelease(facts) {
         case .nothing, .notYet, .taint: break
         case .commit(let scope), .commitInBackground(let scope):
-            freeze(file, version, scope: scope, unlessOpen: true)?.apply(.committed(scope))
+            file.seal(version, scope, unlessOpen: true)?.apply(.committed(scope))
             note([node])
         case .interrupt(let reason): _ = interrupt(file, version, reason: reason, facts)
         }
@@ -165,15 +151,7 @@ extension MountedFilesystem {
     /// Takes an interrupted file out of the listing, unless somebody has opened it again or it is to stay there: rsync's
     /// `--partial` wants to find it again. Its bytes are kept for a while.
     private func unlist(_ file: MountedFile, node: NodeID, _ upload: Upload) {
-        let isTaken = file.state.withLock { state in
-            guard state.handles == 0, let version = state.version, version.upload === upload, !version.isPlain
-            else { return false }
-            // Under one lock: who opens it from now on is told to look again, and finds nothing.
-            state.isRemoved = true
-            state.version = nil
-            return true
-        }
-        guard isTaken else { return }
+        guard file.unlisted(upload) else { return }
         upload.updateIdentity { $0.isListed = false }
         let location = tree.withLock { tree -> NodeLocation? in
             guard let location = try? tree.node(node).location else { return nil }
@@ -189,53 +167,28 @@ extension MountedFilesystem {
 
     // MARK: Committing
 
-    /// Freezes the version that was looked at and gives its upload; nil when there is nothing to commit, or when it
-    /// changes: whoever changes it has yet to let go of it.
-    private func freeze(
-        _ file: MountedFile, _ looked: FileVersion?, scope: CommitScope, unlessOpen: Bool = false
-    ) -> Upload? {
-        file.state.withLock { state in
-            guard let looked, let version = state.version, version.spool === looked.spool else { return nil }
-            guard !version.isFrozen || version.isStaged, version.changesUnderWay == 0, let upload = version.upload
-            else { return nil }
-            if unlessOpen, state.writeHandles > 0 { return nil }
-            state.version?.isFrozen = true
-            state.version?.isStaged = scope == .allButLast
-            state.declaredSize = nil
-            return upload
-        }
-    }
-
     /// A file that got a name under which it is uploaded only after it was begun gets its upload when nobody writes any more.
     private func startUploadIfLacking(_ file: MountedFile, node: NodeID) {
-        guard let path = path(of: node), verdict(on: path).isUploaded else { return }
-        guard let version = file.state.withLock({ $0.version }), version.upload == nil, version.size > 0,
-            version.hasUncommittedContent, !version.isPlain
+        guard let version = file.version, version.upload == nil, version.size > 0, version.isToBeUploaded,
+            version.hasUncommittedContent, let path = path(of: node)
         else { return }
         let upload = engine.begin(identity(for: path), spool: version.spool)
         upload.apply(.wrote(0..<version.size))
-        let isUsed = file.state.withLock { state in
-            guard state.version?.spool === version.spool, state.version?.upload == nil, state.writeHandles == 0
-            else { return false }
-            state.version?.upload = upload
-            return true
-        }
-        if !isUsed {
-            upload.forgetInJournal()
-            engine.forget(upload)
-        }
+        if file.attach(upload, to: version).upload !== upload { forget(upload) }
     }
 
-    /// Ends the version that was looked at, unless somebody is at it; tells whether it has come to its end so.
+    /// What was emptied and closed so is an empty file, and nothing of it is uploaded.
+    private func endUploadsOfNothing(_ file: MountedFile) {
+        let emptied = UploadFailure(
+            .cancelled, code: "emptied", message: "the file was emptied: there is nothing to upload")
+        for upload in file.detachUploadsOfNothing() { upload.apply(.cancelled(emptied)) }
+    }
+
+    /// Ends the version that was looked at, unless somebody changes it; tells whether it has come to its end so.
     private func interrupt(
         _ file: MountedFile, _ looked: FileVersion?, reason: String, _ facts: CommitRule.Facts
     ) -> Bool {
-        let (isEnded, upload) = file.state.withLock { state -> (Bool, Upload?) in
-            guard let looked, let version = state.version, version.spool === looked.spool else { return (false, nil) }
-            guard !version.isFrozen, version.changesUnderWay == 0 else { return (false, nil) }
-            state.version?.isFrozen = true
-            return (true, version.upload)
-        }
+        let (isEnded, upload) = file.end(looked, .interrupted)
         if let upload {
             let lacksBytes = CommitRule.lacksBytes(facts)
             upload.apply(
@@ -251,11 +204,12 @@ extension MountedFilesystem {
         of file: MountedFile, node: NodeID, closedBy pid: Int32?
     ) -> (CommitRule.Facts, FileVersion?) {
         var facts = CommitRule.Facts()
-        let version = file.state.withLock { $0.version }
+        let version = file.version
         if let pid { facts.closer = writers.closer(pid) }
-        // What was staged may have got its final name while somebody had it open again: the rename left it to this close.
+        // What waits for a rename may have got its final name while somebody had it open again: the rename left it to this
+        // close.
         guard let version,
-            version.hasUncommittedContent || version.isStaged && closingName(of: node, version) == .final
+            version.hasUncommittedContent || version.phase.awaitsRename && closingName(of: node, version) == .final
         else {
             facts.hasUncommittedContent = false
             return (facts, version)
@@ -284,9 +238,9 @@ extension MountedFilesystem {
     private func holder(
         of file: MountedFile, _ version: FileVersion?, node: NodeID, besides pid: Int32
     ) -> ProcessTable.Holder {
-        let (openers, before) = file.state.withLock { ($0.openers, $0.processesBefore) }
-        let involved = openers.union(version?.writers ?? []).union([writers.threadGroup(of: pid) ?? pid])
-        let earlier = before ?? .none
+        let look = file.look
+        let involved = look.openers.union(version?.writers ?? []).union([writers.threadGroup(of: pid) ?? pid])
+        let earlier = look.processesBefore ?? .none
         return writers.holder(ofInode: node.rawValue, openers: involved, notIn: earlier)
     }
 
@@ -299,9 +253,7 @@ extension MountedFilesystem {
         for writer in version.writers where writer != pid {
             if case .dying(let how) = writers.closer(writer) { return how }
         }
-        return file.state.withLock { state in
-            state.version?.spool === version.spool ? state.version?.taint : version.taint
-        }
+        return file.taint(of: version)
     }
 
     /// How many bytes a whole copy has, if this one has fewer: as many as its source had at the beginning or has now,
@@ -314,13 +266,21 @@ extension MountedFilesystem {
     }
 
     private func closingName(of node: NodeID, _ version: FileVersion) -> CommitRule.Facts.Name {
-        guard version.upload != nil, !version.isPlain, let path = path(of: node) else { return .local }
-        switch verdict(on: path) {
-        case .upload: return .final
+        guard version.upload != nil, version.isToBeUploaded else { return .local }
+        switch version.name {
+        // aria2 writes under the final name, and removes its own file beside it when it is done.
+        case .upload: return version.isWrittenByAria2 && hasControlFile(node) ? .temporary : .final
         case .temporary(.some): return .temporary
         case .temporary(nil): return .temporaryWithoutFinal
         case .keepLocally, .refuse: return .local
         }
+    }
+
+    /// Whether `NAME.aria2` is beside a file.
+    private func hasControlFile(_ node: NodeID) -> Bool {
+        guard let path = path(of: node), let name = path.last else { return false }
+        let control = path.dropLast() + [name + Array(".aria2".utf8)]
+        return tree.withLock { (try? $0.lookup(path: Array(control))) != nil }
     }
 
     // MARK: Size hints
@@ -329,19 +289,12 @@ extension MountedFilesystem {
     /// is enough for a session. Asked while the writer waits for its write, so that it cannot open or close anything.
     func findSize(_ file: MountedFile, node: NodeID, pid: Int32, upTo end: Int64) {
         guard configuration.usesSizeHints else { return }
-        let upload: Upload? = file.state.withLock { state in
-            guard let version = state.version, let upload = version.upload else { return nil }
-            switch version.hintSearch {
-            case .notTried: state.version?.hintSearch = .missed
-            case .missed where end >= Self.enoughForSession: state.version?.hintSearch = .done
-            case .missed, .done: return nil
-            }
-            return upload
-        }
-        guard let upload, upload.inspect({ $0.hint?.source ?? .preallocated }) == .preallocated else { return }
+        guard let version = file.beginHintSearch(isEnough: end >= Self.enoughForSession), let upload = version.upload,
+            upload.inspect({ $0.hint?.source ?? .preallocated }) == .preallocated
+        else { return }
         nameWriter(of: upload, pid: pid)
         // Nothing is sent under a name that does not tell the final one, so that no size is wanted before the rename.
-        guard let path = path(of: node), verdict(on: path) != .temporary(final: nil) else { return }
+        guard version.name != .temporary(final: nil), let path = path(of: node) else { return }
         let target = SourceTarget(name: finalName(for: path), inode: node.rawValue, written: end)
         guard let source = writers.source(of: pid, for: target) else { return }
         let size: Int64
@@ -351,10 +304,7 @@ extension MountedFilesystem {
             guard let own = tree.withLock({ try? $0.file(NodeID(inode)) }) else { return }
             size = own.size
         }
-        file.state.withLock { state in
-            state.version?.hintSearch = .done
-            state.version?.source = source
-        }
+        file.hintWasFound(source)
         upload.apply(.hinted(SizeHint(size: size, source: source.kind == .copied ? .copiedSource : .readSource)))
     }
 

@@ -43,22 +43,8 @@ extension MountedFilesystem {
     ) throws(FuseErrno) -> FuseOpen {
         let opener = canWrite ? writers.threadGroup(of: context.pid) : nil
         let processes = canWrite ? writers.snapshot() : nil
-        let isOpen = file.state.withLock { state in
-            // Taken out of the listing a moment ago: what were written into it now would go nowhere.
-            if state.isRemoved, state.handles == 0 { return false }
-            state.handles += 1
-            state.version?.lastUse = .now
-            guard canWrite else { return true }
-            if state.writeHandles == 0 {
-                state.openers = []
-                state.processesBefore = processes
-                (state.refused, state.refusal) = (SegmentMap(), nil)
-            }
-            state.writeHandles += 1
-            if let opener { state.openers.insert(opener) }
-            return true
-        }
-        guard isOpen else { throw .staleFileHandle }
+        // Taken out of the listing a moment ago: what were written into it now would go nowhere.
+        guard file.opened(canWrite: canWrite, by: opener, among: processes) else { throw .staleFileHandle }
         let number = handles.add(OpenFile(node: node, file: file, canWrite: canWrite))
         return FuseOpen(handle: number, directIO: canWrite, noFlush: !canWrite)
     }
@@ -68,7 +54,7 @@ extension MountedFilesystem {
     /// At most `count` bytes, fewer only where the file ends.
     package func read(_ handle: UInt64, at offset: Int64, count: Int) throws(FuseErrno) -> [UInt8] {
         let file = try handles.get(handle).file
-        guard let version = file.state.withLock({ $0.version }) else { return [] }
+        guard let version = file.version else { return [] }
         let wanted = Int(min(Int64(count), max(0, version.size - offset)))
         guard wanted > 0 else { return [] }
         var failure: SpoolError?
@@ -87,10 +73,7 @@ extension MountedFilesystem {
 
     /// Whether a range of a version is in the spool.
     func holds(_ range: Range<Int64>, of version: FileVersion, in file: MountedFile) -> Bool {
-        let isEvicted = file.state.withLock { state in
-            state.version.map { $0.spool === version.spool && $0.isEvicted } ?? false
-        }
-        return !isEvicted && !(version.upload?.hasGivenUp(range) ?? false)
+        !file.isEvicted(version) && !(version.upload?.hasGivenUp(range) ?? false)
     }
 
     // MARK: Writing
@@ -110,112 +93,126 @@ extension MountedFilesystem {
         _ data: UnsafeRawBufferPointer, to open: OpenFile, at offset: Int64, context: FuseRequestContext
     ) throws(FuseErrno) -> Int {
         guard !data.isEmpty else { return 0 }
-        let wanted = offset..<offset + Int64(data.count)
-        var version: FileVersion
-        do throws(FuseErrno) {
-            version = try beginChange(of: open.file, node: open.node, keepingContent: true)
-        } catch {
-            open.file.state.withLock { $0.refused.insert(wanted) }
-            throw error
-        }
-        noteWriter(process(of: context.pid, writingInto: open.file), of: open.file, node: open.node)
-        let taken: Range<Int64>
-        do throws(UploadFailure) {
-            findSize(open.file, node: open.node, pid: context.pid, upTo: wanted.upperBound)
-            let terms = try self.terms(of: version, for: wanted)
-            taken = terms.range
-            if let room = terms.room { try obtainRoom(for: room, in: version.spool) }
-            // Again where the file was cut meanwhile: then this write comes after the cut.
-            repeat {
-                do throws(SpoolError) {
-                    try version.spool.write(UnsafeRawBufferPointer(rebasing: data[..<taken.count]), at: offset)
-                } catch {
-                    throw error.uploadFailure
-                }
-                version.upload?.apply(.wrote(taken))
-            } while !endWriting(to: open.file, &version, written: taken)
-        } catch {
-            endWriting(to: open.file, version, refused: wanted, because: error.message)
-            // Room may come yet, and a write that waits for it is tried many times.
-            if error.kind != .noSpace {
-                logger.error("a write was refused", metadata: ["reason": "\(error.message)"])
+        let write = PendingChange(open: open, pid: context.pid, range: offset..<offset + Int64(data.count))
+        while true {
+            switch open.file.beginChange() {
+            case .cancelled:
+                open.file.refuseWrite(of: write.range, because: nil)
+                throw .ioError
+            case .version(let version):
+                return try self.write(data, write, into: version)
+            case .another(after: nil):
+                try beginFirstVersion(for: write)
+            case .another(after: let last?):
+                defer { open.file.endUse(of: last) }
+                if let count = try self.write(data, write, besides: last) { return count }
             }
-            throw FuseErrno(error)
         }
-        return taken.count
     }
 
-    /// The version that a change goes into, begun if there is none or the last one is frozen. It is not frozen before
-    /// the change has come back.
-    func beginChange(
-        of file: MountedFile, node: NodeID, keepingContent: Bool
-    ) throws(FuseErrno) -> FileVersion {
-        while true {
-            if file.state.withLock({ $0.isGivenUp }) { throw .ioError }
-            try ensureVersion(of: file, node: node, keepingContent: keepingContent)
-            let begun = file.state.withLock { state -> FileVersion? in
-                // Another close may have frozen it since.
-                guard let version = state.version, !version.isFrozen else { return nil }
-                state.version?.changesUnderWay += 1
-                return state.version
-            }
-            if let begun { return begun }
+    /// A change of a file's content that somebody asks for.
+    private struct PendingChange: Sendable {
+        var open: OpenFile
+        /// The thread that asks; 0 for one that cannot be seen.
+        var pid: Int32
+        /// What it wants to write; empty for a new size.
+        var range: Range<Int64>
+    }
+
+    /// Writes into the version that can be changed.
+    private func write(
+        _ data: UnsafeRawBufferPointer, _ write: PendingChange, into begun: FileVersion
+    ) throws(FuseErrno) -> Int {
+        var version = begun
+        let (file, node) = (write.open.file, write.open.node)
+        if version.upload == nil, version.isToBeUploaded, version.size == 0 {
+            version.upload = uploadForContent(of: version, in: file, node: node)
         }
+        recordWriter(process(of: write.pid, writingInto: file), of: file)
+        do throws(UploadFailure) {
+            findSize(file, node: node, pid: write.pid, upTo: write.range.upperBound)
+            let terms = try self.terms(of: version, for: write.range)
+            if let room = terms.room { try obtainRoom(for: room, in: version.spool) }
+            // Again where the file was truncated meanwhile: then this write comes after that.
+            repeat {
+                try put(data, terms.range, into: version)
+            } while !file.endWrite(&version, written: terms.range)
+            return terms.range.count
+        } catch {
+            file.refuseWrite(version, of: write.range, because: error.message)
+            throw refused(error)
+        }
+    }
+
+    /// Writes into another version beside one that is committed, which takes its place when that has succeeded; nil when
+    /// somebody else was faster. What is refused leaves everything as it was.
+    private func write(
+        _ data: UnsafeRawBufferPointer, _ write: PendingChange, besides last: FileVersion
+    ) throws(FuseErrno) -> Int? {
+        let (file, node) = (write.open.file, write.open.node)
+        do throws(UploadFailure) {
+            var next = try version(after: last, keeping: last.size, in: file, node: node)
+            let taken: Range<Int64>
+            do throws(UploadFailure) {
+                let terms = try self.terms(of: next, for: write.range)
+                taken = terms.range
+                if let room = terms.room { try obtainRoom(for: room, in: next.spool) }
+                try put(data, taken, into: next)
+            } catch {
+                dropUnused(next)
+                throw error
+            }
+            next.size = max(next.size, taken.upperBound)
+            next.hasContent = true
+            guard file.install(next, after: last) else {
+                dropUnused(next)
+                return nil
+            }
+            replaced(last, by: next, in: file)
+            recordWriter(process(of: write.pid, writingInto: file), of: file)
+            findSize(file, node: node, pid: write.pid, upTo: taken.upperBound)
+            while !file.endWrite(&next, written: taken) { try put(data, taken, into: next) }
+            return taken.count
+        } catch {
+            file.refuseWrite(of: write.range, because: error.message)
+            throw refused(error)
+        }
+    }
+
+    private func put(
+        _ data: UnsafeRawBufferPointer, _ range: Range<Int64>, into version: FileVersion
+    ) throws(UploadFailure) {
+        do throws(SpoolError) {
+            try version.spool.write(UnsafeRawBufferPointer(rebasing: data[..<range.count]), at: range.lowerBound)
+        } catch {
+            throw error.uploadFailure
+        }
+        version.upload?.apply(.wrote(range))
+    }
+
+    private func refused(_ failure: UploadFailure) -> FuseErrno {
+        // Room may come yet, and a write that waits for it is tried many times.
+        if failure.kind != .noSpace {
+            logger.error("a write was refused", metadata: ["reason": "\(failure.message)"])
+        }
+        return FuseErrno(failure)
     }
 
     /// The process that a writing thread belongs to. Asked anew only when another thread writes than last time, since
     /// asking costs more than a small write.
     private func process(of thread: Int32, writingInto file: MountedFile) -> Int32? {
-        if let last = file.state.withLock({ $0.lastWriter }), last.thread == thread { return last.process }
+        if let process = file.process(ofLastWriter: thread) { return process }
         guard let process = writers.threadGroup(of: thread) else { return nil }
-        file.state.withLock { $0.lastWriter = (thread: thread, process: process) }
+        file.setLastWriter(thread: thread, process: process)
         return process
     }
 
     /// Remembers who writes; a new writer is looked at more closely.
-    private func noteWriter(_ writer: Int32?, of file: MountedFile, node: NodeID) {
-        let isNew = file.state.withLock { state in
-            if state.version?.isWrittenInPlace == true { state.version?.awaitsFinalTruncation = true }
-            guard let writer else { return false }
-            return state.version?.writers.insert(writer).inserted ?? false
-        }
-        guard isNew, let writer, writers.command(of: writer) == Array("rsync".utf8) else { return }
-        guard let path = path(of: node), verdict(on: path) == .upload else { return }
-        file.state.withLock { state in
-            state.version?.isWrittenInPlace = true
-            state.version?.awaitsFinalTruncation = true
-        }
-    }
-
-    /// The write has come back; false when the file was cut since it began, so that its bytes may be gone.
-    private func endWriting(to file: MountedFile, _ begun: inout FileVersion, written: Range<Int64>) -> Bool {
-        let now = NodeTime.now()
-        let (isOver, current) = file.state.withLock { state -> (Bool, FileVersion?) in
-            // Gone with its file.
-            guard let version = state.version, version.spool === begun.spool else { return (true, nil) }
-            guard version.cutsDone == begun.cutsDone else { return (false, version) }
-            state.version?.changesUnderWay -= 1
-            state.version?.writesDone += 1
-            state.version?.refused.remove(written)
-            state.version?.size = max(version.size, written.upperBound)
-            state.version?.hasContent = true
-            state.modified = now
-            return (true, nil)
-        }
-        if let current { begun = current }
-        return isOver
-    }
-
-    private func endWriting(
-        to file: MountedFile, _ begun: FileVersion, refused: Range<Int64>, because reason: String
-    ) {
-        file.state.withLock { state in
-            guard state.version?.spool === begun.spool else { return }
-            state.version?.changesUnderWay -= 1
-            state.version?.refused.insert(refused)
-            state.version?.refusal = reason
-            state.version?.hasContent = true
-        }
+    private func recordWriter(_ writer: Int32?, of file: MountedFile) {
+        guard file.addWriter(writer), let writer, let command = writers.command(of: writer) else { return }
+        guard file.version?.name == .upload else { return }
+        if command.elementsEqual("rsync".utf8) { file.isWrittenInPlace() }
+        if command.elementsEqual("aria2c".utf8) { file.isWrittenByAria2() }
     }
 
     /// How much of a write fits below the size limit, and the range whose room it wants first; throws when nothing
@@ -238,153 +235,202 @@ extension MountedFilesystem {
 
     // MARK: Versions
 
-    /// Makes sure that the file has a version that can be written to.
-    ///
-    /// After a commit that is a new one: empty, or, for a write in the middle, with the content of the last one.
-    func ensureVersion(of file: MountedFile, node: NodeID, keepingContent: Bool) throws(FuseErrno) {
-        let last = file.state.withLock { state in
-            if let version = state.version, version.isStaged {
-                state.version?.isFrozen = false
-                state.version?.isStaged = false
-            }
-            return state.version
+    /// Puts the first version into a file that has none.
+    private func beginFirstVersion(for change: PendingChange) throws(FuseErrno) {
+        let (file, node) = (change.open.file, change.open.node)
+        do throws(UploadFailure) {
+            var first = try version(after: nil, keeping: 0, in: file, node: node)
+            if first.isToBeUploaded { first.upload = beginUpload(of: first, in: file, node: node) }
+            guard file.install(first, after: nil) else { return dropUnused(first) }
+            file.abandonChange(of: first)
+        } catch {
+            logger.error("no new content could be begun", metadata: ["reason": "\(error.message)"])
+            file.refuseWrite(of: change.range, because: error.message)
+            throw FuseErrno(error)
         }
-        if let last, !last.isFrozen { return }
-        do throws(UploadFailure) { try checkJournal() } catch { throw refusal(of: error, on: file) }
-        var next: FileVersion
-        do throws(SpoolError) {
-            next = FileVersion(spool: try spool.create(), upload: nil)
-            if keepingContent, let last, last.size > 0 {
-                guard holds(0..<last.size, of: last, in: file) else { throw SpoolError.givenUp }
-                try next.spool.copy(from: last.spool, count: last.size)
-                next.size = last.size
+    }
+
+    /// The upload of what is written through a handle, begun where there is no version yet; nil where nothing is to be
+    /// uploaded, or what is there is committed.
+    func uploadToBeWritten(_ open: OpenFile) throws(FuseErrno) -> Upload? {
+        if open.file.version == nil {
+            try beginFirstVersion(for: PendingChange(open: open, pid: 0, range: 0..<0))
+        }
+        return open.file.version.flatMap { $0.phase == .writing ? $0.upload : nil }
+    }
+
+    /// A version that is to take another's place: empty, or with the first bytes of that one's content.
+    ///
+    /// Whoever calls keeps the last one from being evicted meanwhile. One that keeps bytes has an upload already, where it is
+    /// to be uploaded.
+    private func version(
+        after last: FileVersion?, keeping count: Int64, in file: MountedFile, node: NodeID
+    ) throws(UploadFailure) -> FileVersion {
+        try checkJournal()
+        let name = path(of: node).map { verdict(on: $0) } ?? .keepLocally
+        let bytes: SpoolFile
+        do throws(SpoolError) { bytes = try spool.create() } catch { throw error.uploadFailure }
+        var next = FileVersion(spool: bytes, name: name)
+        guard let last, count > 0 else { return next }
+        do throws(UploadFailure) {
+            try obtainRoom(for: 0..<count, in: next.spool)
+            do throws(SpoolError) {
+                try next.spool.copy(from: last.spool, count: count)
+                // Asked afterwards, as when it is read.
+                guard holds(0..<count, of: last, in: file) else { throw SpoolError.givenUp }
+            } catch {
+                throw error.uploadFailure
             }
         } catch {
-            throw refusal(of: error.uploadFailure, on: file)
+            dropUnused(next)
+            throw error
         }
-        if let path = path(of: node), verdict(on: path).isUploaded {
-            next.upload = engine.begin(identity(for: path), spool: next.spool)
-            if next.size > 0 { next.upload?.apply(.wrote(0..<next.size)) }
-            if let declared = declaredHint(for: file) { next.upload?.apply(.hinted(declared)) }
-        }
-        let begun = next
-        let (isUsed, old, earlier) = file.state.withLock { state -> (Bool, FileVersion?, [Upload]) in
-            if let current = state.version, !current.isFrozen { return (false, nil, []) }
-            let old = state.version
-            if let upload = old?.upload { state.superseded.append(upload) }
-            let earlier = state.superseded
-            state.version = begun
-            state.version?.refused = state.refused
-            state.version?.refusal = state.refusal
-            (state.refused, state.refusal) = (SegmentMap(), nil)
-            return (true, old, earlier)
-        }
-        begun.upload?.updateIdentity { identity in
+        next.size = count
+        next.hasContent = true
+        if next.isToBeUploaded { next.upload = beginUpload(of: next, in: file, node: node) }
+        return next
+    }
+
+    /// Begins the upload of a version with what it holds by now.
+    private func beginUpload(of version: FileVersion, in file: MountedFile, node: NodeID) -> Upload? {
+        guard let path = path(of: node) else { return nil }
+        let upload = engine.begin(identity(for: path), spool: version.spool)
+        if version.size > 0 { upload.apply(.wrote(0..<version.size)) }
+        if let declared = file.declaredHint { upload.apply(.hinted(declared)) }
+        return upload
+    }
+
+    /// The upload of a version that held nothing until now.
+    private func uploadForContent(of version: FileVersion, in file: MountedFile, node: NodeID) -> Upload? {
+        guard let upload = beginUpload(of: version, in: file, node: node) else { return nil }
+        let (attached, predecessors) = file.attach(upload, to: version)
+        if attached !== upload { forget(upload) }
+        for old in predecessors { upload.takePlace(of: old, reason: Self.overwritten) }
+        if attached === upload { tellSuperseded(file, to: upload) }
+        return attached
+    }
+
+    /// What follows for a version whose place another one has taken.
+    private func replaced(_ last: FileVersion, by next: FileVersion, in file: MountedFile) {
+        if let upload = next.upload { tellSuperseded(file, to: upload) }
+        last.upload?.updateIdentity { $0.isListed = false }
+        // Its bytes go as soon as its upload does not need them any more.
+        if let upload = last.upload { keeper.retire(upload) } else { removeSpool(last.spool) }
+    }
+
+    func tellSuperseded(_ file: MountedFile, to upload: Upload) {
+        let earlier = file.superseded
+        upload.updateIdentity { identity in
             identity.supersededUploadIDs = earlier.compactMap { $0.inspect { $0.uploadID } }
         }
-        guard isUsed else { return dropUnused(begun) }
-        old?.upload?.updateIdentity { $0.isListed = false }
-        retire(old)
-    }
-
-    /// What is said when no version can be begun: a close will tell it, too.
-    private func refusal(of failure: UploadFailure, on file: MountedFile) -> FuseErrno {
-        logger.error("no new content could be begun", metadata: ["reason": "\(failure.message)"])
-        file.state.withLock { $0.refusal = failure.message }
-        return FuseErrno(failure)
-    }
-
-    /// A version that another took the place of: its bytes go as soon as its upload does not need them any more.
-    private func retire(_ version: FileVersion?) {
-        guard let version else { return }
-        guard let upload = version.upload else { return removeSpool(version.spool) }
-        keeper.retire(upload)
     }
 
     private func dropUnused(_ version: FileVersion) {
-        if let upload = version.upload {
-            upload.forgetInJournal()
-            engine.forget(upload)
-        }
+        if let upload = version.upload { forget(upload) }
         removeSpool(version.spool)
     }
 
-    // MARK: Cutting and extending
+    func forget(_ upload: Upload) {
+        upload.forgetInJournal()
+        engine.forget(upload)
+    }
 
+    // MARK: Truncating and extending
+
+    /// Sets the size. What changes nothing, or is refused, leaves the file exactly as it was.
     package func truncate(
         _ file: MountedFile, node: NodeID, to size: Int64, context: FuseRequestContext, hasHandle: Bool
     ) throws(FuseErrno) {
         guard size >= 0 else { throw .invalidArgument }
-        let before = file.state.withLock { $0.version }
+        let before = file.version
         if size == 0, before == nil { return }
-        if size == before?.size ?? 0, before?.isFrozen ?? true, size > 0 { return }
-        // What was staged is not replaced: the version goes on, from nothing.
-        let isReplaced = size == 0 && before?.isFrozen == true && before?.isStaged == false
-        let replaced = isReplaced ? before?.upload : nil
-        // One that was promised to be safe goes on until this one is.
-        let outlives = replaced.map { $0.isWhollyDurable && $0.currentState.isUnderWay } ?? false
-        let writer = writers.threadGroup(of: context.pid)
-        // First of all: where nothing can be begun, nothing is replaced.
-        var version = try beginChange(of: file, node: node, keepingContent: size > 0)
-        if !outlives { cancel(replaced, reason: Self.overwritten) }
-        if outlives, let replaced {
-            version.upload?.takePlace(of: replaced, reason: Self.overwritten)
-            if version.upload == nil { cancel(replaced, reason: Self.overwritten) }
-        }
-        let first = version
-        do throws(FuseErrno) {
-            if version.upload != nil, size > configuration.maxFileSize { throw .fileTooLarge }
-            // Again where a write came back meanwhile: then this cut comes after the write.
-            repeat {
-                do throws(SpoolError) {
-                    try version.spool.truncate(to: size)
-                } catch {
-                    throw FuseErrno(error.uploadFailure)
-                }
-                version.upload?.apply(.truncated(to: size))
-            } while !endCut(of: file, &version, to: size, by: writer)
-        } catch {
-            file.state.withLock { state in
-                if state.version?.spool === version.spool { state.version?.changesUnderWay -= 1 }
+        if size == before?.size ?? 0, let before, before.phase != .writing { return }
+        let name = before?.name ?? path(of: node).map { verdict(on: $0) } ?? .keepLocally
+        if name.isUploaded, size > configuration.maxFileSize { throw .fileTooLarge }
+        let open = OpenFile(node: node, file: file, canWrite: true)
+        let change = PendingChange(open: open, pid: context.pid, range: 0..<0)
+        var isDone = false
+        while !isDone {
+            switch file.beginChange() {
+            case .cancelled: throw .ioError
+            case .version(let version): isDone = try truncate(version, to: size, change)
+            case .another(after: nil): try beginFirstVersion(for: change)
+            case .another(after: let last?):
+                defer { file.endUse(of: last) }
+                isDone = try truncate(besides: last, to: size, change)
             }
-            throw error
         }
-        declareSize(size, of: first, in: file)
-        if !hasHandle, file.state.withLock({ $0.writeHandles == 0 }) { lastWriterReleased(file, node: node) }
+        if !hasHandle, file.look.writeHandles == 0 { lastWriterReleased(file, node: node) }
     }
 
-    private static let overwritten = UploadFailure(
+    static let overwritten = UploadFailure(
         .replaced, message: "the file was overwritten before the platform had confirmed it")
 
-    /// The cut has come back; false when a write did since it began, so that bytes may lie beyond the end.
-    private func endCut(
-        of file: MountedFile, _ begun: inout FileVersion, to size: Int64, by writer: Int32?
-    ) -> Bool {
-        let now = NodeTime.now()
-        let (isOver, current) = file.state.withLock { state -> (Bool, FileVersion?) in
-            // Gone with its file.
-            guard let version = state.version, version.spool === begun.spool else { return (true, nil) }
-            guard version.writesDone == begun.writesDone else { return (false, version) }
-            state.version?.changesUnderWay -= 1
-            state.version?.cutsDone += 1
-            state.version?.size = size
-            state.version?.refused.remove(size..<Int64.max)
-            state.version?.awaitsFinalTruncation = false
-            if size == 0 { state.version?.source = nil }
-            if size == 0 { state.version?.hintSearch = .notTried }
-            if size > 0 { state.version?.hasContent = true }
-            if let writer { state.version?.writers.insert(writer) }
-            state.modified = now
-            return (true, nil)
+    /// Truncates or extends the version that can be changed.
+    private func truncate(
+        _ begun: FileVersion, to size: Int64, _ change: PendingChange
+    ) throws(FuseErrno) -> Bool {
+        let file = change.open.file
+        var version = begun
+        if version.upload == nil, version.isToBeUploaded, version.size == 0, size > 0 {
+            version.upload = uploadForContent(of: version, in: file, node: change.open.node)
         }
-        if let current { begun = current }
-        return isOver
+        let first = version
+        let writer = writers.threadGroup(of: change.pid)
+        do throws(SpoolError) {
+            // Again where a write ended meanwhile: then this comes after the write.
+            repeat {
+                try version.spool.truncate(to: size)
+                version.upload?.apply(.truncated(to: size))
+            } while !file.endTruncation(&version, to: size, by: writer)
+        } catch {
+            file.abandonChange(of: version)
+            throw FuseErrno(error.uploadFailure)
+        }
+        declareSize(size, of: first, in: file)
+        return true
+    }
+
+    /// Makes another version of that size beside one that is committed, which takes its place as the last step; false when
+    /// somebody else was faster.
+    private func truncate(
+        besides last: FileVersion, to size: Int64, _ change: PendingChange
+    ) throws(FuseErrno) -> Bool {
+        let file = change.open.file
+        var next: FileVersion
+        do throws(UploadFailure) {
+            next = try version(after: last, keeping: min(size, last.size), in: file, node: change.open.node)
+        } catch {
+            logger.error("no new content could be begun", metadata: ["reason": "\(error.message)"])
+            throw FuseErrno(error)
+        }
+        do throws(SpoolError) {
+            try next.spool.truncate(to: size)
+        } catch {
+            dropUnused(next)
+            throw FuseErrno(error.uploadFailure)
+        }
+        if next.size < size { next.upload?.apply(.truncated(to: size)) }
+        next.size = size
+        next.hasContent = size > 0
+        if let writer = writers.threadGroup(of: change.pid) { next.writers.insert(writer) }
+        // One that was promised to be safe goes on until this one is.
+        let outlives = size == 0 && last.upload.map { $0.isWhollyDurable && $0.currentState.isUnderWay } ?? false
+        if outlives, next.isToBeUploaded { next.predecessors = [last.upload].compactMap { $0 } }
+        guard file.install(next, after: last) else {
+            dropUnused(next)
+            return false
+        }
+        replaced(last, by: next, in: file)
+        if size == 0, next.predecessors.isEmpty { cancel(last.upload, reason: Self.overwritten) }
+        file.abandonChange(of: next)
+        return true
     }
 
     /// A size that is set before anything is written declares how much will be; set anew, it declares that.
     private func declareSize(_ size: Int64, of version: FileVersion, in file: MountedFile) {
         guard let upload = version.upload else { return }
-        if size == 0 { return upload.apply(.hinted(declaredHint(for: file))) }
+        if size == 0 { return upload.apply(.hinted(file.declaredHint)) }
         guard configuration.usesSizeHints else { return }
         let isFirst = !version.hasContent && version.size == 0
         guard isFirst || upload.inspect({ $0.hint?.source }) == .declared else { return }
@@ -414,22 +460,9 @@ extension MountedFilesystem {
     /// is returned.
     @discardableResult
     func promise(_ open: OpenFile) -> FileVersion? {
-        let version = open.file.state.withLock { state in
-            if state.version?.upload == nil { state.isPromised = true }
-            return state.version
-        }
+        let version = open.file.promised()
         if version?.upload == nil { note([open.node]) }
         return version
-    }
-}
-
-extension NamePolicy.Verdict {
-    /// Whether files of such a name become assets, sooner or later.
-    var isUploaded: Bool {
-        switch self {
-        case .upload, .temporary: true
-        case .keepLocally, .refuse: false
-        }
     }
 }
 

@@ -39,7 +39,7 @@ extension MountedFilesystem {
 
     private func controlled(_ inode: InodeNumber) throws(FuseErrno) -> Upload? {
         if StatusDirectory.owns(inode) { return try status.upload(behind: inode) }
-        return ownFile(inode)?.state.withLock { $0.version?.upload }
+        return ownFile(inode)?.upload
     }
 
     private func retry(_ upload: Upload) throws(FuseErrno) {
@@ -57,8 +57,8 @@ extension MountedFilesystem {
             listAgain(upload)
         case .failed:
             // Written again before its rename, it is one upload still.
-            let isStaged = upload.inspect { $0.commitScope == .allButLast }
-            listed(upload)?.1.state.withLock { $0.version?.isStaged = isStaged }
+            let scope = upload.inspect { $0.commitScope } ?? .whole
+            listed(upload)?.1.retried(upload, as: scope)
         case .open, .staged, .finishing, .completed, .cancelled: break
         }
     }
@@ -66,13 +66,10 @@ extension MountedFilesystem {
     /// A file whose writer did not finish is not listed: now it is one again, unless another one has its name.
     private func listAgain(_ upload: Upload) {
         if let (_, file) = listed(upload) {
-            return file.state.withLock { state in
-                guard state.version?.upload === upload else { return }
-                state.version?.isPlain = false
-                state.version?.isFrozen = true
-            }
+            return file.retried(upload, as: .whole)
         }
-        relist(MountedFile(frozen: upload, size: upload.inspect { $0.size }, isContentThere: true), of: upload)
+        let size = upload.inspect { $0.size }
+        relist(MountedFile(closed: FileVersion(of: upload, size: size, phase: .sealed)), of: upload)
     }
 
     private func cancel(_ upload: Upload) throws(FuseErrno) {
@@ -83,12 +80,12 @@ extension MountedFilesystem {
         let reason = UploadFailure(.cancelled, message: "it was cancelled before the platform had confirmed it")
         if let (location, file) = listed(upload) {
             // First, so that no close in between takes it for a file that was merely removed.
-            file.state.withLock { $0.isGivenUp = true }
+            file.setCancelled(true)
             do throws(FuseErrno) {
                 return try removeFile(location.name.bytes, in: location.parent, expected: file, reason: reason)
             } catch {
                 // Renamed or replaced in this moment: whoever asks again finds it where it is.
-                file.state.withLock { $0.isGivenUp = false }
+                file.setCancelled(false)
                 throw error
             }
         }
@@ -106,6 +103,6 @@ extension MountedFilesystem {
             else { return nil }
             return (location, file)
         }
-        return found.flatMap { $0.1.state.withLock { $0.version?.upload === upload } ? found : nil }
+        return found.flatMap { $0.1.upload === upload ? found : nil }
     }
 }

@@ -70,9 +70,8 @@ extension MountedFilesystem {
         do throws(FuseErrno) {
             guard FileAttribute(name) == .totalSize, let file = ownFile(inode) else { throw .noData }
             try checkWritable()
-            let (declared, version) = file.state.withLock { ($0.declaredSize.take(), $0.version) }
-            guard declared != nil else { throw .noData }
-            if let version, !version.isFrozen { version.upload?.apply(.hinted(nil)) }
+            guard let upload = file.undeclare() else { throw .noData }
+            upload?.apply(.hinted(nil))
             reply.succeed()
         } catch {
             reply.fail(error)
@@ -100,13 +99,15 @@ extension MountedFilesystem {
             throw .invalidArgument
         }
         guard size <= configuration.maxFileSize else { throw .fileTooLarge }
-        let (isRefused, upload): (FuseErrno?, Upload?) = file.state.withLock { state in
-            if flags.contains(.create), state.declaredSize != nil { return (.fileExists, nil) }
-            if flags.contains(.replace), state.declaredSize == nil { return (.noData, nil) }
-            state.declaredSize = size
-            return (nil, state.version.flatMap { $0.isFrozen ? nil : $0.upload })
+        let upload: Upload?
+        do throws(MountedFile.DeclarationRefusal) {
+            upload = try file.declare(size, mustBeNew: flags.contains(.create), mustExist: flags.contains(.replace))
+        } catch {
+            switch error {
+            case .exists: throw .fileExists
+            case .isMissing: throw .noData
+            }
         }
-        if let isRefused { throw isRefused }
         upload?.apply(.hinted(SizeHint(size: size, source: .declared)))
     }
 
@@ -124,17 +125,13 @@ extension MountedFilesystem {
         _ = try setAttributes(of: node, FileAttributeChanges(permissions: permissions), handle: nil, context: context)
     }
 
-    /// What a user has declared of the size of a file's next version.
-    func declaredHint(for file: MountedFile) -> SizeHint? {
-        file.state.withLock { $0.declaredSize }.map { SizeHint(size: $0, source: .declared) }
-    }
-
     func ownFile(_ inode: InodeNumber) -> MountedFile? {
         StatusDirectory.owns(inode) ? nil : tree.withLock { try? $0.file(NodeID(inode.rawValue)) }
     }
 
     private func value(of attribute: FileAttribute, _ file: MountedFile) -> String? {
-        let (upload, declared) = file.state.withLock { ($0.version?.upload, $0.declaredSize) }
+        let look = file.look
+        let (upload, declared) = (look.version?.upload, look.declaredSize)
         switch attribute {
         case .totalSize: return declared.map { String($0) }
         case .uploadID: return upload?.inspect { $0.uploadID }

@@ -57,9 +57,8 @@ extension MountedFilesystem: FuseOperations {
     /// it each time, or whoever tries again would see, for a moment, a file that is not there.
     private func mayVanish(_ node: NodeID) -> Bool {
         guard let file = tree.withLock({ try? $0.file(node) }) else { return false }
-        let version = file.state.withLock { $0.version }
-        guard let version else { return true }
-        guard let upload = version.upload, !version.isPlain else { return false }
+        guard let version = file.version else { return true }
+        guard let upload = version.upload, version.phase != .ended(.partial) else { return false }
         return upload.currentState != .completed
     }
 
@@ -100,10 +99,10 @@ extension MountedFilesystem: FuseOperations {
         do throws(FuseErrno) {
             let parent = try ownDirectory(parent)
             try removeFile(name, in: parent)
-            guard let (file, upload) = downloadCompleted(byRemoving: name, in: parent, pid: context.pid) else {
+            guard let upload = downloadCompleted(byRemoving: name, in: parent, pid: context.pid) else {
                 return reply.succeed()
             }
-            confirm(upload, of: file, CloseWait(reply.deferred())) { () throws(FuseErrno) in }
+            confirm(upload, CloseWait(reply.deferred())) { () throws(FuseErrno) in }
         } catch {
             reply.fail(error)
         }

@@ -88,17 +88,14 @@ extension MountedFilesystem {
     /// - Parameter successor: the upload of the file that took its name: what was promised to be safe goes on until
     ///   that one is.
     func removed(_ file: MountedFile, node: NodeID, reason: UploadFailure, successor: Upload? = nil) {
-        let (upload, isClosed) = file.state.withLock { state in
-            state.isRemoved = true
-            return (state.version?.upload, state.handles == 0)
-        }
+        let (upload, isUnused) = file.removed()
         upload?.updateIdentity { $0.isListed = false }
         if let upload, let successor {
             successor.takePlace(of: upload, reason: reason)
         } else {
             cancel(upload, reason: reason)
         }
-        if isClosed { discard(file, node: node) }
+        if isUnused { discard(file, node: node) }
     }
 
     /// Cancels an upload that is not decided yet.
@@ -109,10 +106,7 @@ extension MountedFilesystem {
 
     /// Gives back the bytes of a file that has neither a name nor a handle.
     func discard(_ file: MountedFile, node: NodeID) {
-        let version = file.state.withLock { state in
-            defer { state.version = nil }
-            return state.version
-        }
+        let version = file.emptied()
         tree.withLock { _ = $0.discard(node) }
         if let upload = version?.upload, upload.currentState.isUnderWay { return keeper.retire(upload) }
         version?.upload?.forgetInJournal()
@@ -138,8 +132,8 @@ extension MountedFilesystem {
         var rule: RenameRule
         /// The file that is renamed; nil for a directory.
         var file: MountedFile?
-        /// The upload that the new name commits, and that has been sent already, or will be soon.
-        var staged: Upload?
+        /// Whether the new name commits what was sent already, or will be soon, and whoever renames waits for that.
+        var completes = false
     }
 
     /// Changes names. Answered at once, or, where the new name commits what was sent under the old one, when that is
@@ -150,14 +144,10 @@ extension MountedFilesystem {
     ) {
         do throws(FuseErrno) {
             let plan = try planRename(name, in: parent, to: newName, in: newParent, flags: flags, pid: pid)
-            if let staged = plan.staged, configuration.closeMode == .upload {
-                return confirm(staged, of: plan.file, wait) { () throws(FuseErrno) in try self.carryOut(plan) }
+            if plan.completes, configuration.closeMode == .upload, let upload = seal(plan.file) {
+                return confirm(upload, wait) { () throws(FuseErrno) in try self.carryOut(plan) }
             }
             try carryOut(plan)
-            if let staged = plan.staged {
-                plan.file?.state.withLock { $0.version?.isStaged = false }
-                staged.apply(.committed(.whole))
-            }
             wait.answer(.success(()))
         } catch {
             wait.answer(.failure(error))
@@ -182,23 +172,29 @@ extension MountedFilesystem {
         var plan = RenamePlan(
             name: name, parent: parent, newName: newName, newParent: newParent, rule: rule, file: file)
         if file != nil { try checkUploadable(newName, in: newParent) }
-        guard let file, isFinal(newName, in: newParent), let path = path(of: node), verdict(on: path) != .upload
+        guard let file, isFinal(newName, in: newParent), let version = file.version, version.name != .upload
         else { return plan }
         if isMarkedPartial(file, node) || writers.isRsyncGivingUp(pid) {
             setAsidePartial(file)
             return plan
         }
-        let upload = file.state.withLock { state -> Upload? in
-            guard state.writeHandles == 0, let version = state.version, version.isFrozen else { return nil }
-            return version.upload
-        }
-        switch upload?.currentState {
-        case .staged, .finishing: plan.staged = upload
+        guard version.phase == .staged || version.phase == .sealed, file.look.writeHandles == 0 else { return plan }
+        switch version.upload?.currentState {
+        case .staged, .finishing: plan.completes = true
         // The bytes under the new name would look as if they had been uploaded.
-        case .failed: throw FuseErrno(upload?.inspect { $0.failure } ?? Self.notStaged)
+        case .failed: throw FuseErrno(version.upload?.inspect { $0.failure } ?? Self.notStaged)
         case .open, .interrupted, .cancelled, .completed, nil: break
         }
         return plan
+    }
+
+    /// Commits what a rename completes, before anything else can be done with it: the version that was sent. Nil where
+    /// somebody has begun to change it: then its last close decides.
+    private func seal(_ file: MountedFile?) -> Upload? {
+        guard let file, let version = file.version else { return nil }
+        // An earlier rename was answered before it was confirmed, and is tried again.
+        if version.phase == .sealed { return version.upload }
+        return file.seal(version, .whole, unlessOpen: true)
     }
 
     private static let notStaged = UploadFailure(
@@ -207,19 +203,14 @@ extension MountedFilesystem {
     /// rsync's mark of a file whose transfer was cut off: where it keeps times (`-t`), it sets this one's to 0 before it
     /// gives it its final name.
     private func isMarkedPartial(_ file: MountedFile, _ node: NodeID) -> Bool {
-        guard file.state.withLock({ $0.modified == nil && $0.version != nil }) else { return false }
+        let look = file.look
+        guard look.modified == nil, look.version != nil else { return false }
         return tree.withLock { (try? $0.node(node))?.attributes.modificationTime.seconds == 0 }
     }
 
     /// Such a file is listed, so that rsync finds it again, and never uploaded.
     private func setAsidePartial(_ file: MountedFile) {
-        let upload = file.state.withLock { state in
-            state.version?.isPlain = true
-            state.version?.isFrozen = true
-            state.version?.isStaged = false
-            return state.version?.upload
-        }
-        upload?.apply(
+        file.end(file.version, .partial).upload?.apply(
             .interrupted(
                 UploadFailure(
                     .interrupted, message: "rsync was cut off and kept a partial file",
@@ -236,46 +227,46 @@ extension MountedFilesystem {
             if let file = tree.withLock({ try? $0.file(replaced) }) {
                 let reason = UploadFailure(
                     .replaced, message: "the file was replaced before the platform had confirmed it")
-                let successor = plan.file?.state.withLock { $0.version?.upload }
+                let successor = plan.file?.upload
                 if let renamed = plan.file { supersede(file, by: renamed) }
                 removed(file, node: replaced, reason: reason, successor: successor)
             } else {
                 tree.withLock { _ = $0.discard(replaced) }
             }
         }
-        tellPaths(below: result.moved)
-        if let exchanged = result.exchanged { tellPaths(below: exchanged) }
-        if let file = plan.file { renamed(file, node: result.moved) }
+        pathsChanged(below: result.moved)
+        if let exchanged = result.exchanged { pathsChanged(below: exchanged) }
     }
 
     /// What was uploaded under a name is told by the upload of the file that took it.
     private func supersede(_ file: MountedFile, by successor: MountedFile) {
-        let earlier = file.state.withLock { $0.superseded + [$0.version?.upload].compactMap { $0 } }
-        let (all, upload) = successor.state.withLock { state in
-            state.superseded = earlier + state.superseded
-            return (state.superseded, state.version?.upload)
+        let look = file.look
+        successor.takeOver(look.superseded + [look.version?.upload].compactMap { $0 })
+        if let upload = successor.upload { tellSuperseded(successor, to: upload) }
+    }
+
+    /// Everything at or below a node has another path: what becomes of it is decided anew, uploads bear the path in their
+    /// status documents, and content that waited for its name is committed.
+    private func pathsChanged(below moved: NodeID) {
+        let files: [(node: NodeID, file: MountedFile, path: [[UInt8]])] = tree.withLock { tree in
+            tree.files(atOrBelow: moved).compactMap { node, file in tree.path(of: node).map { (node, file, $0) } }
         }
-        upload?.updateIdentity { identity in
-            identity.supersededUploadIDs = all.compactMap { $0.inspect { $0.uploadID } }
+        for (node, file, path) in files {
+            file.renamed(to: verdict(on: path))
+            if let upload = file.upload { tell(path, to: upload) }
+            commitIfNamed(file, node: node)
         }
     }
 
-    /// Uploads bear the path in their status documents: tells it to everything at or below a node that moved.
-    private func tellPaths(below moved: NodeID) {
-        let paths: [(MountedFile, [[UInt8]])] = tree.withLock { tree in
-            tree.files(atOrBelow: moved).compactMap { node, file in tree.path(of: node).map { (file, $0) } }
-        }
-        for (file, path) in paths {
-            guard let upload = file.state.withLock({ $0.version?.upload }) else { continue }
-            let new = identity(for: path)
-            // A session bears the name that it was opened with.
-            let hasSession = upload.inspect { $0.uploadID } != nil
-            upload.updateIdentity { identity in
-                identity.path = path
-                if hasSession { return }
-                identity.filename = new.filename
-                identity.type = new.type
-            }
+    private func tell(_ path: [[UInt8]], to upload: Upload) {
+        let new = identity(for: path)
+        // A session bears the name that it was opened with.
+        let hasSession = upload.inspect { $0.uploadID != nil }
+        upload.updateIdentity { identity in
+            identity.path = path
+            if hasSession { return }
+            identity.filename = new.filename
+            identity.type = new.type
         }
     }
 
@@ -287,13 +278,11 @@ extension MountedFilesystem {
 
     /// After a file got another name: content that waited for it is committed in the background. Whoever renamed is not
     /// kept waiting, since both directories would stand still meanwhile.
-    private func renamed(_ file: MountedFile, node: NodeID) {
-        guard let path = path(of: node), verdict(on: path) == .upload else { return }
-        let isWaiting = file.state.withLock { state in
-            guard state.writeHandles == 0, let version = state.version else { return false }
-            return version.hasUncommittedContent && version.size > 0
-        }
-        guard isWaiting else { return }
+    private func commitIfNamed(_ file: MountedFile, node: NodeID) {
+        let look = file.look
+        guard look.writeHandles == 0, let version = look.version, version.name == .upload, version.size > 0,
+            version.hasUncommittedContent || version.phase.awaitsRename
+        else { return }
         lastWriterReleased(file, node: node)
     }
 

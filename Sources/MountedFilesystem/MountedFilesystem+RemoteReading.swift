@@ -15,7 +15,7 @@ extension MountedFilesystem {
 
     /// Where to read a range from that the spool does not hold; nil when the platform does not hold it either.
     func remoteRead(_ handle: UInt64, at offset: Int64, count: Int) -> RemoteRead? {
-        guard let file = try? handles.get(handle).file, let version = file.state.withLock({ $0.version }),
+        guard let file = try? handles.get(handle).file, let version = file.version,
             let upload = version.upload, upload.currentState == .completed
         else { return nil }
         let range = offset..<min(version.size, offset + Int64(count))

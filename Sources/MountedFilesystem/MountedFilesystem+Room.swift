@@ -80,7 +80,7 @@ extension MountedFilesystem {
     /// The upload whose writer is to be held back, if the one who wrote through this handle is.
     func uploadToKeepUpWith(_ handle: UInt64) -> Upload? {
         guard configuration.runAhead != nil, let file = try? handles.get(handle).file else { return nil }
-        guard let upload = file.state.withLock({ $0.version?.upload }) else { return nil }
+        guard let upload = file.upload else { return nil }
         return isAhead(upload) ? upload : nil
     }
 

@@ -11,11 +11,10 @@ extension MountedFilesystem {
     /// Completes an upload that has been sent already, or will be soon, and then does what follows from it. The directory
     /// stands still meanwhile, hence the bound; the upload goes on after it, and what was asked can be tried again.
     func confirm(
-        _ upload: Upload, of file: MountedFile?, _ wait: CloseWait,
+        _ upload: Upload, _ wait: CloseWait,
         then finish: @escaping @Sendable () throws(FuseErrno) -> Void
     ) {
         closeWaits.add(wait)
-        file?.state.withLock { $0.version?.isStaged = false }
         let waiter = upload.whenAnswered(stagedIsEnough: false) { result in
             self.closeWaits.remove(wait)
             wait.answer {
@@ -38,14 +37,14 @@ extension MountedFilesystem {
 
     private static let confirmationLimit = DispatchTimeInterval.seconds(10)
 
-    /// aria2 writes under the final name, and says that this is whole by removing `NAME.aria2` from beside it: gives the
-    /// file and its upload, which waits for just that.
+    /// aria2 writes under the final name, and says that this is whole by removing `NAME.aria2` from beside it: commits the
+    /// file and gives its upload, which waited for just that.
     ///
     /// Only the process that wrote the file says so. Whoever else removes that file throws away a download that was
     /// stopped, and nothing follows from it.
     func downloadCompleted(
         byRemoving control: [UInt8], in parent: NodeID, pid: Int32
-    ) -> (file: MountedFile, upload: Upload)? {
+    ) -> Upload? {
         let suffix = Array(".aria2".utf8)
         guard control.count > suffix.count, control.suffix(suffix.count).elementsEqual(suffix) else { return nil }
         let name = Array(control.dropLast(suffix.count))
@@ -57,14 +56,9 @@ extension MountedFilesystem {
             return (node, file)
         }
         guard let (node, file) = found, let remover = writers.threadGroup(of: pid) else { return nil }
-        let (isItsWriter, staged) = file.state.withLock { state -> (Bool, Upload?) in
-            guard state.writeHandles == 0, let version = state.version, version.writers.contains(remover) else {
-                return (false, nil)
-            }
-            return (true, version.isStaged ? version.upload : nil)
-        }
-        guard isItsWriter else { return nil }
-        if let staged { return (file, staged) }
+        let look = file.look
+        guard look.writeHandles == 0, let version = look.version, version.writers.contains(remover) else { return nil }
+        if version.phase == .staged, let upload = file.seal(version, .whole, unlessOpen: true) { return upload }
         lastWriterReleased(file, node: node)
         return nil
     }

@@ -98,11 +98,7 @@ package final class MountedFilesystem: Sendable {
     /// What becomes of files of this path.
     func verdict(on path: [[UInt8]]) -> NamePolicy.Verdict {
         guard let name = path.last else { return .refuse }
-        let parents = Array(path.dropLast())
-        let hasControlFile = tree.withLock { tree in
-            (try? tree.lookup(path: parents + [name + Array(".aria2".utf8)])) != nil
-        }
-        return configuration.names.verdict(on: name, parents: parents, aria2ControlFileExists: hasControlFile)
+        return configuration.names.verdict(on: name, parents: Array(path.dropLast()))
     }
 
     /// What an upload of this path is called.

@@ -97,11 +97,14 @@ public enum CommitRule {
         if facts.name == .local { return .nothing }
         if let reason = taint ?? unfinished(facts) { return .interrupt(reason) }
         if facts.size == 0 { return .nothing }
+        let scope: CommitScope
         switch facts.name {
-        case .final: return isAnswered ? .commit(.whole) : .commitInBackground(.whole)
-        case .temporary: return isAnswered ? .commit(.allButLast) : .commitInBackground(.allButLast)
-        case .temporaryWithoutFinal, .local: return .nothing
+        case .final: scope = .whole
+        case .temporary: scope = .allButLast
+        case .temporaryWithoutFinal: scope = .untilNamed
+        case .local: return .nothing
         }
+        return isAnswered ? .commit(scope) : .commitInBackground(scope)
     }
 
     /// Whether something is known to be missing of the file, whatever became of its writer.

@@ -39,9 +39,7 @@ public struct NamePolicy: Sendable {
     /// - Parameters:
     ///   - name: its base name.
     ///   - parents: the names of the directories above it, from the root of the mount down.
-    ///   - aria2ControlFileExists: whether `NAME.aria2` is beside it: aria2 writes under the final name and removes that
-    ///     file at the end.
-    public func verdict(on name: [UInt8], parents: [[UInt8]], aria2ControlFileExists: Bool) -> Verdict {
+    public func verdict(on name: [UInt8], parents: [[UInt8]]) -> Verdict {
         let name = FileName(name)
         let parents = parents.map { FileName($0) }
         if parents.contains(where: Litter.isTrash) { return .keepLocally }
@@ -56,9 +54,7 @@ public struct NamePolicy: Sendable {
         if parents.contains(where: TemporaryName.isDirectory) {
             return .temporary(final: MediaExtensions.kind(of: name) == nil ? nil : name.bytes)
         }
-        let ordinary = verdict(onOrdinary: name)
-        if aria2ControlFileExists, ordinary == .upload { return .temporary(final: name.bytes) }
-        return ordinary
+        return verdict(onOrdinary: name)
     }
 
     private func verdict(onOrdinary name: FileName) -> Verdict {

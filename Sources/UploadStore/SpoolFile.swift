@@ -108,6 +108,12 @@ public final class SpoolFile: Sendable {
         giveBackRoom(of: range)
     }
 
+    /// Gives everything back to the disk, up to the end of its last block; the length stays.
+    public func punchEverything() throws(SpoolError) {
+        let size = try size()
+        if size > 0 { try punchHole(RoomBlocks.pagesCovering(0..<size)) }
+    }
+
     /// The parts that hold data, as the disk tells; what was never written, or was punched out, is not among them. A
     /// disk that cannot tell reports the whole file.
     public func dataRanges() throws(SpoolError) -> SegmentMap {

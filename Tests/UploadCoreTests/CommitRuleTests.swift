@@ -147,7 +147,10 @@ import UploadCore
             $0.name = .temporary
             $0.closer = .dying("killed")
         },
-        Row("a temporary name that tells no final one", onFlush: .nothing, onLastRelease: .nothing) {
+        Row(
+            "a temporary name that tells no final one", onFlush: .commit(.untilNamed),
+            onLastRelease: .commitInBackground(.untilNamed)
+        ) {
             $0.name = .temporaryWithoutFinal
         },
         Row(

@@ -4,10 +4,10 @@ import UploadCore
 
 @Suite struct NamePolicyTests {
     private func verdict(
-        on name: String, in parents: [String] = [], otherFiles: NamePolicy.OtherFiles = .refuse, aria2: Bool = false
+        on name: String, in parents: [String] = [], otherFiles: NamePolicy.OtherFiles = .refuse
     ) -> NamePolicy.Verdict {
         NamePolicy(otherFiles: otherFiles).verdict(
-            on: Array(name.utf8), parents: parents.map { Array($0.utf8) }, aria2ControlFileExists: aria2)
+            on: Array(name.utf8), parents: parents.map { Array($0.utf8) })
     }
 
     private func temporary(_ final: String?) -> NamePolicy.Verdict {
@@ -106,9 +106,9 @@ import UploadCore
         let fits = String(repeating: "n", count: 242) + ".mp4"
         let long = String(repeating: "n", count: 251) + ".mp4"
         #expect(
-            policy.verdict(on: temporaryName(of: fits), parents: [], aria2ControlFileExists: false) == temporary(fits))
+            policy.verdict(on: temporaryName(of: fits), parents: []) == temporary(fits))
         #expect(
-            policy.verdict(on: temporaryName(of: long), parents: [], aria2ControlFileExists: false) == temporary(nil))
+            policy.verdict(on: temporaryName(of: long), parents: []) == temporary(nil))
     }
 
     @Test func holdsBackWhatRsyncKeepsInItsOwnDirectories() {
@@ -121,20 +121,12 @@ import UploadCore
         #expect(verdict(on: "video.mp4", in: ["shoot", "day 1"]) == .upload)
     }
 
-    @Test func waitsForAria2ToRemoveItsControlFile() {
-        #expect(verdict(on: "video.mp4", aria2: true) == temporary("video.mp4"))
-        #expect(verdict(on: "video.mp4", aria2: false) == .upload)
-        #expect(verdict(on: "disk.iso", aria2: true) == .refuse)
-        #expect(verdict(on: "disk.iso", otherFiles: .keep, aria2: true) == .keepLocally)
-        #expect(verdict(on: "disk.iso", otherFiles: .upload, aria2: true) == temporary("disk.iso"))
-    }
-
     @Test func keepsTheBytesOfNamesThatAreNotText() {
         let name: [UInt8] = [0xFF, 0xFE, 0x41] + Array(".mp4".utf8)
         let policy = NamePolicy(otherFiles: .refuse)
-        #expect(policy.verdict(on: name, parents: [[0xC0]], aria2ControlFileExists: false) == .upload)
+        #expect(policy.verdict(on: name, parents: [[0xC0]]) == .upload)
         #expect(
-            policy.verdict(on: name + Array(".part".utf8), parents: [], aria2ControlFileExists: false)
+            policy.verdict(on: name + Array(".part".utf8), parents: [])
                 == .temporary(final: name))
     }
 
@@ -149,7 +141,7 @@ import UploadCore
                     ? pieces.randomElement(using: &random) ?? [] : [UInt8.random(in: .min ... .max, using: &random)]
             }
             let verdict = NamePolicy(otherFiles: .keep).verdict(
-                on: name, parents: [name], aria2ControlFileExists: Bool.random(using: &random))
+                on: name, parents: [name])
             if case .temporary(let final?) = verdict {
                 #expect(NamePolicy.assetType(for: final) != nil, "\(name)")
             }

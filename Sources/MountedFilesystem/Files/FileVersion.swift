@@ -3,9 +3,9 @@ import UploadCore
 import UploadEngine
 import UploadStore
 
-/// What a file holds from its first write, or the first after a commit, until its last writer lets go; then frozen.
+/// What a file holds between two commits: its bytes, the way to the platform, and what is known of who writes it.
 ///
-/// A value inside ``MountedFile``, under its lock. It is committed at most once.
+/// A value inside ``MountedFile``, under its lock; outside it a snapshot, which the file compares by its spool file.
 struct FileVersion: Sendable {
     /// Where the size hint stands.
     enum HintSearch: Sendable {
@@ -19,31 +19,31 @@ struct FileVersion: Sendable {
 
     /// The bytes.
     let spool: SpoolFile
-    /// The way to the platform; nil for files that stay here.
+    /// What becomes of files of its name: decided when the version begins, and again when a rename changes the path.
+    var name: NamePolicy.Verdict
+    /// The way to the platform; nil for files that stay here, and for what holds nothing yet.
     var upload: Upload?
+    /// Whether it may still change, and what may become of it.
+    var phase = VersionPhase.writing
     /// In bytes.
     var size: Int64 = 0
     /// Whether anything was written, or the size changed, since the version began.
     var hasContent = false
-    /// Committed, or ended otherwise: the next write begins another version.
-    var isFrozen = false
-    /// Frozen under a temporary name: a write opens it again, instead of beginning another version.
-    var isStaged = false
-    /// Never to be uploaded, though its name is that of a video: a partial file of rsync's.
-    var isPlain = false
     /// Thread groups that wrote into it.
     var writers: Set<Int32> = []
-    /// Why it can't become an asset any more.
+    /// Whether one of them is aria2, which says by a file beside it that it is not done.
+    var isWrittenByAria2 = false
+    /// Why it can't become an asset any more, if a writer of it was killed.
     var taint: String?
     /// Ranges whose write was refused and not made good.
     var refused = SegmentMap()
     /// Why the last of them was, for people.
     var refusal: String?
-    /// Writes and cuts that have passed the lock and not come back: the version is not frozen meanwhile.
+    /// Writes and truncations under way: the version is not committed meanwhile.
     var changesUnderWay = 0
-    /// Writes that have come back, and cuts: each notices by them that the other came in between.
+    /// Writes and truncations that are over: each notices by them that the other came in between.
     var writesDone = 0
-    var cutsDone = 0
+    var truncationsDone = 0
     /// Where the size hint stands.
     var hintSearch = HintSearch.notTried
     /// The file that the writer copies or reads.
@@ -52,17 +52,47 @@ struct FileVersion: Sendable {
     var isWrittenInPlace = false
     /// Whether such an rsync wrote, and the truncation that ends its successful run has not followed.
     var awaitsFinalTruncation = false
+    /// Uploads of versions that were promised to be safe, and go on until this version is.
+    var predecessors: [Upload] = []
 
     /// Its bytes are gone from the spool, since the platform has them.
     var isEvicted = false
+    /// Who reads the spool file now, and needs it whole.
+    var uses = 0
     /// When it was last opened, or begun.
     var lastUse = ContinuousClock.now
 
-    init(spool: SpoolFile, upload: Upload?) {
+    init(spool: SpoolFile, name: NamePolicy.Verdict, upload: Upload? = nil) {
         self.spool = spool
+        self.name = name
         self.upload = upload
     }
 
+    /// What another process left, or a user tries again: content that is an upload's.
+    init(of upload: Upload, size: Int64, phase: VersionPhase, isEvicted: Bool = false) {
+        self.init(spool: upload.spool, name: .upload, upload: upload)
+        self.size = size
+        self.phase = phase
+        self.isEvicted = isEvicted
+        hasContent = true
+    }
+
     /// Whether a close has something to decide.
-    var hasUncommittedContent: Bool { hasContent && !isFrozen }
+    var hasUncommittedContent: Bool { hasContent && phase == .writing }
+
+    /// Whether it is, or is to be, uploaded under a name that it bears now or will get.
+    var isToBeUploaded: Bool { name.isUploaded && phase != .ended(.partial) }
+
+    /// Whether this is the same version, perhaps at another moment.
+    func isSame(as other: FileVersion) -> Bool { spool === other.spool }
+}
+
+extension NamePolicy.Verdict {
+    /// Whether files of such a name become assets, sooner or later.
+    var isUploaded: Bool {
+        switch self {
+        case .upload, .temporary: true
+        case .keepLocally, .refuse: false
+        }
+    }
 }

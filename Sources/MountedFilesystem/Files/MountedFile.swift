@@ -6,6 +6,10 @@ import UploadEngine
 import UploadStore
 
 /// A regular file of the mount: its versions and who has it open. Names and attributes are the tree's.
+///
+/// All that changes is behind one lock, and only the methods here and in the extensions beside this file reach it. Each
+/// asks the version's ``UploadCore/VersionPhase`` where that has a say. Nothing is called while the lock is held, and no
+/// other lock is taken.
 public final class MountedFile: Sendable {
     struct State: Sendable {
         /// What readers see; nil for a file into which nothing was ever written.
@@ -28,22 +32,159 @@ public final class MountedFile: Sendable {
         var processesBefore: ProcessSnapshot?
         /// The size that a user has declared for the next version, in bytes.
         var declaredSize: Int64?
-        /// Earlier uploads of this name, oldest first.
+        /// Earlier uploads of this name, oldest first; the last few of them.
         var superseded: [Upload] = []
         /// Whether whoever made it has let go of it: then it is a file though it be empty.
         var wasClosed = false
-        /// A user has given it up while it was written: its writers are told.
-        var isGivenUp = false
+        /// A user has cancelled it while it was written: its writers are told.
+        var isCancelled = false
         /// Whether fsync or a close was answered for it though nothing of it is uploaded: the journal knows it as it was.
         var isPromised = false
         /// It has no name any more.
         var isRemoved = false
     }
 
-    let state: Mutex<State>
+    /// Only the extensions in this folder.
+    let door: Mutex<State>
 
-    init() { state = Mutex(State()) }
+    /// A file into which nothing was written.
+    init() { door = Mutex(State()) }
+
+    /// A closed file with this content.
+    init(closed version: FileVersion?) {
+        var state = State()
+        state.version = version
+        state.wasClosed = true
+        door = Mutex(state)
+    }
+
+    // MARK: Looks
+
+    /// What readers see; nil for a file into which nothing was ever written.
+    var version: FileVersion? { door.withLock { $0.version } }
+
+    /// Everything at one moment.
+    var look: State { door.withLock { $0 } }
 
     /// In bytes.
-    var size: Int64 { state.withLock { $0.version?.size ?? 0 } }
+    var size: Int64 { door.withLock { $0.version?.size ?? 0 } }
+
+    /// The upload of its content, where it has one.
+    var upload: Upload? { door.withLock { $0.version?.upload } }
+
+    // MARK: Handles
+
+    /// Counts a handle in; false for a file that was taken out of the listing, into which nothing may be written any more.
+    ///
+    /// - Parameters:
+    ///   - opener: the process that opens it for writing, where it can be told.
+    ///   - processes: those that there are, for a handle that can write.
+    func opened(canWrite: Bool, by opener: Int32?, among processes: ProcessSnapshot?) -> Bool {
+        door.withLock { state in
+            if state.isRemoved, state.handles == 0 { return false }
+            state.handles += 1
+            state.version?.lastUse = .now
+            guard canWrite else { return true }
+            if state.writeHandles == 0 {
+                state.openers = []
+                state.processesBefore = processes
+                (state.refused, state.refusal) = (SegmentMap(), nil)
+            }
+            state.writeHandles += 1
+            if let opener { state.openers.insert(opener) }
+            return true
+        }
+    }
+
+    /// Counts a handle out; tells whether it was the last that could write.
+    func closed(canWrite: Bool) -> Bool {
+        door.withLock { state in
+            state.handles -= 1
+            guard canWrite else { return false }
+            state.writeHandles -= 1
+            state.wasClosed = true
+            return state.writeHandles == 0
+        }
+    }
+
+    // MARK: The name
+
+    /// The name is gone: nobody finds the file any more. Gives its upload, and whether nobody has it open either.
+    func removed() -> (upload: Upload?, isUnused: Bool) {
+        door.withLock { state in
+            state.isRemoved = true
+            return (state.version?.upload, state.handles == 0)
+        }
+    }
+
+    /// Another name decides anew what becomes of the content.
+    func renamed(to name: NamePolicy.Verdict) {
+        door.withLock { $0.version?.name = name }
+    }
+
+    /// The content goes: the file has neither a name nor a handle.
+    func emptied() -> FileVersion? {
+        door.withLock { state in
+            defer { state.version = nil }
+            return state.version
+        }
+    }
+
+    /// Takes it out of the listing for good, if its content still is this upload's, nobody has it open, and it is not to be
+    /// found again. Who opens it from now on is told to look again, and finds nothing.
+    func unlisted(_ upload: Upload) -> Bool {
+        door.withLock { state in
+            guard state.handles == 0, let version = state.version, version.upload === upload,
+                version.phase != .ended(.partial)
+            else { return false }
+            state.isRemoved = true
+            state.version = nil
+            return true
+        }
+    }
+
+    /// The times are set by somebody: the content's own does not count any more.
+    func timesWereSet() { door.withLock { $0.modified = nil } }
+
+    /// Whether a user has cancelled it while it was written.
+    func setCancelled(_ isCancelled: Bool) { door.withLock { $0.isCancelled = isCancelled } }
+
+    /// fsync or a close is answered for content that is not uploaded: the journal has to know it. Gives the content.
+    func promised() -> FileVersion? {
+        door.withLock { state in
+            if state.version?.upload == nil { state.isPromised = true }
+            return state.version
+        }
+    }
+
+    // MARK: What a user declares
+
+    /// The size that the next version is declared to have.
+    var declaredHint: SizeHint? {
+        door.withLock { $0.declaredSize }.map { SizeHint(size: $0, source: .declared) }
+    }
+
+    /// Why a size is not declared, for `setxattr`'s flags.
+    enum DeclarationRefusal: Error {
+        case exists, isMissing
+    }
+
+    /// Declares the size of what is written next, or now; gives the upload that is to know it.
+    func declare(_ size: Int64, mustBeNew: Bool, mustExist: Bool) throws(DeclarationRefusal) -> Upload? {
+        let outcome = door.withLock { state -> Result<Upload?, DeclarationRefusal> in
+            if mustBeNew, state.declaredSize != nil { return .failure(.exists) }
+            if mustExist, state.declaredSize == nil { return .failure(.isMissing) }
+            state.declaredSize = size
+            return .success(state.version.flatMap { $0.phase == .writing ? $0.upload : nil })
+        }
+        return try outcome.get()
+    }
+
+    /// Takes the declaration back; nil where there was none, else the upload that is to know it.
+    func undeclare() -> Upload?? {
+        door.withLock { state in
+            guard state.declaredSize.take() != nil else { return nil }
+            return .some(state.version.flatMap { $0.phase == .writing ? $0.upload : nil })
+        }
+    }
 }

@@ -34,19 +34,17 @@ extension MountedFilesystem {
         var attributes = node.attributes
         var content: NodeRecord.Content?
         if let file = node.file {
-            let state = file.state.withLock { state in
-                let isBeingMade = state.writeHandles > 0 || !state.wasClosed
-                // What has an upload by now is known by that, as all that is being written.
-                let isPromised = state.isPromised && state.version?.upload == nil
-                return (state.version, isBeingMade && !isPromised, state.modified)
-            }
-            if state.1, state.0?.isFrozen != true { return nil }
+            let look = file.look
+            let isBeingMade = look.writeHandles > 0 || !look.wasClosed
+            // What has an upload by now is known by that, as all that is being written.
+            let isPromised = look.isPromised && look.version?.upload == nil
+            if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true { return nil }
             // Of what was emptied and let go of so, nothing is uploaded.
-            let version = state.0.flatMap { $0.size > 0 || $0.isFrozen ? $0 : nil }
+            let version = look.version.flatMap { $0.size > 0 || $0.phase != .writing ? $0 : nil }
             content = NodeRecord.Content(
                 size: version?.size ?? 0, spool: version?.spool.name, upload: (version?.upload?.number).map(Int64.init),
-                isPlain: version?.isPlain ?? false)
-            if let modified = state.2 {
+                isPlain: version?.phase == .ended(.partial))
+            if let modified = look.modified {
                 attributes.modificationTime = modified
                 attributes.changeTime = max(attributes.changeTime, modified)
             }

@@ -15,6 +15,10 @@ extension MountedFilesystem {
         guard let journal else { return }
         var left = LeftUploads(journal, in: self)
         restoreTree(journal.contents.nodes, &left)
+        let files: [(MountedFile, [[UInt8]])] = tree.withLock { tree in
+            tree.files(atOrBelow: .root).compactMap { node, file in tree.path(of: node).map { (file, $0) } }
+        }
+        for (file, path) in files { file.renamed(to: verdict(on: path)) }
         for (record, upload) in left.unlisted { settle(record, upload, wasDamaged: journal.damage != nil) }
     }
 
@@ -93,8 +97,7 @@ extension MountedFilesystem {
         case .completed, .finishing, .staged, .failed:
             // The tree was lost with the damage: what an upload knows of its place is all there is.
             if wasDamaged {
-                let file = MountedFile(restoring: record, upload, isContentThere: upload.spoolHolds(record))
-                return relist(file, of: upload)
+                return relist(MountedFile(closed: FileVersion(restoring: record, upload)), of: upload)
             }
             if upload.currentState != .failed { keeper.retire(upload) }
         case .cancelled, .open: keeper.retire(upload)
@@ -120,6 +123,7 @@ extension MountedFilesystem {
                 }
                 _ = try tree.createFile(last, in: parent, attributes: attributes, file: file, at: .now())
             }
+            file.renamed(to: verdict(on: path))
             upload.updateIdentity { $0.isListed = true }
         } catch {
             keeper.retire(upload)
@@ -174,24 +178,20 @@ private struct LeftUploads {
         case .open, .cancelled: return nil
         }
         uploads[number] = nil
-        let file = MountedFile(restoring: record, upload, isContentThere: upload.spoolHolds(record))
-        file.state.withLock { $0.version?.isPlain = content.isPlain }
-        return file
+        var version = FileVersion(restoring: record, upload)
+        if content.isPlain { version.phase = .ended(.partial) }
+        return MountedFile(closed: version)
     }
 
     /// A file that was never to be uploaded, or into which nothing was ever written.
     private func localFile(_ content: NodeRecord.Content) -> MountedFile? {
-        let file = MountedFile()
-        file.state.withLock { $0.wasClosed = true }
-        guard let name = content.spool else { return file }
+        guard let name = content.spool else { return MountedFile(closed: nil) }
         guard let bytes = try? spool.open(name) else { return nil }
-        var version = FileVersion(spool: bytes, upload: nil)
+        var version = FileVersion(spool: bytes, name: .keepLocally)
         version.size = content.size
         version.hasContent = true
-        version.isPlain = content.isPlain
-        let restored = version
-        file.state.withLock { $0.version = restored }
-        return file
+        if content.isPlain { version.phase = .ended(.partial) }
+        return MountedFile(closed: version)
     }
 
     /// An upload's bytes, or an empty file in their place.
@@ -238,25 +238,12 @@ extension Upload {
     }
 }
 
-extension MountedFile {
-    /// A file whose content another process committed.
-    fileprivate convenience init(restoring record: UploadRecord, _ upload: Upload, isContentThere: Bool) {
-        self.init(frozen: upload, size: record.size, isContentThere: isContentThere)
-        state.withLock { $0.version?.isStaged = record.scope == .allButLast && record.state != .failed }
-    }
-
-    /// A closed file whose content is an upload's.
-    convenience init(frozen upload: Upload, size: Int64, isContentThere: Bool) {
-        self.init()
-        var version = FileVersion(spool: upload.spool, upload: upload)
-        version.size = size
-        version.hasContent = true
-        version.isFrozen = true
-        version.isEvicted = !isContentThere
-        let frozen = version
-        state.withLock { state in
-            state.version = frozen
-            state.wasClosed = true
-        }
+extension FileVersion {
+    /// What another process committed.
+    fileprivate init(restoring record: UploadRecord, _ upload: Upload) {
+        // A failed one is written anew as another version, until somebody tries it again.
+        let scope = record.state == .failed ? .whole : record.scope ?? .whole
+        self.init(
+            of: upload, size: record.size, phase: VersionPhase(committed: scope), isEvicted: !upload.spoolHolds(record))
     }
 }

@@ -54,8 +54,8 @@ final class RoomKeeper: Sendable {
             file.evictable.map { (file, $0) }
         }
         candidates.sort { $0.version.lastUse < $1.version.lastUse }
-        for (file, version) in candidates where file.markEvicted(version) {
-            try version.spool.punchHole(0..<version.size)
+        for (file, version) in candidates where file.evict(version) {
+            try version.spool.punchEverything()
             logger.debug("the content of a finished file was evicted", metadata: ["bytes": "\(version.size)"])
             return true
         }
@@ -65,25 +65,5 @@ final class RoomKeeper: Sendable {
     private func giveUpOne() throws(SpoolError) -> Bool {
         for upload in engine.uploads where try upload.giveUpChunk() { return true }
         return false
-    }
-}
-
-extension MountedFile {
-    /// The version whose content could be evicted: finished, and nobody has the file open.
-    fileprivate var evictable: FileVersion? {
-        let version = state.withLock { $0.handles == 0 ? $0.version : nil }
-        guard let version, version.isFrozen, !version.isEvicted, version.size > 0 else { return nil }
-        return version.upload?.currentState == .completed ? version : nil
-    }
-
-    /// Counts the content as evicted from now on; false when somebody has begun to use it.
-    fileprivate func markEvicted(_ version: FileVersion) -> Bool {
-        state.withLock { state in
-            guard state.handles == 0, let current = state.version, current.spool === version.spool, current.isFrozen,
-                !current.isEvicted
-            else { return false }
-            state.version?.isEvicted = true
-            return true
-        }
     }
 }

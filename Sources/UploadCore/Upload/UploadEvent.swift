@@ -56,9 +56,11 @@ public enum UploadEvent: Sendable {
 }
 
 /// How far a committed version may go.
-public enum CommitScope: Sendable, Equatable {
+public enum CommitScope: Sendable, Hashable {
     /// All the way to a finished asset.
     case whole
+    /// The name is temporary and does not tell the final one: nothing is sent before a later `whole`.
+    case untilNamed
     /// The name is temporary: everything is sent, and all but the last chunk reported; a later `whole` finishes it.
     case allButLast
 }

@@ -32,7 +32,12 @@ extension UploadStateMachine {
 
     /// Moves on to the next state where everything for it is there.
     private mutating func settle(_ actions: inout [UploadAction]) {
-        guard state == .finishing, !isUnverified, let session, session.plan.totalSize == size else { return }
+        guard state == .finishing else { return }
+        if scope == .untilNamed {
+            state = .staged
+            return actions.append(.answer(.success(())))
+        }
+        guard !isUnverified, let session, session.plan.totalSize == size else { return }
         switch scope {
         case .whole:
             guard isConfirmed else { return }
@@ -43,7 +48,7 @@ extension UploadStateMachine {
             guard session.isFullyStored, session.unreported(most: 1, includingLast: false).isEmpty else { return }
             state = .staged
             actions.append(.answer(.success(())))
-        case nil:
+        case .untilNamed, nil:
             return
         }
     }

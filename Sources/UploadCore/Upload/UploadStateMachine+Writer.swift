@@ -28,12 +28,12 @@ extension UploadStateMachine {
 
     /// A staged version that is written again is open again.
     mutating func reopen(_ actions: inout [UploadAction]) {
-        guard scope == .allButLast else { return }
+        guard let scope, scope != .whole else { return }
         if state == .finishing {
             let reason = UploadFailure(.replaced, message: "the file was written again before it was confirmed")
             actions.append(.answer(.failure(reason)))
         }
-        scope = nil
+        self.scope = nil
         state = .open
     }
 

@@ -17,7 +17,7 @@ extension UploadRecord: JournalRow {
         [
             number.databaseValue, spool.databaseValue, Data(path.joined(separator: [UInt8(ascii: "/")])).databaseValue,
             filename.databaseValue, type.rawValue.databaseValue, writer.databaseValue, state.rawValue.databaseValue,
-            scope.map { $0 == .whole ? "whole" : "all-but-last" }.databaseValue, size.databaseValue,
+            scope.map { $0.journalName }.databaseValue, size.databaseValue,
             boot.databaseValue, synced.rawValue.databaseValue, created.millisecondsSince1970.databaseValue,
             (closed?.millisecondsSince1970).databaseValue, (completed?.millisecondsSince1970).databaseValue,
             (failure?.kind.rawValue).databaseValue, (failure?.code).databaseValue, (failure?.message).databaseValue,
@@ -37,11 +37,9 @@ extension UploadRecord: JournalRow {
         type = row.choice(AssetKind.self) ?? .video
         writer = row.optionalText()
         state = row.choice(UploadState.self) ?? .failed
-        switch row.optionalText() {
-        case nil: scope = nil
-        case "whole": scope = .whole
-        case "all-but-last": scope = .allButLast
-        case .some: return nil
+        if let name = row.optionalText() {
+            guard let known = CommitScope(journalName: name) else { return nil }
+            scope = known
         }
         size = row.integer()
         boot = row.text()
@@ -186,4 +184,25 @@ extension NodeRecord: JournalRow {
 
 extension Optional where Wrapped: DatabaseValueConvertible {
     fileprivate var databaseValue: DatabaseValue { self?.databaseValue ?? .null }
+}
+
+extension CommitScope {
+    /// As the journal's `scope` column has it.
+    var journalName: String {
+        switch self {
+        case .whole: "whole"
+        case .allButLast: "all-but-last"
+        case .untilNamed: "until-named"
+        }
+    }
+
+    /// Nil for what no version of the journal has written.
+    init?(journalName: String) {
+        switch journalName {
+        case "whole": self = .whole
+        case "all-but-last": self = .allButLast
+        case "until-named": self = .untilNamed
+        default: return nil
+        }
+    }
 }

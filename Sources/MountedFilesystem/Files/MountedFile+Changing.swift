@@ -1,0 +1,213 @@
+import FileTree
+import ProcessInspection
+import UploadCore
+import UploadEngine
+
+// Changing a file's content: into the version that can be changed, or into another one, made beside it, that takes its
+// place with the first change that succeeds.
+
+extension MountedFile {
+    /// Where a change goes.
+    enum ChangePlace {
+        /// Into this version, which is not committed before the change has ended.
+        case version(FileVersion)
+        /// Into a version that is to be made beside this one (nil: into the first). This one is kept whole meanwhile: to be
+        /// let go of with ``endUse(of:)``.
+        case another(after: FileVersion?)
+        /// Nowhere: a user has cancelled what is written.
+        case cancelled
+    }
+
+    /// Begins a change.
+    func beginChange() -> ChangePlace {
+        door.withLock { state in
+            if state.isCancelled { return .cancelled }
+            guard let version = state.version else { return .another(after: nil) }
+            switch state.version?.phase.apply(.change) {
+            case .granted:
+                state.version?.changesUnderWay += 1
+                return state.version.map { .version($0) } ?? .another(after: nil)
+            case .beginAnother, .refused, nil:
+                state.version?.uses += 1
+                return .another(after: version)
+            }
+        }
+    }
+
+    /// Puts a version that was made beside another one into its place, with a change under way; false when somebody
+    /// else's has that place by now.
+    func install(_ next: FileVersion, after last: FileVersion?) -> Bool {
+        door.withLock { state in
+            guard state.version?.spool === last?.spool else { return false }
+            if let upload = last?.upload { supersede(&state, [upload]) }
+            var installed = next
+            installed.changesUnderWay = 1
+            for range in state.refused.ranges { installed.refused.insert(range) }
+            installed.refusal = installed.refusal ?? state.refusal
+            (state.refused, state.refusal) = (SegmentMap(), nil)
+            state.version = installed
+            if next.hasContent { state.modified = .now() }
+            return true
+        }
+    }
+
+    /// Gives an upload to the version that was looked at, unless it has one or is another version by now.
+    ///
+    /// - Returns: the upload that this version has; nil where it is not the file's any more. With it, where it was given
+    ///   just now, the uploads that go on until it is safe.
+    func attach(_ upload: Upload, to looked: FileVersion) -> (upload: Upload?, predecessors: [Upload]) {
+        door.withLock { state in
+            guard let version = state.version, version.isSame(as: looked) else { return (nil, []) }
+            if let other = version.upload { return (other, []) }
+            state.version?.upload = upload
+            state.version?.predecessors = []
+            return (upload, version.predecessors)
+        }
+    }
+
+    /// Takes away the uploads of a version that holds nothing, once nobody can write it: its own, and those that went on
+    /// until it would be safe.
+    func detachUploadsOfNothing() -> [Upload] {
+        door.withLock { state in
+            guard state.writeHandles == 0, let version = state.version, version.size == 0, version.phase == .writing,
+                version.changesUnderWay == 0, version.taint == nil, version.refused.isEmpty
+            else { return [] }
+            state.version?.upload = nil
+            state.version?.predecessors = []
+            return version.predecessors + [version.upload].compactMap { $0 }
+        }
+    }
+
+    /// The write has ended; false when the file was truncated since it began, so that its bytes may be gone: then `begun` is
+    /// the version as it is now, and the write is to be made once more.
+    func endWrite(_ begun: inout FileVersion, written: Range<Int64>) -> Bool {
+        let now = NodeTime.now()
+        let current = door.withLock { state -> FileVersion? in
+            // Gone with its file.
+            guard let version = state.version, version.isSame(as: begun) else { return nil }
+            guard version.truncationsDone == begun.truncationsDone else { return version }
+            state.version?.changesUnderWay -= 1
+            state.version?.writesDone += 1
+            state.version?.refused.remove(written)
+            state.version?.size = max(version.size, written.upperBound)
+            state.version?.hasContent = true
+            state.modified = now
+            return nil
+        }
+        if let current { begun = current }
+        return current == nil
+    }
+
+    /// The write was refused: the version lacks these bytes until they are written after all.
+    func refuseWrite(_ begun: FileVersion, of range: Range<Int64>, because reason: String) {
+        door.withLock { state in
+            guard let version = state.version, version.isSame(as: begun) else { return }
+            state.version?.changesUnderWay -= 1
+            state.version?.refused.insert(range)
+            state.version?.refusal = reason
+            state.version?.hasContent = true
+        }
+    }
+
+    /// A write was refused for which there was no version: the next one lacks these bytes, and a close tells it.
+    func refuseWrite(of range: Range<Int64>?, because reason: String?) {
+        door.withLock { state in
+            if let range { state.refused.insert(range) }
+            if let reason { state.refusal = reason }
+        }
+    }
+
+    /// Whether a write was refused for which there was no version, and nothing was written since.
+    var lacksWhatWasRefused: Bool { door.withLock { !$0.refused.isEmpty } }
+
+    /// The truncation has ended; false when a write did since it began, so that bytes may lie beyond the end: then `begun`
+    /// is the version as it is now, and the truncation is to be made once more.
+    func endTruncation(_ begun: inout FileVersion, to size: Int64, by writer: Int32?) -> Bool {
+        let now = NodeTime.now()
+        let current = door.withLock { state -> FileVersion? in
+            // Gone with its file.
+            guard let version = state.version, version.isSame(as: begun) else { return nil }
+            guard version.writesDone == begun.writesDone else { return version }
+            state.version?.changesUnderWay -= 1
+            state.version?.truncationsDone += 1
+            state.version?.size = size
+            state.version?.refused.remove(size..<Int64.max)
+            state.version?.awaitsFinalTruncation = false
+            if size == 0 {
+                state.version?.source = nil
+                state.version?.hintSearch = .notTried
+            }
+            if size > 0 { state.version?.hasContent = true }
+            if let writer { state.version?.writers.insert(writer) }
+            state.modified = now
+            return nil
+        }
+        if let current { begun = current }
+        return current == nil
+    }
+
+    /// The change has come to nothing.
+    func abandonChange(of begun: FileVersion) {
+        door.withLock { state in
+            guard state.version?.spool === begun.spool else { return }
+            state.version?.changesUnderWay -= 1
+        }
+    }
+
+    // MARK: Who writes
+
+    /// The process that the thread belongs to which wrote last, if it is this one.
+    func process(ofLastWriter thread: Int32) -> Int32? {
+        door.withLock { state in state.lastWriter.flatMap { $0.thread == thread ? $0.process : nil } }
+    }
+
+    /// Remembers which process the writing thread belongs to.
+    func setLastWriter(thread: Int32, process: Int32) {
+        door.withLock { $0.lastWriter = (thread: thread, process: process) }
+    }
+
+    /// Remembers who writes; tells whether it is somebody new.
+    func addWriter(_ writer: Int32?) -> Bool {
+        door.withLock { state in
+            if state.version?.isWrittenInPlace == true { state.version?.awaitsFinalTruncation = true }
+            guard let writer else { return false }
+            return state.version?.writers.insert(writer).inserted ?? false
+        }
+    }
+
+    /// An rsync writes into it under its final name.
+    func isWrittenInPlace() {
+        door.withLock { state in
+            state.version?.isWrittenInPlace = true
+            state.version?.awaitsFinalTruncation = true
+        }
+    }
+
+    /// aria2 writes into it.
+    func isWrittenByAria2() { door.withLock { $0.version?.isWrittenByAria2 = true } }
+
+    // MARK: Size hints
+
+    /// Whether a size is to be looked for now; gives the version that it is for.
+    ///
+    /// - Parameter isEnough: whether so much is written that a session would be opened for it.
+    func beginHintSearch(isEnough: Bool) -> FileVersion? {
+        door.withLock { state in
+            guard let version = state.version, version.upload != nil else { return nil }
+            switch version.hintSearch {
+            case .notTried: state.version?.hintSearch = .missed
+            case .missed where isEnough: state.version?.hintSearch = .done
+            case .missed, .done: return nil
+            }
+            return version
+        }
+    }
+
+    /// A source was found.
+    func hintWasFound(_ source: FoundSource) {
+        door.withLock { state in
+            state.version?.hintSearch = .done
+            state.version?.source = source
+        }
+    }
+}
