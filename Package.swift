@@ -73,7 +73,7 @@ let package = Package(
         library("FileTree"),
         library("ProcessInspection"),
         library(
-            "MountedFilesystem",
+            "Filesystem",
             [
                 "FileTree", "ProcessInspection", "FuseLowLevel", "UploadEngine", "UploadCore", "UploadStore", .logging,
                 .systemPackage,
@@ -82,7 +82,7 @@ let package = Package(
         library(
             "TwelveFSCommand",
             [
-                "CXattr", "MountedFilesystem", "ProcessInspection", "UploadEngine", "PlatformClient", "UploadStore",
+                "CXattr", "Filesystem", "ProcessInspection", "UploadEngine", "PlatformClient", "UploadStore",
                 "UploadCore",
                 "FuseLowLevel",
                 .argumentParser, .logging, .nioPosix, .unixSignals, .systemPackage,
@@ -113,7 +113,7 @@ let package = Package(
         tests(of: "FileTree", ["TestSupport"]),
         tests(of: "ProcessInspection", ["TestSupport"]),
         tests(
-            of: "MountedFilesystem",
+            of: "Filesystem",
             [
                 "TestSupport", "SandboxPlatform", "FileTree", "ProcessInspection", "UploadEngine", "UploadStore",
                 "PlatformClient", "UploadCore", "FuseLowLevel", .logging, .nioCore, .nioPosix,

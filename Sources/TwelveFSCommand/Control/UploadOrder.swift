@@ -1,5 +1,5 @@
 import CXattr
-import MountedFilesystem
+import Filesystem
 import SystemPackage
 
 #if canImport(Glibc)

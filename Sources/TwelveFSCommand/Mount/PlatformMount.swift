@@ -1,7 +1,7 @@
 import FuseLowLevel
 import Glibc
 import Logging
-import MountedFilesystem
+import Filesystem
 import NIOPosix
 import PlatformClient
 import ProcessInspection
@@ -69,7 +69,7 @@ struct PlatformMount: MountService {
         let engine = UploadEngine(
             configuration: Self.engine(configuration, keyWatch), client: client, threads: threads, clock: .system,
             logger: logger, journal: journal)
-        let filesystem = MountedFilesystem(
+        let filesystem = FilesystemService(
             configuration: Self.filesystem(configuration), engine: engine, spool: spool,
             writers: ProcessInspector(mountPoint: configuration.mountPoint), logger: logger,
             journal: journal)
@@ -77,7 +77,7 @@ struct PlatformMount: MountService {
             client: client, threads: threads, engine: engine, filesystem: filesystem, journal: journal,
             logger: logger)
         do {
-            await offPool { filesystem.restore() }
+            await offPool { filesystem.recover() }
             let session = try FuseSession(
                 mountpoint: configuration.mountPoint, options: Self.fuse(configuration), operations: filesystem,
                 log: { level, message in
@@ -172,7 +172,7 @@ struct MountParts: Sendable {
     let client: PlatformClient
     let threads: NIOThreadPool
     let engine: UploadEngine
-    let filesystem: MountedFilesystem
+    let filesystem: FilesystemService
     let journal: Journal
     let logger: Logger
 

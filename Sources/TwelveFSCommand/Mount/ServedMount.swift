@@ -1,6 +1,6 @@
 import Dispatch
 import FuseLowLevel
-import MountedFilesystem
+import Filesystem
 import UploadCore
 import UploadEngine
 

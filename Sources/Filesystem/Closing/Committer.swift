@@ -1,0 +1,172 @@
+import FileTree
+import FuseLowLevel
+import Logging
+import ProcessInspection
+import Synchronization
+import UploadCore
+import UploadEngine
+import UploadStore
+
+/// What a FLUSH, a RELEASE or a rename does: gathers what is known, asks ``UploadCore/CommitRule``, and acts on its verdict.
+package final class Committer: Sendable {
+    let namespace: Namespace
+    let handles: HandleTable<OpenFile>
+    let closing: CloseCoordinator
+    let engine: UploadEngine
+    let reclaimer: SpoolReclaimer
+    let writers: any WriterInspector
+    let configuration: FilesystemConfiguration
+
+    init(
+        configuration: FilesystemConfiguration, namespace: Namespace, handles: HandleTable<OpenFile>,
+        closing: CloseCoordinator, engine: UploadEngine, reclaimer: SpoolReclaimer, writers: any WriterInspector
+    ) {
+        self.configuration = configuration
+        self.namespace = namespace
+        self.handles = handles
+        self.closing = closing
+        self.engine = engine
+        self.reclaimer = reclaimer
+        self.writers = writers
+    }
+
+    // MARK: FLUSH
+
+    /// Decides what a close means, and answers it at once or when that is done.
+    package func close(_ handle: UInt64, context: FuseRequestContext, _ wait: CloseWait) {
+        do throws(FuseErrno) {
+            switch try flush(handle, context: context) {
+            case .immediate(nil): wait.answer(.success(()))
+            case .immediate(let errno?): wait.answer(.failure(errno))
+            case .awaitUpload(let upload, let scope):
+                closing.wait(for: upload, committing: scope, pid: context.pid, wait)
+            case .awaitJournal(let open): closing.waitForJournal(of: open, pid: context.pid, wait)
+            }
+        } catch {
+            wait.answer(.failure(error))
+        }
+    }
+
+    /// What a FLUSH is answered with.
+    private enum FlushAnswer {
+        /// At once.
+        case immediate(FuseErrno?)
+        /// When this upload is completed, or staged. The scope is that of a commit to be made.
+        case awaitUpload(Upload, CommitScope?)
+        /// When the journal knows the file, of which there is nothing to upload.
+        case awaitJournal(OpenFile)
+    }
+
+    /// Decides what the close of a descriptor means.
+    private func flush(_ handle: UInt64, context: FuseRequestContext) throws(FuseErrno) -> FlushAnswer {
+        let open = try handles.get(handle)
+        guard open.canWrite else { return .immediate(nil) }
+        if open.file.look.isCancelled { return .immediate(.ioError) }
+        let (facts, version) = facts(of: open.file, node: open.node, closedBy: context.pid)
+        let verdict = CommitRule.onFlush(facts)
+        if case .dying(let how) = facts.closer, facts.closerWrote { open.file.taint(version, how) }
+        switch verdict {
+        case .notYet:
+            return .immediate(nil)
+        case .taint(let reason):
+            open.file.taint(version, reason)
+            return .immediate(nil)
+        case .nothing:
+            // What was written last found no place at all, and nothing else is to be told of it.
+            if open.file.lacksWhatWasRefused { return .immediate(.ioError) }
+            if isLeft(open, version, closedBy: context.pid, facts) { return .awaitJournal(open) }
+            return joinedAnswer(open.file, facts)
+        case .commit(let scope):
+            guard let upload = open.file.seal(version, scope, unlessOpen: false) else {
+                return joinedAnswer(open.file, facts)
+            }
+            namespace.markDirty([open.node])
+            return .awaitUpload(upload, scope)
+        case .commitInBackground(let scope):
+            open.file.seal(version, scope, unlessOpen: false)?.apply(.committed(scope))
+            namespace.markDirty([open.node])
+            return .immediate(nil)
+        case .interrupt(let reason):
+            return interrupt(open.file, version, reason: reason, facts)
+                ? .immediate(.ioError) : joinedAnswer(open.file, facts)
+        }
+    }
+
+    /// A close that decides nothing shares the fate of a version that is on its way, if its caller can hear of it.
+    private func joinedAnswer(_ file: MountedFile, _ facts: CommitRule.Facts) -> FlushAnswer {
+        let look = file.look
+        // Whoever waited when the name was taken away has been told; a file without a name is nobody's upload.
+        guard let version = look.version, version.phase != .writing, !look.isRemoved, let upload = version.upload,
+            writersHear(facts)
+        else { return .immediate(nil) }
+        return .awaitUpload(upload, nil)
+    }
+
+    /// Whether its last writer lets go of a file of which nothing is uploaded, and hears how that goes.
+    private func isLeft(
+        _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ facts: CommitRule.Facts
+    ) -> Bool {
+        guard version?.upload == nil, facts.closer == .running else { return false }
+        if open.file.look.isRemoved { return false }
+        // Of content it has been looked up already.
+        if facts.hasUncommittedContent { return !facts.isHeld }
+        return holder(of: open.file, version, node: open.node, besides: pid) == .nobody
+    }
+
+    private func writersHear(_ facts: CommitRule.Facts) -> Bool {
+        switch facts.closer {
+        case .running: true
+        case .exiting, .dying, .unknown: false
+        }
+    }
+
+    // MARK: RELEASE
+
+    /// The last descriptor of a handle is gone.
+    package func release(_ handle: UInt64) {
+        guard let open = handles.remove(handle) else { return }
+        let file = open.file
+        if file.closed(canWrite: open.canWrite) {
+            lastWriterReleased(file, node: open.node)
+            namespace.markDirty([open.node])
+        }
+        let look = file.look
+        guard look.handles == 0 else { return }
+        if look.isRemoved {
+            namespace.discard(file, node: open.node)
+        } else if let upload = look.version?.upload, upload.currentState == .interrupted {
+            unlist(file, node: open.node, upload)
+        }
+    }
+
+    /// Nobody can write into the file any more: what no close has decided is decided now.
+    func lastWriterReleased(_ file: MountedFile, node: NodeID) {
+        startUploadIfLacking(file, node: node)
+        endUploadsOfNothing(file)
+        let (facts, version) = facts(of: file, node: node, closedBy: nil)
+        switch CommitRule.onLastRelease(facts) {
+        case .nothing, .notYet, .taint: break
+        case .commit(let scope), .commitInBackground(let scope):
+            file.seal(version, scope, unlessOpen: true)?.apply(.committed(scope))
+            namespace.markDirty([node])
+        case .interrupt(let reason): _ = interrupt(file, version, reason: reason, facts)
+        }
+    }
+
+    /// Takes an interrupted file out of the listing, unless somebody has opened it again or it is to stay there: rsync's
+    /// `--partial` wants to find it again. Its bytes are kept for a while.
+    private func unlist(_ file: MountedFile, node: NodeID, _ upload: Upload) {
+        guard file.unlisted(upload) else { return }
+        upload.updateIdentity { $0.isListed = false }
+        let location = namespace.tree.withLock { tree -> NodeLocation? in
+            guard let location = try? tree.node(node).location else { return nil }
+            _ = try? tree.removeFile(location.name, in: location.parent, at: .now())
+            tree.discard(node)
+            return location
+        }
+        namespace.markDirty([node])
+        // aria2 would look for the file that it has written its own about, and give up for good.
+        if let location { try? namespace.removeFile(location.name.bytes + Array(".aria2".utf8), in: location.parent) }
+        reclaimer.keep(upload)
+    }
+}

@@ -1,0 +1,95 @@
+import FileTree
+import FuseLowLevel
+import Logging
+import ProcessInspection
+import Synchronization
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// Versions: the first of a file, and those that take another's place.
+
+extension ContentStore {
+    /// Puts the first version into a file that has none.
+    func beginFirstVersion(for change: PendingChange) throws(FuseErrno) {
+        let (file, node) = (change.open.file, change.open.node)
+        do throws(UploadFailure) {
+            var first = try version(after: nil, keeping: 0, in: file, node: node)
+            if first.isToBeUploaded { first.upload = beginUpload(of: first, in: file, node: node) }
+            guard file.install(first, after: nil) else { return reclaimer.drop(first) }
+            file.abandonChange(of: first)
+        } catch {
+            logger.error("no new content could be begun", metadata: ["reason": "\(error.message)"])
+            file.refuseWrite(of: change.range, because: error.message)
+            throw FuseErrno(error)
+        }
+    }
+
+    /// The upload of what is written through a handle, begun where there is no version yet; nil where nothing is to be
+    /// uploaded, or what is there is committed.
+    func uploadToBeWritten(_ open: OpenFile) throws(FuseErrno) -> Upload? {
+        if open.file.version == nil {
+            try beginFirstVersion(for: PendingChange(open: open, pid: 0, range: 0..<0))
+        }
+        return open.file.version.flatMap { $0.phase == .writing ? $0.upload : nil }
+    }
+
+    /// A version that is to take another's place: empty, or with the first bytes of that one's content.
+    ///
+    /// Whoever calls keeps the last one from being evicted meanwhile. One that keeps bytes has an upload already, where it is
+    /// to be uploaded.
+    func version(
+        after last: FileVersion?, keeping count: Int64, in file: MountedFile, node: NodeID
+    ) throws(UploadFailure) -> FileVersion {
+        try durability.checkJournal()
+        let name = namespace.path(of: node).map { namespace.verdict(on: $0) } ?? .keepLocally
+        let bytes: SpoolFile
+        do throws(SpoolError) { bytes = try spool.create() } catch { throw error.uploadFailure }
+        var next = FileVersion(spool: bytes, name: name)
+        guard let last, count > 0 else { return next }
+        do throws(UploadFailure) {
+            try space.reserve(0..<count, in: next.spool)
+            do throws(SpoolError) {
+                try next.spool.copy(from: last.spool, count: count)
+                // Asked afterwards, as when it is read.
+                guard holds(0..<count, of: last, in: file) else { throw SpoolError.givenUp }
+            } catch {
+                throw error.uploadFailure
+            }
+        } catch {
+            reclaimer.drop(next)
+            throw error
+        }
+        next.size = count
+        next.hasContent = true
+        if next.isToBeUploaded { next.upload = beginUpload(of: next, in: file, node: node) }
+        return next
+    }
+
+    /// Begins the upload of a version with what it holds by now.
+    func beginUpload(of version: FileVersion, in file: MountedFile, node: NodeID) -> Upload? {
+        guard let path = namespace.path(of: node) else { return nil }
+        let upload = engine.begin(namespace.identity(for: path), spool: version.spool)
+        if version.size > 0 { upload.apply(.wrote(0..<version.size)) }
+        if let declared = file.declaredHint { upload.apply(.hinted(declared)) }
+        return upload
+    }
+
+    /// The upload of a version that held nothing until now.
+    func uploadForContent(of version: FileVersion, in file: MountedFile, node: NodeID) -> Upload? {
+        guard let upload = beginUpload(of: version, in: file, node: node) else { return nil }
+        let (attached, predecessors) = file.attach(upload, to: version)
+        if attached !== upload { reclaimer.drop(upload) }
+        for old in predecessors { upload.takePlace(of: old, reason: Self.overwritten) }
+        if attached === upload { upload.tell(superseded: file.superseded) }
+        return attached
+    }
+
+    /// What follows for a version whose place another one has taken.
+    func replaced(_ last: FileVersion, by next: FileVersion, in file: MountedFile) {
+        if let upload = next.upload { upload.tell(superseded: file.superseded) }
+        last.upload?.updateIdentity { $0.isListed = false }
+        // Its bytes go as soon as its upload does not need them any more.
+        reclaimer.retire(last)
+    }
+}

@@ -1,0 +1,167 @@
+import FileTree
+import FuseLowLevel
+import Logging
+import ProcessInspection
+import Synchronization
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// Writing: into the version that can be changed, or beside one that is committed.
+
+extension ContentStore {
+    /// Writes into the spool and tells the upload. Fewer bytes than given are taken where the size limit is reached;
+    /// the first byte past it is `EFBIG`.
+    package func write(
+        _ data: UnsafeRawBufferPointer, handle: UInt64, at offset: Int64, context: FuseRequestContext
+    ) throws(FuseErrno) -> Int {
+        try namespace.checkWritable()
+        let open = try handles.get(handle)
+        guard open.canWrite else { throw .badFileDescriptor }
+        return try write(data, to: open, at: offset, context: context)
+    }
+
+    func write(
+        _ data: UnsafeRawBufferPointer, to open: OpenFile, at offset: Int64, context: FuseRequestContext
+    ) throws(FuseErrno) -> Int {
+        guard !data.isEmpty else { return 0 }
+        let write = PendingChange(open: open, pid: context.pid, range: offset..<offset + Int64(data.count))
+        while true {
+            switch open.file.beginChange() {
+            case .cancelled:
+                open.file.refuseWrite(of: write.range, because: nil)
+                throw .ioError
+            case .version(let version):
+                return try self.write(data, write, into: version)
+            case .another(after: nil):
+                try beginFirstVersion(for: write)
+            case .another(after: let last?):
+                defer { open.file.endUse(of: last) }
+                if let count = try self.write(data, write, besides: last) { return count }
+            }
+        }
+    }
+
+    /// A change of a file's content that somebody asks for.
+    struct PendingChange: Sendable {
+        var open: OpenFile
+        /// The thread that asks; 0 for one that cannot be seen.
+        var pid: Int32
+        /// What it wants to write; empty for a new size.
+        var range: Range<Int64>
+    }
+
+    /// Writes into the version that can be changed.
+    private func write(
+        _ data: UnsafeRawBufferPointer, _ write: PendingChange, into begun: FileVersion
+    ) throws(FuseErrno) -> Int {
+        var version = begun
+        let (file, node) = (write.open.file, write.open.node)
+        if version.upload == nil, version.isToBeUploaded, version.size == 0 {
+            version.upload = uploadForContent(of: version, in: file, node: node)
+        }
+        recordWriter(process(of: write.pid, writingInto: file), of: file)
+        do throws(UploadFailure) {
+            findSize(file, node: node, pid: write.pid, upTo: write.range.upperBound)
+            let terms = try self.terms(of: version, for: write.range)
+            if let room = terms.room { try space.reserve(room, in: version.spool) }
+            // Again where the file was truncated meanwhile: then this write comes after that.
+            repeat {
+                try put(data, terms.range, into: version)
+            } while !file.endWrite(&version, written: terms.range)
+            return terms.range.count
+        } catch {
+            file.refuseWrite(version, of: write.range, because: error.message)
+            throw refused(error)
+        }
+    }
+
+    /// Writes into another version beside one that is committed, which takes its place when that has succeeded; nil when
+    /// somebody else was faster. What is refused leaves everything as it was.
+    private func write(
+        _ data: UnsafeRawBufferPointer, _ write: PendingChange, besides last: FileVersion
+    ) throws(FuseErrno) -> Int? {
+        let (file, node) = (write.open.file, write.open.node)
+        do throws(UploadFailure) {
+            var next = try version(after: last, keeping: last.size, in: file, node: node)
+            let taken: Range<Int64>
+            do throws(UploadFailure) {
+                let terms = try self.terms(of: next, for: write.range)
+                taken = terms.range
+                if let room = terms.room { try space.reserve(room, in: next.spool) }
+                try put(data, taken, into: next)
+            } catch {
+                reclaimer.drop(next)
+                throw error
+            }
+            next.size = max(next.size, taken.upperBound)
+            next.hasContent = true
+            guard file.install(next, after: last) else {
+                reclaimer.drop(next)
+                return nil
+            }
+            replaced(last, by: next, in: file)
+            recordWriter(process(of: write.pid, writingInto: file), of: file)
+            findSize(file, node: node, pid: write.pid, upTo: taken.upperBound)
+            while !file.endWrite(&next, written: taken) { try put(data, taken, into: next) }
+            return taken.count
+        } catch {
+            file.refuseWrite(of: write.range, because: error.message)
+            throw refused(error)
+        }
+    }
+
+    private func put(
+        _ data: UnsafeRawBufferPointer, _ range: Range<Int64>, into version: FileVersion
+    ) throws(UploadFailure) {
+        do throws(SpoolError) {
+            try version.spool.write(UnsafeRawBufferPointer(rebasing: data[..<range.count]), at: range.lowerBound)
+        } catch {
+            throw error.uploadFailure
+        }
+        version.upload?.apply(.wrote(range))
+    }
+
+    private func refused(_ failure: UploadFailure) -> FuseErrno {
+        // Room may come yet, and a write that waits for it is tried many times.
+        if failure.kind != .noSpace {
+            logger.error("a write was refused", metadata: ["reason": "\(failure.message)"])
+        }
+        return FuseErrno(failure)
+    }
+
+    /// The process that a writing thread belongs to. Asked anew only when another thread writes than last time, since
+    /// asking costs more than a small write.
+    private func process(of thread: Int32, writingInto file: MountedFile) -> Int32? {
+        if let process = file.process(ofLastWriter: thread) { return process }
+        guard let process = writers.threadGroup(of: thread) else { return nil }
+        file.setLastWriter(thread: thread, process: process)
+        return process
+    }
+
+    /// Remembers who writes; a new writer is looked at more closely.
+    func recordWriter(_ writer: Int32?, of file: MountedFile) {
+        guard file.addWriter(writer), let writer, let command = writers.command(of: writer) else { return }
+        guard file.version?.name == .upload else { return }
+        if command.elementsEqual("rsync".utf8) { file.isWrittenInPlace() }
+        if command.elementsEqual("aria2c".utf8) { file.isWrittenByAria2() }
+    }
+
+    /// How much of a write fits below the size limit, and the range whose room it wants first; throws when nothing
+    /// fits, when the size is known for certain and is over it, and for a part that was given up.
+    private func terms(
+        of version: FileVersion, for wanted: Range<Int64>
+    ) throws(UploadFailure) -> (range: Range<Int64>, room: Range<Int64>?) {
+        guard let upload = version.upload else { return (wanted, wanted) }
+        let terms = upload.inspect { $0.terms(forWriting: wanted) }
+        let limit = configuration.maxFileSize
+        if let hint = terms.hint, hint.source.isExact, hint.size > limit { throw Self.tooLarge }
+        guard wanted.lowerBound < limit else { throw Self.tooLarge }
+        if let objection = terms.objection { throw objection }
+        return (wanted.lowerBound..<min(wanted.upperBound, limit), terms.room)
+    }
+
+    private static let tooLarge = UploadFailure(
+        .tooLarge, message: "the file is larger than --max-file-size allows",
+        hint: "Mount with a larger --max-file-size, as far as the platform takes such files.")
+}

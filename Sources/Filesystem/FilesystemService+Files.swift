@@ -1,0 +1,195 @@
+import Dispatch
+import FileTree
+import FuseLowLevel
+import Logging
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// What FUSE asks of files and their content.
+
+extension FilesystemService {
+    package func create(
+        _ name: [UInt8], in parent: InodeNumber, permissions: UInt16, flags: FileOpenFlags,
+        context: FuseRequestContext, reply: consuming FuseReply<FuseCreated>
+    ) {
+        do throws(FuseErrno) {
+            let (node, file) = try namespace.createFile(
+                name, in: try ownDirectory(parent), permissions: permissions, context: context)
+            let entry = self.entry(try namespace.found(node))
+            reply.succeed(entry, try content.openHandle(file, node: node, canWrite: flags.canWrite, context: context))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    package func open(
+        _ inode: InodeNumber, flags: FileOpenFlags, context: FuseRequestContext, reply: consuming FuseReply<FuseOpen>
+    ) {
+        do throws(FuseErrno) {
+            if StatusDirectory.owns(inode) {
+                reply.succeed(try status.open(inode, flags: flags))
+            } else {
+                reply.succeed(try open(NodeID(inode.rawValue), flags: flags, context: context))
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    package func read(
+        _ inode: InodeNumber, handle: UInt64, at offset: Int64, count: Int, context: FuseRequestContext,
+        reply: consuming FuseReply<FuseData>
+    ) {
+        let outcome: Result<[UInt8], FuseErrno>
+        do throws(FuseErrno) {
+            if StatusDirectory.owns(inode) {
+                outcome = .success(try status.read(handle, at: offset, count: count))
+            } else {
+                outcome = .success(try content.read(handle, at: offset, count: count))
+            }
+        } catch {
+            outcome = .failure(error)
+        }
+        switch outcome {
+        case .success(let bytes):
+            reply.succeed(bytes)
+        case .failure(let error):
+            guard error == .ioError, let remote = content.remoteRead(handle, at: offset, count: count) else {
+                return reply.fail(error)
+            }
+            content.read(remote, reply.deferred())
+        }
+    }
+
+    package func write(
+        _ data: UnsafeRawBufferPointer, to inode: InodeNumber, handle: UInt64, at offset: Int64,
+        context: FuseRequestContext, reply: consuming FuseReply<FuseWritten>
+    ) {
+        let outcome: Result<Int, FuseErrno>
+        do throws(FuseErrno) {
+            outcome = .success(try content.write(data, handle: handle, at: offset, context: context))
+        } catch {
+            outcome = .failure(error)
+        }
+        switch outcome {
+        case .success(let count):
+            guard let upload = backpressure.uploadToKeepUpWith(handle) else { return reply.succeed(count) }
+            backpressure.hold(reply.deferred(), written: count, for: upload)
+        case .failure(.noSpace) where backpressure.isSpaceComing:
+            let pending = Backpressure.PendingWrite(data: Array(data), handle: handle, offset: offset, context: context)
+            backpressure.waitForSpace(pending, reply.deferred())
+        case .failure(let error):
+            reply.fail(error)
+        }
+    }
+
+    /// Decided on another thread: it may take a look at many processes, and FUSE's own threads are few.
+    package func flush(
+        _ inode: InodeNumber, handle: UInt64, context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        if StatusDirectory.owns(inode) { return reply.succeed() }
+        let wait = CloseWait(reply.deferred())
+        Self.closing.async { self.committer.close(handle, context: context, wait) }
+    }
+
+    private static let closing = DispatchQueue(label: "twelvefs.closing", attributes: .concurrent)
+
+    package func release(_ inode: InodeNumber, handle: UInt64) {
+        if StatusDirectory.owns(inode) { status.release(handle) } else { committer.release(handle) }
+    }
+
+    /// Answered from another thread: a disk may take its time, and FUSE's own threads are few.
+    package func fsync(
+        _ inode: InodeNumber, handle: UInt64, dataOnly: Bool, context: FuseRequestContext,
+        reply: consuming FuseReply<Void>
+    ) {
+        if StatusDirectory.owns(inode) { return reply.succeed() }
+        let reply = reply.deferred()
+        let open: OpenFile
+        do throws(FuseErrno) {
+            open = try content.handles.get(handle)
+        } catch {
+            reply.fail(error)
+            return
+        }
+        DispatchQueue.global().async {
+            self.durability.synchronize(open) { result in
+                switch result {
+                case .success: reply.succeed()
+                case .failure(let error): reply.fail(error)
+                }
+            }
+        }
+    }
+
+    package func open(_ node: NodeID, flags: FileOpenFlags, context: FuseRequestContext) throws(FuseErrno) -> FuseOpen {
+        if flags.canWrite { try namespace.checkWritable() }
+        let file = try namespace.file(node)
+        let open = try content.openHandle(file, node: node, canWrite: flags.canWrite, context: context)
+        guard flags.truncates, flags.canWrite else { return open }
+        do throws(FuseErrno) {
+            try content.truncate(file, node: node, to: 0, context: context)
+        } catch {
+            committer.release(open.handle)
+            throw error
+        }
+        return open
+    }
+
+    package func fallocate(
+        _ inode: InodeNumber, handle: UInt64, mode: FileAllocationMode, offset: Int64, length: Int64,
+        context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        do throws(FuseErrno) {
+            if StatusDirectory.owns(inode) { throw .badFileDescriptor }
+            try content.allocate(handle, mode: mode, offset: offset, length: length, context: context)
+            reply.succeed()
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    // MARK: Extended attributes
+
+    package func getxattr(
+        _ inode: InodeNumber, name: [UInt8], context: FuseRequestContext,
+        reply: consuming FuseReply<ExtendedAttributeValue>
+    ) {
+        do throws(FuseErrno) {
+            reply.succeed(try attributes.extendedAttribute(name, of: inode))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    /// None are listed: they are not the user's, and `rsync -X` would try to remove what its source has not.
+    package func listxattr(
+        _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<ExtendedAttributeNames>
+    ) {
+        reply.succeed([])
+    }
+
+    package func setxattr(
+        _ inode: InodeNumber, name: [UInt8], value: [UInt8], flags: ExtendedAttributeFlags,
+        context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        do throws(FuseErrno) {
+            try attributes.set(name, to: value, flags: flags, of: inode, context: context)
+            reply.succeed()
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    package func removexattr(
+        _ inode: InodeNumber, name: [UInt8], context: FuseRequestContext, reply: consuming FuseReply<Void>
+    ) {
+        do throws(FuseErrno) {
+            try attributes.remove(name, of: inode)
+            reply.succeed()
+        } catch {
+            reply.fail(error)
+        }
+    }
+}

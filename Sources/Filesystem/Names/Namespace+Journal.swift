@@ -1,0 +1,65 @@
+import FileTree
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// What the journal is told of the tree: which nodes changed. What they are it asks when it writes them down, so that
+// the order in which threads tell of them does not matter.
+
+extension Namespace {
+    /// Has the journal look at these nodes again.
+    func markDirty(_ nodes: Set<NodeID>) {
+        guard let journal, !nodes.isEmpty else { return }
+        // Under one lock: whoever finds others marked already may ask at once when they are written down.
+        dirtyNodes.withLock { dirty in
+            defer { dirty.formUnion(nodes) }
+            guard dirty.isEmpty else { return }
+            journal.note { [weak self] in
+                guard let self else { return [] }
+                let dirty = dirtyNodes.withLock { dirty in
+                    defer { dirty = [] }
+                    return dirty
+                }
+                return dirty.compactMap { self.change(of: $0) }
+            }
+        }
+    }
+
+    /// What the journal is to know of a node as it is now; nil for a file that is being written, since nothing is known
+    /// of it before its writer lets go.
+    private func change(of id: NodeID) -> JournalChange? {
+        guard let node = tree.withLock({ try? $0.node(id) }), !node.isUnlinked else { return .removeNode(id.rawValue) }
+        var attributes = node.attributes
+        var content: NodeRecord.Content?
+        if let file = node.file {
+            let look = file.look
+            let isBeingMade = look.writeHandles > 0 || !look.wasClosed
+            // What has an upload by now is known by that, as all that is being written.
+            let isPromised = look.isPromised && look.version?.upload == nil
+            if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true { return nil }
+            // Of what was emptied and let go of so, nothing is uploaded.
+            let version = look.version.flatMap { $0.size > 0 || $0.phase != .writing ? $0 : nil }
+            content = NodeRecord.Content(
+                size: version?.size ?? 0, spool: version?.spool.name, upload: (version?.upload?.number).map(Int64.init),
+                isPlain: version?.phase == .ended(.partial))
+            if let modified = look.modified {
+                attributes.modificationTime = modified
+                attributes.changeTime = max(attributes.changeTime, modified)
+            }
+        }
+        return .putNode(
+            NodeRecord(
+                id: id.rawValue, parent: node.location?.parent.rawValue ?? 0, name: node.location?.name.bytes ?? [],
+                content: content, mode: attributes.mode, userID: attributes.userID, groupID: attributes.groupID,
+                accessTime: .init(attributes.accessTime), modificationTime: .init(attributes.modificationTime),
+                changeTime: .init(attributes.changeTime)))
+    }
+}
+
+extension NodeRecord.Time {
+    init(_ time: NodeTime) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
+}
+
+extension NodeTime {
+    init(_ time: NodeRecord.Time) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
+}

@@ -1,0 +1,246 @@
+import FileTree
+import FuseLowLevel
+import Glibc
+import Logging
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// The mount as an earlier process left it: its tree, its files, and the uploads that are still to be gone on with.
+
+extension Namespace {
+    /// Takes in what the journal knew when it was opened. To be called once, before anything is asked of the file
+    /// system; nothing is sent before ``UploadEngine/resume()``. Blocks on the disk.
+    func recover(into engine: UploadEngine, from spool: SpoolDirectory) {
+        guard let journal else { return }
+        var left = RecoveredUploads(journal, spool: spool, engine: engine, logger: logger)
+        restoreTree(journal.contents.nodes, &left)
+        for (_, file, path) in files { file.renamed(to: verdict(on: path)) }
+        for (record, upload) in left.unlisted { settle(record, upload, wasDamaged: journal.damage != nil) }
+    }
+
+    // MARK: The tree
+
+    private func restoreTree(_ records: [NodeRecord], _ left: inout RecoveredUploads) {
+        var children: [UInt64: [NodeRecord]] = [:]
+        for record in records { children[record.parent, default: []].append(record) }
+        if let root = records.first(where: { $0.id == NodeID.root.rawValue }) {
+            tree.withLock { tree in
+                _ = try? tree.updateAttributes(of: .root) { attributes in
+                    attributes.accessTime = NodeTime(root.accessTime)
+                    attributes.modificationTime = NodeTime(root.modificationTime)
+                    attributes.changeTime = NodeTime(root.changeTime)
+                }
+            }
+        }
+        var restored: Set<UInt64> = [NodeID.root.rawValue]
+        var directories = [NodeID.root.rawValue]
+        while let parent = directories.popLast() {
+            for record in (children[parent] ?? []).sorted(by: { $0.id < $1.id }) where !restored.contains(record.id) {
+                guard restore(record, &left) else { continue }
+                restored.insert(record.id)
+                if record.content == nil { directories.append(record.id) }
+            }
+        }
+        // What could not be looked at this time may be there the next time.
+        let lost = records.filter { record in
+            !restored.contains(record.id) && !left.unopened.contains(record.content?.upload ?? 0)
+        }.map(\.id)
+        journal?.note { lost.map { .removeNode($0) } }
+        let first = Self.firstNewNumber(at: .now())
+        tree.withLock { tree in
+            tree.number(from: first)
+            _ = tree.takeChanged()
+        }
+    }
+
+    /// Numbers that no earlier mount gave to a file which the journal never knew: a process that it left behind may
+    /// still have such a file open, and would be taken for one that holds the new file.
+    ///
+    /// By the time of day, in milliseconds, with room for 128 files made in each; below 2^47.
+    private static func firstNewNumber(at now: NodeTime) -> UInt64 {
+        let milliseconds = UInt64(max(0, now.seconds)) &* 1000 &+ UInt64(now.nanoseconds / 1_000_000)
+        return (milliseconds & ((1 << 40) - 1)) << 7
+    }
+
+    private func restore(_ record: NodeRecord, _ left: inout RecoveredUploads) -> Bool {
+        var file: MountedFile?
+        if let content = record.content {
+            guard let listed = left.file(content) else { return false }
+            file = listed
+        }
+        var attributes = NodeAttributes(
+            mode: record.mode, userID: record.userID, groupID: record.groupID, time: NodeTime(record.changeTime))
+        attributes.accessTime = NodeTime(record.accessTime)
+        attributes.modificationTime = NodeTime(record.modificationTime)
+        let (payload, final) = (file, attributes)
+        return tree.withLock { tree in
+            do throws(TreeError) {
+                try tree.restore(
+                    NodeID(record.id), FileName(record.name), in: NodeID(record.parent), file: payload,
+                    attributes: final)
+                return true
+            } catch {
+                return false
+            }
+        }
+    }
+
+    // MARK: Uploads without a file
+
+    private func settle(_ record: UploadRecord, _ upload: Upload, wasDamaged: Bool) {
+        switch upload.currentState {
+        case .interrupted: reclaimer.keep(upload, since: try? upload.spool.lastWritten())
+        case .completed, .finishing, .staged, .failed:
+            // The tree was lost with the damage: what an upload knows of its place is all there is.
+            if wasDamaged {
+                return relist(MountedFile(closed: FileVersion(restoring: record, upload)), of: upload)
+            }
+            if upload.currentState != .failed { reclaimer.retire(upload) }
+        case .cancelled, .open: reclaimer.retire(upload)
+        }
+    }
+
+    /// Lists a file where its upload says that it was, unless something else is there.
+    func relist(_ file: MountedFile, of upload: Upload) {
+        let attributes = NodeAttributes(
+            mode: UInt32(configuration.fileMode ?? 0o644), userID: configuration.fixedUID ?? configuration.uid,
+            groupID: configuration.fixedGID ?? configuration.gid, time: .now())
+        var directory = attributes
+        directory.mode = UInt32(configuration.directoryMode ?? 0o755)
+        let directoryAttributes = directory
+        let path = upload.identity.path
+        do throws(FuseErrno) {
+            try withTree { tree throws(TreeError) in
+                guard let name = path.last else { throw .invalidName }
+                let last = try FileName(name)
+                var parent = NodeID.root
+                for component in path.dropLast() {
+                    parent = try tree.directory(FileName(component), in: parent, attributes: directoryAttributes)
+                }
+                _ = try tree.createFile(last, in: parent, attributes: attributes, file: file, at: .now())
+            }
+            file.renamed(to: verdict(on: path))
+            upload.updateIdentity { $0.isListed = true }
+        } catch {
+            reclaimer.retire(upload)
+        }
+    }
+}
+
+/// The uploads that the journal knows, each taken in by the engine, until the tree has found its file.
+private struct RecoveredUploads {
+    private var uploads: [Int64: (record: UploadRecord, upload: Upload)] = [:]
+    /// Those whose spool file could not be opened, though it is there.
+    private(set) var unopened: Set<Int64> = []
+    private let spool: SpoolDirectory
+    private let logger: Logger
+
+    init(_ journal: Journal, spool: SpoolDirectory, engine: UploadEngine, logger: Logger) {
+        self.spool = spool
+        self.logger = logger
+        let contents = journal.contents
+        var sessions: [Int64: SessionRecord] = [:]
+        for session in contents.sessions { sessions[session.upload] = session }
+        var chunks: [String: [ChunkRecord]] = [:]
+        for chunk in contents.chunks { chunks[chunk.uploadID, default: []].append(chunk) }
+        for record in contents.uploads.sorted(by: { $0.number < $1.number }) {
+            let (file, isThere) = Self.content(of: record, spool, logger)
+            guard let file else {
+                unopened.insert(record.number)
+                continue
+            }
+            let loss = Self.contentLoss(of: record, isThere: isThere, inBoot: journal.bootID)
+            let session = sessions[record.number]
+            let upload = engine.restore(
+                record, session: session, chunks: session.flatMap { chunks[$0.uploadID] } ?? [], spool: file,
+                contentLoss: loss)
+            uploads[record.number] = (record, upload)
+        }
+    }
+
+    /// What an upload's record says, its upload, for those that no file was found for; oldest first.
+    var unlisted: [(UploadRecord, Upload)] {
+        uploads.values.sorted { $0.record.number < $1.record.number }.map { ($0.record, $0.upload) }
+    }
+
+    /// The file that a node stands for; nil when it is not to be listed.
+    mutating func file(_ content: NodeRecord.Content) -> MountedFile? {
+        guard let number = content.upload else { return localFile(content) }
+        guard let (record, upload) = uploads[number], record.spool == content.spool else { return nil }
+        switch upload.currentState {
+        case .completed, .finishing, .staged, .failed: break
+        // Listed only where its writer wants to find it again.
+        case .interrupted: guard content.isPlain else { return nil }
+        case .open, .cancelled: return nil
+        }
+        uploads[number] = nil
+        var version = FileVersion(restoring: record, upload)
+        if content.isPlain { version.phase = .ended(.partial) }
+        return MountedFile(closed: version)
+    }
+
+    /// A file that was never to be uploaded, or into which nothing was ever written.
+    private func localFile(_ content: NodeRecord.Content) -> MountedFile? {
+        guard let name = content.spool else { return MountedFile(closed: nil) }
+        guard let bytes = try? spool.open(name) else { return nil }
+        var version = FileVersion(spool: bytes, name: .keepLocally)
+        version.size = content.size
+        version.hasContent = true
+        if content.isPlain { version.phase = .ended(.partial) }
+        return MountedFile(closed: version)
+    }
+
+    /// An upload's bytes, or an empty file in their place.
+    private static func content(
+        of record: UploadRecord, _ spool: SpoolDirectory, _ logger: Logger
+    ) -> (SpoolFile?, isThere: Bool) {
+        do throws(SpoolError) {
+            return (try spool.open(record.spool), true)
+        } catch {
+            guard case .failed(code: ENOENT, _) = error else {
+                logger.error(
+                    "a spool file cannot be opened", metadata: ["name": "\(record.spool)", "reason": "\(error)"])
+                return (nil, false)
+            }
+        }
+        do throws(SpoolError) {
+            let empty = try spool.create()
+            try empty.remove()
+            return (empty, false)
+        } catch {
+            logger.error("the spool took no new file", metadata: ["reason": "\(error)"])
+            return (nil, false)
+        }
+    }
+
+    private static func contentLoss(
+        of record: UploadRecord, isThere: Bool, inBoot boot: String
+    ) -> UploadFailure? {
+        let hint = "copy the file again"
+        if !isThere { return UploadFailure(.interrupted, message: "the spool file is gone", hint: hint) }
+        if record.contentCanBeTrusted(inBoot: boot) { return nil }
+        return UploadFailure(
+            .interrupted, message: "the machine was restarted before the file's bytes were on disk", hint: hint)
+    }
+}
+
+extension Upload {
+    /// Whether the spool has all the bytes that the journal knows of, and they can be relied on.
+    ///
+    /// One that is nothing but a hole was evicted, when the platform had it.
+    fileprivate func spoolHolds(_ record: UploadRecord) -> Bool {
+        guard inspect({ !$0.contentIsLost }), let size = try? spool.size(), size >= record.size else { return false }
+        return record.size == 0 || (try? spool.dataRanges().isEmpty) == false
+    }
+}
+
+extension FileVersion {
+    /// What another process committed.
+    fileprivate init(restoring record: UploadRecord, _ upload: Upload) {
+        // A failed one is written anew as another version, until somebody tries it again.
+        let scope = record.state == .failed ? .whole : record.scope ?? .whole
+        self.init(
+            of: upload, size: record.size, phase: VersionPhase(committed: scope), isEvicted: !upload.spoolHolds(record))
+    }
+}

@@ -1,0 +1,140 @@
+import FileTree
+import FuseLowLevel
+import UploadCore
+import UploadEngine
+
+// Renaming: what a rename would do, and doing it. Who waits for what is elsewhere.
+
+extension Namespace {
+    /// What a rename has to see to besides the names.
+    struct RenamePlan: Sendable {
+        var name: FileName
+        var parent: NodeID
+        var newName: FileName
+        var newParent: NodeID
+        var rule: RenameRule
+        /// The file that is renamed; nil for a directory.
+        var file: MountedFile?
+        /// Whether the new name commits what was sent already, or will be soon, and whoever renames waits for that.
+        var completes = false
+    }
+
+    /// What a rename would do; nothing has changed yet, but that what rsync set aside is.
+    func planRename(
+        _ name: [UInt8], in parent: NodeID, to newName: [UInt8], in newParent: NodeID, flags: FileRenameFlags,
+        isRsyncAborting: () -> Bool
+    ) throws(FuseErrno) -> RenamePlan {
+        try checkWritable()
+        let (name, newName) = (try ownName(name, in: parent), try ownName(newName, in: newParent))
+        let rule: RenameRule
+        switch flags {
+        case []: rule = .replace
+        case .noReplace: rule = .noReplace
+        case .exchange: rule = .exchange
+        default: throw .invalidArgument
+        }
+        let node = try withTree { tree throws(TreeError) in try tree.lookup(name, in: parent) }
+        let file = tree.withLock { try? $0.file(node) }
+        var plan = RenamePlan(
+            name: name, parent: parent, newName: newName, newParent: newParent, rule: rule, file: file)
+        if file != nil { try checkUploadable(newName, in: newParent) }
+        guard let file, isFinal(newName, in: newParent), let version = file.version, version.name != .upload
+        else { return plan }
+        if isMarkedPartial(file, node) || isRsyncAborting() {
+            setAsidePartial(file)
+            return plan
+        }
+        guard version.phase == .staged || version.phase == .sealed, file.look.writeHandles == 0 else { return plan }
+        switch version.upload?.currentState {
+        case .staged, .finishing: plan.completes = true
+        // The bytes under the new name would look as if they had been uploaded.
+        case .failed: throw FuseErrno(version.upload?.inspect { $0.failure } ?? Self.notStaged)
+        case .open, .interrupted, .cancelled, .completed, nil: break
+        }
+        return plan
+    }
+
+    private static let notStaged = UploadFailure(
+        .interrupted, message: "the upload failed before the file got its name")
+
+    /// rsync's mark of a file whose transfer was cut off: where it keeps times (`-t`), it sets this one's to 0 before it
+    /// gives it its final name.
+    private func isMarkedPartial(_ file: MountedFile, _ node: NodeID) -> Bool {
+        let look = file.look
+        guard look.modified == nil, look.version != nil else { return false }
+        return tree.withLock { (try? $0.node(node))?.attributes.modificationTime.seconds == 0 }
+    }
+
+    /// Such a file is listed, so that rsync finds it again, and never uploaded.
+    private func setAsidePartial(_ file: MountedFile) {
+        file.end(file.version, .partial).upload?.apply(
+            .interrupted(
+                UploadFailure(
+                    .interrupted, message: "rsync was cut off and kept a partial file",
+                    hint: "run rsync again to complete it")))
+    }
+
+    /// Changes the names, and tells the files. Gives those whose path is another now.
+    func carryOut(_ plan: RenamePlan) throws(FuseErrno) -> [(node: NodeID, file: MountedFile)] {
+        let result = try withTree { tree throws(TreeError) in
+            try tree.rename(
+                plan.name, in: plan.parent, to: plan.newName, in: plan.newParent, rule: plan.rule, at: .now())
+        }
+        if let replaced = result.replaced {
+            if let file = tree.withLock({ try? $0.file(replaced) }) {
+                let reason = UploadFailure(
+                    .replaced, message: "the file was replaced before the platform had confirmed it")
+                let successor = plan.file?.upload
+                if let renamed = plan.file { supersede(file, by: renamed) }
+                removed(file, node: replaced, reason: reason, successor: successor)
+            } else {
+                tree.withLock { _ = $0.discard(replaced) }
+            }
+        }
+        return pathsChanged(below: result.moved) + (result.exchanged.map { pathsChanged(below: $0) } ?? [])
+    }
+
+    /// What was uploaded under a name is told by the upload of the file that took it.
+    private func supersede(_ file: MountedFile, by successor: MountedFile) {
+        let look = file.look
+        successor.takeOver(look.superseded + [look.version?.upload].compactMap { $0 })
+        if let upload = successor.upload { upload.tell(superseded: successor.superseded) }
+    }
+
+    /// Everything at or below a node has another path: what becomes of it is decided anew, and uploads bear the path in
+    /// their status documents.
+    private func pathsChanged(below moved: NodeID) -> [(node: NodeID, file: MountedFile)] {
+        files(atOrBelow: moved).map { node, file, path in
+            file.renamed(to: verdict(on: path))
+            if let upload = file.upload { tell(path, to: upload) }
+            return (node, file)
+        }
+    }
+
+    private func tell(_ path: [[UInt8]], to upload: Upload) {
+        let new = identity(for: path)
+        // A session bears the name that it was opened with.
+        let hasSession = upload.inspect { $0.uploadID != nil }
+        upload.updateIdentity { identity in
+            identity.path = path
+            if hasSession { return }
+            identity.filename = new.filename
+            identity.type = new.type
+        }
+    }
+
+    /// Whether files of this name are uploaded under it.
+    private func isFinal(_ name: FileName, in parent: NodeID) -> Bool {
+        guard let parents = path(of: parent) else { return false }
+        return verdict(on: parents + [name.bytes]) == .upload
+    }
+}
+
+extension Upload {
+    /// Its document names the earlier uploads of its name.
+    func tell(superseded earlier: [Upload]) {
+        updateIdentity { identity in
+            identity.supersededUploadIDs = earlier.compactMap { $0.inspect { $0.uploadID } }
+        }
+    }
+}

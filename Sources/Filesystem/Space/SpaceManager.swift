@@ -1,0 +1,111 @@
+import FuseLowLevel
+import Logging
+import Synchronization
+import UploadCore
+import UploadEngine
+import UploadStore
+
+/// Space in the spool: whoever writes reserves it here. When there is none, bytes go that the platform has.
+///
+/// In this order: the content of finished files that nobody has open, the longest unused first (they are evicted); then
+/// chunks that are stored, of uploads whose size is known for certain and whose writer was promised nothing yet (they are
+/// released); then what is kept of interrupted files, the oldest first.
+final class SpaceManager: Sendable {
+    private let namespace: Namespace
+    private let engine: UploadEngine
+    private let spool: SpoolDirectory
+    private let reclaimer: SpoolReclaimer
+    private let logger: Logger
+    /// One at a time makes space: two would give back more than is needed.
+    private let turn = Mutex(())
+
+    init(
+        namespace: Namespace, engine: UploadEngine, spool: SpoolDirectory, reclaimer: SpoolReclaimer, logger: Logger
+    ) {
+        self.namespace = namespace
+        self.engine = engine
+        self.spool = spool
+        self.reclaimer = reclaimer
+        self.logger = logger
+    }
+
+    /// Makes sure that there is space for the range of a spool file. Blocks on the disk.
+    ///
+    /// - Throws: `noSpace` when nothing is left to give back.
+    func reserve(_ range: Range<Int64>, in spoolFile: SpoolFile) throws(UploadFailure) {
+        while true {
+            do throws(SpoolError) {
+                return try spoolFile.reserve(range)
+            } catch {
+                guard case .noSpace = error, try makeSpace() else { throw error.uploadFailure }
+            }
+        }
+    }
+
+    /// Whether space is on its way: chunks that may be released, or whole files that may be evicted, are being uploaded.
+    var isComing: Bool {
+        engine.uploads.contains { upload in
+            upload.inspect { $0.hasChunksToGiveUpComing || $0.state == .finishing }
+        }
+    }
+
+    /// Bytes of finished files that a writer who needs space would get.
+    var evictableBytes: Int64 { namespace.files.reduce(0) { $0 + ($1.file.evictable?.size ?? 0) } }
+
+    /// The space in the spool: what can be written before `ENOSPC`.
+    func statistics() throws(FuseErrno) -> FileSystemStatistics {
+        let room: SpoolRoom
+        do throws(SpoolError) {
+            room = try spool.room()
+        } catch {
+            throw FuseErrno(error.uploadFailure)
+        }
+        let blockSize: Int64 = 4096
+        let freeBlocks = UInt64(min(room.free.bytes + evictableBytes, room.capacity.bytes) / blockSize)
+        let files = UInt64(namespace.count)
+        return FileSystemStatistics(
+            blockSize: UInt32(blockSize), fragmentSize: UInt32(blockSize),
+            blocks: UInt64(room.capacity.bytes / blockSize), freeBlocks: freeBlocks,
+            availableBlocks: freeBlocks, files: files + Self.freeFiles,
+            freeFiles: Self.freeFiles, maximumNameLength: UInt32(Namespace.maximumNameLength))
+    }
+
+    /// There is no limit of the number of files but memory; tools want to see space.
+    private static let freeFiles: UInt64 = 1_000_000
+
+    /// Gives back at least one file's or chunk's bytes; false when there is nothing to give back.
+    private func makeSpace() throws(UploadFailure) -> Bool {
+        let outcome = turn.withLock { _ -> Result<Bool, SpoolError> in
+            do throws(SpoolError) {
+                if try evictOne() { return .success(true) }
+                return .success(try releaseOne() || reclaimer.removeOldest())
+            } catch {
+                return .failure(error)
+            }
+        }
+        do throws(SpoolError) {
+            return try outcome.get()
+        } catch {
+            logger.error("the spool could not be made smaller", metadata: ["reason": "\(error)"])
+            throw error.uploadFailure
+        }
+    }
+
+    private func evictOne() throws(SpoolError) -> Bool {
+        var candidates: [(file: MountedFile, version: FileVersion)] = namespace.files.compactMap { _, file, _ in
+            file.evictable.map { (file, $0) }
+        }
+        candidates.sort { $0.version.lastUse < $1.version.lastUse }
+        for (file, version) in candidates where file.evict(version) {
+            try version.spool.punchEverything()
+            logger.debug("the content of a finished file was evicted", metadata: ["bytes": "\(version.size)"])
+            return true
+        }
+        return false
+    }
+
+    private func releaseOne() throws(SpoolError) -> Bool {
+        for upload in engine.uploads where try upload.giveUpChunk() { return true }
+        return false
+    }
+}

@@ -1,0 +1,110 @@
+import FileTree
+import Logging
+import Synchronization
+import UploadCore
+import UploadEngine
+import UploadStore
+
+/// Gives spool files back: those of retired versions when nothing needs them any more, those of interrupted ones after
+/// the time for which they are kept.
+final class SpoolReclaimer: Sendable {
+    private let keepFor: Duration
+    private let engine: UploadEngine
+    private let logger: Logger
+    /// What is kept, and until when, by the upload's number: the oldest has the lowest.
+    private let kept = Mutex<[Int: (upload: Upload, timer: Task<Void, Never>)]>([:])
+
+    init(keepFor: Duration, engine: UploadEngine, logger: Logger) {
+        self.keepFor = keepFor
+        self.engine = engine
+        self.logger = logger
+    }
+
+    deinit {
+        for timer in kept.withLock({ $0.values.map(\.timer) }) { timer.cancel() }
+    }
+
+    /// The version has no file any more: its bytes go when its upload is decided, unless that was interrupted.
+    func retire(_ upload: Upload) {
+        upload.whenEnded { [weak self] state in
+            switch state {
+            case .interrupted: self?.keep(upload)
+            case .completed, .failed, .cancelled, .open, .staged, .finishing: self?.remove(upload)
+            }
+        }
+    }
+
+    /// The writer did not finish: what it wrote is kept for a while.
+    ///
+    /// Not what was promised to be on disk: that stays until somebody removes it.
+    /// - Parameter since: when it was last written, if that was before now.
+    func keep(_ upload: Upload, since: Timestamp? = nil) {
+        guard !upload.isDurable else { return }
+        let age = since.map { Self.age(of: $0) } ?? .zero
+        let timer = Task { [weak self, left = max(.zero, keepFor - age)] in
+            guard (try? await Task.sleep(for: left, clock: .continuous)) != nil else { return }
+            guard self?.kept.withLock({ $0.removeValue(forKey: upload.number) }) != nil else { return }
+            self?.remove(upload)
+        }
+        kept.withLock { $0[upload.number] = (upload, timer) }
+    }
+
+    /// Its bytes are somebody else's business again.
+    func release(_ upload: Upload) {
+        kept.withLock { $0.removeValue(forKey: upload.number) }?.timer.cancel()
+    }
+
+    /// Lets the oldest go before its time, since a writer needs the room; false when there is none. What was promised
+    /// to be on the disk stays.
+    func removeOldest() -> Bool {
+        let oldest = kept.withLock { kept -> (upload: Upload, timer: Task<Void, Never>)? in
+            let candidates = kept.filter { !$0.value.upload.isDurable }
+            guard let number = candidates.keys.min() else { return nil }
+            return kept.removeValue(forKey: number)
+        }
+        guard let oldest else { return false }
+        oldest.timer.cancel()
+        remove(oldest.upload)
+        logger.warning(
+            "the bytes of an interrupted file were dropped before their time: the room was needed",
+            metadata: ["filename": "\(oldest.upload.identity.filename)"])
+        return true
+    }
+
+    private static func age(of moment: Timestamp) -> Duration {
+        let now = NodeTime.now()
+        let wallTime = Timestamp(millisecondsSince1970: now.seconds * 1000 + now.nanoseconds / 1_000_000)
+        return max(.zero, wallTime.duration(since: moment))
+    }
+
+    /// What another version took the place of: its bytes go as soon as its upload, where it has one, does not need them.
+    func retire(_ version: FileVersion) {
+        if let upload = version.upload { retire(upload) } else { remove(version.spool) }
+    }
+
+    /// A version that was begun and not used after all.
+    func drop(_ version: FileVersion) {
+        if let upload = version.upload { drop(upload) }
+        remove(version.spool)
+    }
+
+    /// An upload that was begun and not used after all.
+    func drop(_ upload: Upload) {
+        upload.forgetInJournal()
+        engine.forget(upload)
+    }
+
+    private func remove(_ upload: Upload) {
+        upload.forgetInJournal()
+        remove(upload.spool)
+    }
+
+    /// Takes a spool file away with its bytes.
+    func remove(_ spool: SpoolFile?) {
+        do throws(SpoolError) {
+            try spool?.discard()
+        } catch {
+            logger.warning("a spool file could not be removed", metadata: ["reason": "\(error)"])
+        }
+    }
+}

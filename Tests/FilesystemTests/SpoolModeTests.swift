@@ -1,0 +1,96 @@
+import FuseLowLevel
+import Filesystem
+import SandboxPlatform
+import TestSupport
+import Testing
+import UploadCore
+import UploadEngine
+
+/// What a close promises besides the platform's confirmation: bytes that are safe on this machine's disk.
+@Suite(.timeLimit(.minutes(2))) struct SpoolModeTests {
+    private static func hang(_ run: InProcess) {
+        var hang = Fault(on: [.put], .hang)
+        hang.count = nil
+        run.sandbox.add(hang)
+    }
+
+    private static func release(_ run: InProcess) {
+        run.sandbox.dropConnections()
+        run.sandbox.clearFaults()
+    }
+
+    @Test func aCloseIsAnsweredWhenTheBytesAreOnDiskAndTheUploadGoesOn() async throws {
+        try await InProcess.run({ $0.closeMode = .spool }) { run in
+            Self.hang(run)
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            let upload = try #require(run.engine.uploads.first)
+            #expect(upload.status().durable)
+            #expect(upload.currentState == .finishing)
+            Self.release(run)
+            await run.engine.untilIdle()
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
+    @Test func aStallIsAnsweredFirstThenTheBytesAreMadeDurableAndTheUploadGoesOn() async throws {
+        try await InProcess.run(stallTimeout: .milliseconds(300)) { run in
+            Self.hang(run)
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.close(handle) == .ioError)
+            let upload = try #require(run.engine.uploads.first)
+            try await eventually("its bytes are on disk") { upload.status().durable }
+            #expect(upload.currentState == .finishing)
+            Self.release(run)
+            await run.engine.untilIdle()
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
+    /// What was promised to be safe is dropped only when what replaces it is safe too.
+    @Test(arguments: [true, false]) func aDurableVersionOutlivesItsSuccessorUntilThatIsDurable(byRename: Bool)
+        async throws
+    {
+        try await InProcess.run({ $0.closeMode = .spool }) { run in
+            Self.hang(run)
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            let first = try #require(run.engine.uploads.first)
+
+            let next: UInt64
+            if byRename { next = try run.create("b.mp4") } else { next = try run.open("a.mp4", cutting: true) }
+            try run.write([4, 5], to: next)
+            if byRename { #expect(await run.rename("b.mp4", to: "a.mp4") == nil) }
+            #expect(first.currentState == .finishing, "its successor is not safe yet")
+            #expect(await run.close(next) == nil)
+            run.filesystem.committer.release(next)
+            #expect(first.currentState == .cancelled)
+            Self.release(run)
+            await run.engine.untilIdle()
+            #expect(try await run.onlyAsset() == [4, 5])
+        }
+    }
+
+    @Test func aSuccessorThatIsInterruptedLeavesTheDurableVersionItsUpload() async throws {
+        try await InProcess.run({ $0.closeMode = .spool }) { run in
+            Self.hang(run)
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            let next = try run.open("a.mp4", cutting: true, by: 2)
+            try run.write([4, 5], to: next, by: 2)
+            run.writers.change { $0.dying[2] = "killed" }
+            _ = await run.close(next, by: 2)
+            run.filesystem.committer.release(next)
+            Self.release(run)
+            await run.engine.untilIdle()
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import Filesystem
+import ProcessInspection
+import Synchronization
+import UploadCore
+
+/// Processes as a test wants them: each thread is its own process, and nobody holds what they have not been told to.
+final class FakeWriters: WriterInspector {
+    struct State: Sendable {
+        var commands: [Int32: String] = [:]
+        var dying: [Int32: String] = [:]
+        var isHeld = false
+        var askedToEnd: Set<Int32> = []
+        /// Called once, when it is asked which program a process is: in the middle of its first write.
+        var onCommand: [Int32: @Sendable () -> Void] = [:]
+        var source: FoundSource?
+    }
+
+    let state = Mutex(State())
+
+    func change(_ change: (inout State) -> Void) { state.withLock { change(&$0) } }
+
+    func threadGroup(of pid: Int32) -> Int32? { pid }
+
+    func command(of pid: Int32) -> [UInt8]? {
+        let (name, hook) = state.withLock { ($0.commands[pid] ?? "cat", $0.onCommand.removeValue(forKey: pid)) }
+        hook?()
+        return Array(name.utf8)
+    }
+
+    func closer(_ pid: Int32) -> CommitRule.Facts.Closer {
+        state.withLock { $0.dying[pid].map { .dying($0) } ?? .running }
+    }
+
+    func snapshot() -> ProcessSnapshot { ProcessTable().snapshot() }
+
+    func holder(
+        ofInode inode: UInt64, openers: Set<Int32>, notIn earlier: ProcessSnapshot
+    ) -> ProcessTable.Holder {
+        state.withLock { $0.isHeld } ? .process(1) : .nobody
+    }
+
+    func source(of pid: Int32, for target: SourceTarget) -> FoundSource? { state.withLock { $0.source } }
+
+    func currentSize(of source: FoundSource) -> Int64? { nil }
+
+    func isAskedToEnd(_ pid: Int32) -> Bool { state.withLock { $0.askedToEnd.contains(pid) } }
+
+    func isRsyncGivingUp(_ pid: Int32) -> Bool { false }
+}

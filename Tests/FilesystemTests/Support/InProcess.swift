@@ -1,0 +1,197 @@
+import FileTree
+import FuseLowLevel
+import Logging
+import Filesystem
+import NIOCore
+import NIOPosix
+import PlatformClient
+import SandboxPlatform
+import Synchronization
+import TestSupport
+import UploadCore
+import UploadEngine
+import UploadStore
+
+/// The file system without FUSE and without a mount: its operations are called as methods. Spool, engine and client are
+/// the real ones, the platform is the stand-in.
+final class InProcess: Sendable {
+    let filesystem: FilesystemService
+    let engine: UploadEngine
+    let sandbox: Sandbox
+    let writers = FakeWriters()
+    let clock: CountingClock
+    let journal: UploadStore.Journal
+    /// The file system as another process would find it, were this one killed now. Nothing goes on in it.
+    let restore: @Sendable () throws -> FilesystemService
+
+    private init(
+        filesystem: (FakeWriters) -> FilesystemService, engine: UploadEngine, sandbox: Sandbox, clock: CountingClock,
+        journal: UploadStore.Journal, restore: @escaping @Sendable () throws -> FilesystemService
+    ) {
+        self.journal = journal
+        self.restore = restore
+        self.filesystem = filesystem(writers)
+        self.engine = engine
+        self.sandbox = sandbox
+        self.clock = clock
+    }
+
+    /// Runs `body` with a file system that is gone afterwards.
+    static func run(
+        _ configure: (inout FilesystemConfiguration) -> Void = { _ in }, stallTimeout: Duration = .seconds(300),
+        _ body: (InProcess) async throws -> Void
+    ) async throws {
+        try await withScratch { scratch in
+            var platform = SandboxConfiguration()
+            platform.processingTime = .zero
+            let sandbox = try await Sandbox.start(platform)
+            let key = APIKeySource(try APIKey(platform.apiKey))
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let client = try PlatformClient(
+                configuration: PlatformConfiguration(baseURL: sandbox.baseURL, keySource: key), logger: logger)
+            let threads = NIOThreadPool(numberOfThreads: 2)
+            threads.start()
+            let clock = CountingClock()
+            var settings = EngineConfiguration()
+            settings.upload.stallTimeout = stallTimeout
+            let journal = try UploadStore.Journal(stateDirectory: scratch.path, bootID: "this boot")
+            let engine = UploadEngine(
+                configuration: settings, client: client, threads: threads, clock: clock.engineClock, logger: logger,
+                journal: journal)
+            let spool = try SpoolDirectory(
+                stateDirectory: scratch.path, limit: .mebibytes(512), diskReserve: ByteCount(0))
+            var configuration = FilesystemConfiguration(uid: 0, gid: 0, mountPoint: "/mnt")
+            configure(&configuration)
+            let (final, finalSettings) = (configuration, settings)
+            let restore: @Sendable () throws -> FilesystemService = {
+                let journal = try UploadStore.Journal(stateDirectory: scratch.path, bootID: "this boot")
+                let engine = UploadEngine(
+                    configuration: finalSettings, client: client, threads: threads, clock: clock.engineClock,
+                    logger: logger, journal: journal)
+                let spool = try SpoolDirectory(
+                    stateDirectory: scratch.path, limit: .mebibytes(512), diskReserve: ByteCount(0))
+                let filesystem = FilesystemService(
+                    configuration: final, engine: engine, spool: spool, writers: FakeWriters(), logger: logger,
+                    journal: journal)
+                filesystem.recover()
+                return filesystem
+            }
+            let run = InProcess(
+                filesystem: {
+                    FilesystemService(
+                        configuration: configuration, engine: engine, spool: spool, writers: $0, logger: logger,
+                        journal: journal)
+                }, engine: engine, sandbox: sandbox, clock: clock, journal: journal, restore: restore)
+            let outcome: Result<Void, any Error>
+            do {
+                outcome = .success(try await body(run))
+            } catch {
+                outcome = .failure(error)
+            }
+            await engine.stop()
+            await client.shutdown()
+            try await threads.shutdownGracefully()
+            journal.close()
+            await sandbox.stop()
+            try outcome.get()
+        }
+    }
+
+    // MARK: Operations
+
+    static func caller(_ pid: Int32) -> FuseRequestContext { FuseRequestContext(pid: pid, uid: 0, gid: 0, umask: 0) }
+
+    private static let writing = FileOpenFlags(rawValue: 1)
+    private static let cutting = FileOpenFlags(rawValue: 1 | 0o1000)
+
+    func create(_ name: String, by pid: Int32 = 1) throws -> UInt64 {
+        let (node, file) = try filesystem.namespace.createFile(
+            Array(name.utf8), in: .root, permissions: 0o644, context: Self.caller(pid))
+        return try filesystem.content.openHandle(file, node: node, canWrite: true, context: Self.caller(pid)).handle
+    }
+
+    func node(_ name: String) throws -> NodeID { try filesystem.namespace.lookup(Array(name.utf8), in: .root).node }
+
+    func open(_ name: String, cutting: Bool = false, by pid: Int32 = 1) throws -> UInt64 {
+        try filesystem.open(
+            try node(name), flags: cutting ? Self.cutting : Self.writing, context: Self.caller(pid)
+        ).handle
+    }
+
+    @discardableResult
+    func write(_ bytes: [UInt8], to handle: UInt64, at offset: Int64 = 0, by pid: Int32 = 1) throws -> Int {
+        try bytes.withUnsafeBytes {
+            try filesystem.content.write($0, handle: handle, at: offset, context: Self.caller(pid))
+        }
+    }
+
+    func cut(_ name: String, to size: Int64, through handle: UInt64?, by pid: Int32 = 1) throws {
+        var changes = FileAttributeChanges()
+        changes.size = size
+        _ = try filesystem.setAttributes(of: try node(name), changes, handle: handle, context: Self.caller(pid))
+    }
+
+    /// A FLUSH and its answer: nil for success.
+    func close(_ handle: UInt64, by pid: Int32 = 1) async -> FuseErrno? {
+        await answer { self.filesystem.committer.close(handle, context: Self.caller(pid), $0) }
+    }
+
+    /// An FSYNC and its answer: nil for success.
+    @discardableResult
+    func synchronize(_ handle: UInt64) async -> FuseErrno? {
+        await withCheckedContinuation { continuation in
+            guard let open = try? filesystem.content.handles.get(handle) else {
+                return continuation.resume(returning: .badFileDescriptor)
+            }
+            filesystem.durability.synchronize(open) { result in
+                switch result {
+                case .success: continuation.resume(returning: nil)
+                case .failure(let errno): continuation.resume(returning: errno)
+                }
+            }
+        }
+    }
+
+    func rename(_ name: String, to newName: String) async -> FuseErrno? {
+        await answer {
+            self.filesystem.committer.rename(
+                Array(name.utf8), in: .root, to: Array(newName.utf8), in: .root, flags: [], pid: 1, $0)
+        }
+    }
+
+    func answer(_ ask: (CloseWait) -> Void) async -> FuseErrno? {
+        await withCheckedContinuation { continuation in
+            ask(
+                CloseWait(
+                    reply: { result in
+                        switch result {
+                        case .success: continuation.resume(returning: nil)
+                        case .failure(let errno): continuation.resume(returning: errno)
+                        }
+                    }, whenInterrupted: { _ in }))
+        }
+    }
+
+    /// The bytes of the only complete asset; nil when there is none, or more than one.
+    func onlyAsset() async throws -> [UInt8]? {
+        let assets = try await sandbox.completeAssets()
+        guard assets.count == 1, let asset = assets.first else { return nil }
+        return try await sandbox.content(ofAsset: asset.assetID).map { Array($0.readableBytesView) }
+    }
+}
+
+/// The machine's clock, and how often it was asked to wait for a moment that had passed.
+final class CountingClock: Sendable {
+    private let waitsForThePast = Mutex(0)
+
+    var vain: Int { waitsForThePast.withLock { $0 } }
+
+    var engineClock: EngineClock {
+        EngineClock(
+            now: { ContinuousClock.now }, wallTime: WallClock.now,
+            sleep: { deadline in
+                if deadline <= ContinuousClock.now { self.waitsForThePast.withLock { $0 += 1 } }
+                try await Task.sleep(until: deadline, clock: .continuous)
+            })
+    }
+}
