@@ -1,6 +1,6 @@
 import FileTree
-import FuseLowLevel
 import Filesystem
+import FuseLowLevel
 import SandboxPlatform
 import TestSupport
 import Testing
@@ -134,7 +134,9 @@ struct ChangeTests {
         try await InProcess.run { run in
             let caller = InProcess.caller(1)
             let folder = Array(".rsync-partial".utf8)
-            let parent = try run.filesystem.namespace.makeDirectory(folder, in: .root, permissions: 0o755, context: caller).node
+            let parent = try run.filesystem.namespace.makeDirectory(
+                folder, in: .root, permissions: 0o755, context: caller
+            ).node
             let (node, file) = try run.filesystem.namespace.createFile(
                 Array("a.mp4".utf8), in: parent, permissions: 0o644, context: caller)
             let handle = try run.filesystem.content.openHandle(file, node: node, canWrite: true, context: caller).handle
@@ -195,7 +197,9 @@ struct ChangeTests {
                     }
                     #expect(bytes == whole || bytes == half)
                 }
-                for name in ["a.mp4", "a.mp4.part"] { try? run.filesystem.namespace.removeFile(Array(name.utf8), in: .root) }
+                for name in ["a.mp4", "a.mp4.part"] {
+                    try? run.filesystem.namespace.removeFile(Array(name.utf8), in: .root)
+                }
             }
         }
     }

@@ -1,5 +1,5 @@
-import FuseLowLevel
 import Filesystem
+import FuseLowLevel
 import ProcessInspection
 import SandboxPlatform
 import Synchronization

@@ -1,6 +1,6 @@
 import FileTree
-import FuseLowLevel
 import Filesystem
+import FuseLowLevel
 import TestSupport
 import Testing
 import UploadCore
@@ -25,7 +25,8 @@ import UploadEngine
             var here = NodeID.root
             for _ in 1..<RestoredTreeTests.depth {
                 guard Bool.random(using: &generator),
-                    let found = try? run.filesystem.namespace.lookup(Array(pick(RestoredTreeTests.names).utf8), in: here),
+                    let found = try? run.filesystem.namespace.lookup(
+                        Array(pick(RestoredTreeTests.names).utf8), in: here),
                     found.attributes.kind == .directory
                 else { break }
                 here = found.node
@@ -56,7 +57,8 @@ import UploadEngine
             guard
                 let (node, file) = try? run.filesystem.namespace.createFile(
                     name, in: parent, permissions: 0o644, context: caller),
-                let handle = try? run.filesystem.content.openHandle(file, node: node, canWrite: true, context: caller).handle
+                let handle = try? run.filesystem.content.openHandle(file, node: node, canWrite: true, context: caller)
+                    .handle
             else { return }
             let content = (0..<Int.random(in: 0..<50, using: &generator)).map { _ in UInt8.random(in: 0...255) }
             _ = try? run.write(content, to: handle)
@@ -177,7 +179,9 @@ import UploadEngine
         var count = 0
         for name in names {
             let bytes = Array(name.utf8)
-            let (mine, its) = (try? one.namespace.lookup(bytes, in: directory), try? other.namespace.lookup(bytes, in: directory))
+            let (mine, its) = (
+                try? one.namespace.lookup(bytes, in: directory), try? other.namespace.lookup(bytes, in: directory)
+            )
             #expect((mine == nil) == (its == nil), "\(path)\(name), \(comment)")
             guard let mine, let its else { continue }
             count += 1

@@ -1,5 +1,5 @@
-import FuseLowLevel
 import Filesystem
+import FuseLowLevel
 import SandboxPlatform
 import TestSupport
 import Testing

@@ -1,7 +1,7 @@
+import Filesystem
 import FuseLowLevel
 import Glibc
 import Logging
-import Filesystem
 import NIOPosix
 import PlatformClient
 import ProcessInspection

@@ -1,6 +1,6 @@
 import Dispatch
-import FuseLowLevel
 import Filesystem
+import FuseLowLevel
 import UploadCore
 import UploadEngine
 

@@ -1,7 +1,7 @@
 import FileTree
+import Filesystem
 import FuseLowLevel
 import Logging
-import Filesystem
 import NIOCore
 import NIOPosix
 import PlatformClient
