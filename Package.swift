@@ -14,9 +14,10 @@ func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func tests(of name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .testTarget(
-        name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, swiftSettings: settings)
+        name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, exclude: exclude,
+        swiftSettings: settings)
 }
 
 extension Target.Dependency {
@@ -117,7 +118,8 @@ let package = Package(
             [
                 "TestSupport", "SandboxPlatform", "FileTree", "ProcessInspection", "UploadEngine", "UploadStore",
                 "PlatformClient", "UploadCore", "FuseLowLevel", .logging, .nioCore, .nioPosix,
-            ]),
+            ],
+            exclude: ["Fixtures"]),
         tests(
             of: "TwelveFSCommand",
             [

@@ -39,6 +39,7 @@ final class InProcess: Sendable {
     /// Runs `body` with a file system that is gone afterwards.
     static func run(
         _ configure: (inout FilesystemConfiguration) -> Void = { _ in }, stallTimeout: Duration = .seconds(300),
+        bootID: String = "this boot", prepare: (_ stateDirectory: String) throws -> Void = { _ in },
         _ body: (InProcess) async throws -> Void
     ) async throws {
         try await withScratch { scratch in
@@ -54,7 +55,8 @@ final class InProcess: Sendable {
             let clock = CountingClock()
             var settings = EngineConfiguration()
             settings.upload.stallTimeout = stallTimeout
-            let journal = try UploadStore.Journal(stateDirectory: scratch.path, bootID: "this boot")
+            try prepare(scratch.path)
+            let journal = try UploadStore.Journal(stateDirectory: scratch.path, bootID: bootID)
             let engine = UploadEngine(
                 configuration: settings, client: client, threads: threads, clock: clock.engineClock, logger: logger,
                 journal: journal)
@@ -64,7 +66,7 @@ final class InProcess: Sendable {
             configure(&configuration)
             let (final, finalSettings) = (configuration, settings)
             let restore: @Sendable () throws -> FilesystemService = {
-                let journal = try UploadStore.Journal(stateDirectory: scratch.path, bootID: "this boot")
+                let journal = try UploadStore.Journal(stateDirectory: scratch.path, bootID: bootID)
                 let engine = UploadEngine(
                     configuration: finalSettings, client: client, threads: threads, clock: clock.engineClock,
                     logger: logger, journal: journal)
