@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the form of the sources: swift format's rules, and that every script parses.
+# Checks the form of the sources: swift format's rules, their structure, and that every script parses.
 . "$(dirname "$0")/lib.sh"
 
 cd "$ROOT"

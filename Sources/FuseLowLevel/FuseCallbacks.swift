@@ -13,6 +13,7 @@ func fuseCallbacks() -> fuse_lowlevel_ops {
         SessionCore.of(userdata: userdata)?.negotiate(information)
     }
     setNameCallbacks(&callbacks)
+    setRemovalCallbacks(&callbacks)
     setInodeCallbacks(&callbacks)
     setFileCallbacks(&callbacks)
     setDirectoryCallbacks(&callbacks)
@@ -102,6 +103,9 @@ private func setNameCallbacks(_ callbacks: inout fuse_lowlevel_ops) {
             InodeNumber(rawValue: inode), to: bytes(name), in: InodeNumber(rawValue: parent),
             context: call.context, reply: call.reply())
     }
+}
+
+private func setRemovalCallbacks(_ callbacks: inout fuse_lowlevel_ops) {
     callbacks.unlink = { request, parent, name in
         guard let call = Call(request) else { return }
         call.operations.unlink(

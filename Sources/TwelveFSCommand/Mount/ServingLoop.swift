@@ -80,13 +80,7 @@ package struct ServingLoop: Sendable {
                     await mount.untilDetached()
                     happened.yield(.detached)
                 }
-                if !isUnwanted, sayReady(nil) {
-                    logger.notice("mounted")
-                    state = .serving(mount)
-                } else {
-                    logger.notice("nobody waits for this mount any more; unmounting")
-                    state = .draining(drain(mount, within: .zero, happened))
-                }
+                state = began(mount, isUnwanted: isUnwanted, happened)
             case (.refused(let error), _):
                 let failure = CommandFailure(wrapping: error)
                 logger.error("not mounted", metadata: ["reason": "\(failure)"])
@@ -105,6 +99,18 @@ package struct ServingLoop: Sendable {
         }
         // The stream is never finished: only a cancelled caller ends up here.
         throw CancellationError()
+    }
+
+    /// The mount is usable: it is served, or taken away again where nobody waits for it any more.
+    private func began(
+        _ mount: any RunningMount, isUnwanted: Bool, _ happened: AsyncStream<Happening>.Continuation
+    ) -> State {
+        if !isUnwanted, sayReady(nil) {
+            logger.notice("mounted")
+            return .serving(mount)
+        }
+        logger.notice("nobody waits for this mount any more; unmounting")
+        return .draining(drain(mount, within: .zero, happened))
     }
 
     private func drain(
