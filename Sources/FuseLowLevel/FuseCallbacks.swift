@@ -13,7 +13,7 @@ func fuseCallbacks() -> fuse_lowlevel_ops {
         SessionCore.of(userdata: userdata)?.negotiate(information)
     }
     setNameCallbacks(&callbacks)
-    setRemovalCallbacks(&callbacks)
+    setEntryCallbacks(&callbacks)
     setInodeCallbacks(&callbacks)
     setFileCallbacks(&callbacks)
     setDirectoryCallbacks(&callbacks)
@@ -105,7 +105,7 @@ private func setNameCallbacks(_ callbacks: inout fuse_lowlevel_ops) {
     }
 }
 
-private func setRemovalCallbacks(_ callbacks: inout fuse_lowlevel_ops) {
+private func setEntryCallbacks(_ callbacks: inout fuse_lowlevel_ops) {
     callbacks.unlink = { request, parent, name in
         guard let call = Call(request) else { return }
         call.operations.unlink(
