@@ -10,6 +10,13 @@ struct Descriptor: ~Copyable, Sendable {
         number = try SpoolError.check(operation, opening)
     }
 
+    /// Gives the descriptor to another owner.
+    consuming func take() -> Int32 {
+        let number = number
+        discard self
+        return number
+    }
+
     deinit {
         // What matters about the bytes was asked of fsync; close has nothing to tell that could be acted upon.
         _ = close(number)

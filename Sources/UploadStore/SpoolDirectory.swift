@@ -12,6 +12,8 @@ public final class SpoolDirectory: Sendable {
     /// `orphans/`.
     private let orphans: Descriptor
     private let ledger: Mutex<RoomLedger>
+    /// Of the spool files that are open now.
+    let descriptors: DescriptorCache
     private let files = Mutex(Files())
 
     private struct Files {
@@ -34,9 +36,12 @@ public final class SpoolDirectory: Sendable {
     ///   - limit: What all versions may have together; nil when only the disk bounds them.
     ///   - diskReserve: What is to stay free on the disk. When nil: a tenth of the disk, and at least 1 GiB where there
     ///     is no limit, at most that where there is one.
+    ///   - descriptorLimit: How many spool files stay open that nobody uses. When nil: a quarter of what the process may
+    ///     have open, at most 256.
     public init(
-        stateDirectory: String, limit: ByteCount? = nil, diskReserve: ByteCount? = nil
+        stateDirectory: String, limit: ByteCount? = nil, diskReserve: ByteCount? = nil, descriptorLimit: Int? = nil
     ) throws(SpoolError) {
+        descriptors = DescriptorCache(limit: descriptorLimit ?? Self.usualDescriptorLimit)
         let state = try Descriptor("open \(stateDirectory)") {
             Glibc.open(stateDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         }
@@ -70,7 +75,7 @@ public final class SpoolDirectory: Sendable {
                 let descriptor = try Descriptor("create") {
                     openat(spool.number, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(0o600))
                 }
-                return adopt(name, descriptor, occupied: SegmentMap())
+                return adopt(name, descriptor.take(), occupied: SegmentMap())
             } catch {
                 if case .failed(code: EEXIST, _) = error { continue }
                 // In a directory that has no name any more nothing can be made.
@@ -90,7 +95,24 @@ public final class SpoolDirectory: Sendable {
         for range in try SpoolFile.dataRanges(of: descriptor.number).ranges {
             occupied.insert(RoomBlocks.pagesCovering(range))
         }
-        return adopt(name, descriptor, occupied: occupied)
+        return adopt(name, descriptor.take(), occupied: occupied)
+    }
+
+    /// Opens a file anew whose descriptor was closed meanwhile; throws ``SpoolError/gone`` when it has no name any more.
+    func reopen(_ name: String) throws(SpoolError) -> Int32 {
+        do throws(SpoolError) {
+            let descriptor = try Descriptor("open") { openat(spool.number, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC) }
+            return descriptor.take()
+        } catch {
+            if case .failed(code: ENOENT, _) = error { throw .gone }
+            throw error
+        }
+    }
+
+    private static var usualDescriptorLimit: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 64 }
+        return Int(min(limit.rlim_cur / 4, 256))
     }
 
     private func openFile(_ name: String) -> SpoolFile? {
@@ -98,13 +120,13 @@ public final class SpoolDirectory: Sendable {
     }
 
     /// The one object for a file that was just opened: what it holds is counted, unless someone was faster.
-    private func adopt(_ name: String, _ descriptor: consuming Descriptor, occupied: SegmentMap) -> SpoolFile {
+    private func adopt(_ name: String, _ descriptor: Int32, occupied: SegmentMap) -> SpoolFile {
         let identity = files.withLock { files in
             files.nextIdentity += 1
             return files.nextIdentity
         }
-        let file = SpoolFile(
-            name: name, directory: self, descriptor: descriptor, identity: identity, occupied: occupied)
+        descriptors.add(identity, descriptor)
+        let file = SpoolFile(name: name, directory: self, identity: identity, occupied: occupied)
         ledger.withLock { $0.adopt(occupied.byteCount) }
         // Whichever of the two is not returned goes outside the lock, which its deinit takes.
         let shared = files.withLock { files in

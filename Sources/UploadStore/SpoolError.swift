@@ -27,6 +27,16 @@ extension SpoolError {
     }
 }
 
+extension SpoolError {
+    /// Whether the process, or the machine, may have no more files open.
+    public var isOutOfDescriptors: Bool {
+        switch self {
+        case .failed(let code, _): code == EMFILE || code == ENFILE
+        case .noSpace, .tooLarge, .givenUp, .gone: false
+        }
+    }
+}
+
 extension SpoolError: CustomStringConvertible {
     /// For people and logs.
     public var description: String {
@@ -56,6 +66,10 @@ extension SpoolError: CustomStringConvertible {
             UploadFailure(
                 .spoolFailed, code: "spool_gone", message: description,
                 hint: "Unmount, and mount again: uploads that had not reached the platform have to be copied anew.")
+        case .failed where isOutOfDescriptors:
+            UploadFailure(
+                .spoolFailed, code: "too_many_open_files", message: description,
+                hint: "Raise the limit of open files (ulimit -n) for twelvefs, or fs.file-max.")
         case .failed:
             UploadFailure(.spoolFailed, message: description, hint: "Look at the disk that --state-dir is on.")
         }

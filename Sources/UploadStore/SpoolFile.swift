@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 import UploadCore
 
-/// The bytes of one version, in a sparse file on disk. Closed when the last reference goes.
+/// The bytes of one version, in a sparse file on disk. It is opened when it is used; see ``DescriptorCache``.
 ///
 /// Any thread may call at any time. Bytes written by one call and read by another at the same time are the caller's to
 /// keep apart, as with any file. Calls block on the disk, and so may letting go of a large file that was removed.
@@ -12,12 +12,9 @@ public final class SpoolFile: Sendable {
     public let name: String
 
     let directory: SpoolDirectory
-    private let owned: Descriptor
     /// Tells this object from an earlier or later one for the same file.
     private let identity: UInt64
     private let state: Mutex<State>
-
-    var descriptor: Int32 { owned.number }
 
     private struct State {
         /// What the ledger has granted this file.
@@ -32,23 +29,31 @@ public final class SpoolFile: Sendable {
         var syncFailure: SpoolError?
     }
 
-    /// Takes over an open descriptor; `occupied` is what the file holds and the ledger knows.
-    init(
-        name: String, directory: SpoolDirectory, descriptor: consuming Descriptor, identity: UInt64,
-        occupied: SegmentMap
-    ) {
+    /// A file whose descriptor the directory keeps under `identity`; `occupied` is what it holds and the ledger knows.
+    init(name: String, directory: SpoolDirectory, identity: UInt64, occupied: SegmentMap) {
         self.name = name
         self.directory = directory
-        self.owned = descriptor
         self.identity = identity
         self.state = Mutex(State(granted: occupied, written: occupied))
     }
 
     deinit {
+        directory.descriptors.remove(identity)
         let state = state.withLock { $0 }
         directory.closed(
             name, identity: identity, granted: state.granted.byteCount, written: state.written.byteCount,
             isRemoved: state.isRemoved)
+    }
+
+    /// Calls `body` with the file's descriptor, opened where it is not.
+    ///
+    /// - Throws: ``SpoolError/gone`` where it would have to be opened, and somebody else took its name away.
+    func withDescriptor<Value>(
+        isWrite: Bool = false, _ body: (Int32) throws(SpoolError) -> Value
+    ) throws(SpoolError) -> Value {
+        try directory.descriptors.use(
+            identity, isWrite: isWrite,
+            reopening: { () throws(SpoolError) in try directory.reopen(name) }, body)
     }
 
     // MARK: Bytes
@@ -60,50 +65,60 @@ public final class SpoolFile: Sendable {
         guard offset >= 0, !overflow else { throw .tooLarge }
 
         try obtainRoom(for: offset..<end, writing: true)
-        do throws(FullTransfer.CallError) {
-            try FullTransfer.write(bytes.count) { done in
-                let moved = pwrite(descriptor, base + done, bytes.count - done, off_t(offset) + done)
-                return moved < 0 ? .failure(FullTransfer.CallError(code: errno)) : .success(moved)
+        try withDescriptor(isWrite: true) { descriptor throws(SpoolError) in
+            do throws(FullTransfer.CallError) {
+                try FullTransfer.write(bytes.count) { done in
+                    let moved = pwrite(descriptor, base + done, bytes.count - done, off_t(offset) + done)
+                    return moved < 0 ? .failure(FullTransfer.CallError(code: errno)) : .success(moved)
+                }
+            } catch {
+                throw SpoolError(errno: error.code, operation: "write")
             }
-        } catch {
-            throw SpoolError(errno: error.code, operation: "write")
         }
     }
 
     /// Reads at `offset` until `buffer` is full or the file ends; returns how many bytes. Holes read as zeros.
     public func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(SpoolError) -> Int {
         guard let base = buffer.baseAddress, offset >= 0, offset <= .max - Int64(buffer.count) else { return 0 }
-        do throws(FullTransfer.CallError) {
-            return try FullTransfer.read(buffer.count) { done in
-                let moved = pread(descriptor, base + done, buffer.count - done, off_t(offset) + done)
-                return moved < 0 ? .failure(FullTransfer.CallError(code: errno)) : .success(moved)
+        return try withDescriptor { descriptor throws(SpoolError) in
+            do throws(FullTransfer.CallError) {
+                return try FullTransfer.read(buffer.count) { done in
+                    let moved = pread(descriptor, base + done, buffer.count - done, off_t(offset) + done)
+                    return moved < 0 ? .failure(FullTransfer.CallError(code: errno)) : .success(moved)
+                }
+            } catch {
+                throw SpoolError(errno: error.code, operation: "read")
             }
-        } catch {
-            throw SpoolError(errno: error.code, operation: "read")
         }
     }
 
     /// The file's length in bytes, holes included.
     public func size() throws(SpoolError) -> Int64 {
-        var status = stat()
-        try SpoolError.check("fstat") { fstat(descriptor, &status) }
-        return Int64(status.st_size)
+        try withDescriptor { descriptor throws(SpoolError) in
+            var status = stat()
+            try SpoolError.check("fstat") { fstat(descriptor, &status) }
+            return Int64(status.st_size)
+        }
     }
 
     /// Sets the file's length: what is beyond is given back to the disk; what is gained reads as zeros.
     public func truncate(to size: Int64) throws(SpoolError) {
         guard size >= 0 else { throw .tooLarge }
-        try SpoolError.check("ftruncate") { ftruncate(descriptor, off_t(size)) }
+        try withDescriptor(isWrite: true) { descriptor throws(SpoolError) in
+            _ = try SpoolError.check("ftruncate") { ftruncate(descriptor, off_t(size)) }
+        }
         giveBackRoom(of: size..<Int64.max)
     }
 
     /// Gives the range back to the disk; it reads as zeros afterwards and the file's length stays.
     public func punchHole(_ range: Range<Int64>) throws(SpoolError) {
         guard !range.isEmpty else { return }
-        try SpoolError.check("fallocate") {
-            spool_fallocate(
-                descriptor, Int32(SPOOL_PUNCH_HOLE) | Int32(SPOOL_KEEP_SIZE), range.lowerBound,
-                range.upperBound - range.lowerBound)
+        try withDescriptor { descriptor throws(SpoolError) in
+            _ = try SpoolError.check("fallocate") {
+                spool_fallocate(
+                    descriptor, Int32(SPOOL_PUNCH_HOLE) | Int32(SPOOL_KEEP_SIZE), range.lowerBound,
+                    range.upperBound - range.lowerBound)
+            }
         }
         giveBackRoom(of: range)
     }
@@ -117,7 +132,7 @@ public final class SpoolFile: Sendable {
     /// The parts that hold data, as the disk tells; what was never written, or was punched out, is not among them. A
     /// disk that cannot tell reports the whole file.
     public func dataRanges() throws(SpoolError) -> SegmentMap {
-        try Self.dataRanges(of: descriptor)
+        try withDescriptor { descriptor throws(SpoolError) in try Self.dataRanges(of: descriptor) }
     }
 
     static func dataRanges(of descriptor: Int32) throws(SpoolError) -> SegmentMap {
@@ -147,9 +162,12 @@ public final class SpoolFile: Sendable {
         let (failure, isEntryOnDisk) = state.withLock { ($0.syncFailure, $0.isEntryOnDisk) }
         if let failure { throw failure }
         do throws(SpoolError) {
-            try SpoolError.check("fdatasync") { fdatasync(descriptor) }
+            try withDescriptor { descriptor throws(SpoolError) in
+                try SpoolError.check("fdatasync") { fdatasync(descriptor) }
+                try checkName(descriptor)
+            }
             if !isEntryOnDisk { try directory.synchronize() }
-            try checkName()
+            directory.descriptors.isClean(identity)
         } catch {
             state.withLock { $0.syncFailure = $0.syncFailure ?? error }
             throw error
@@ -157,7 +175,7 @@ public final class SpoolFile: Sendable {
         state.withLock { $0.isEntryOnDisk = true }
     }
 
-    private func checkName() throws(SpoolError) {
+    private func checkName(_ descriptor: Int32) throws(SpoolError) {
         var status = stat()
         try SpoolError.check("fstat") { fstat(descriptor, &status) }
         if status.st_nlink == 0, !state.withLock({ $0.isRemoved }) { throw .gone }
@@ -166,6 +184,14 @@ public final class SpoolFile: Sendable {
     /// Takes the file out of the spool. It can be read and written until the last reference goes; only then has the
     /// spool its room back. Doing it again does nothing.
     public func remove() throws(SpoolError) {
+        if state.withLock({ $0.isRemoved }) { return }
+        // Whoever reads it still can, and it could not be opened again.
+        do throws(SpoolError) {
+            try withDescriptor { _ throws(SpoolError) in directory.descriptors.keep(identity) }
+        } catch {
+            // Somebody else has removed it, or nothing can be opened: then nobody reads it.
+            guard error == .gone || error.isOutOfDescriptors else { throw error }
+        }
         try directory.unlink(name)
         state.withLock { $0.isRemoved = true }
     }
@@ -173,7 +199,12 @@ public final class SpoolFile: Sendable {
     /// Takes the file out of the spool and gives its bytes back to the disk at once, whoever still has it open.
     public func discard() throws(SpoolError) {
         try remove()
-        try truncate(to: 0)
+        do throws(SpoolError) {
+            try truncate(to: 0)
+        } catch {
+            // Its bytes went with its name.
+            guard error == .gone || error.isOutOfDescriptors else { throw error }
+        }
     }
 
     // MARK: Room
