@@ -52,7 +52,10 @@ struct SpoolDescriptorTests {
     @Test func aFileThatSomebodyElseRemovedIsGone() throws {
         let file = try spool.create()
         try file.write([1], at: 0)
-        for _ in 0..<10 { try spool.create().write([9], at: 0) }
+        try file.synchronize()
+        // So many that its descriptor is closed meanwhile.
+        let others = try (0..<10).map { _ in try spool.create() }
+        for other in others { try other.write([9], at: 0) }
         #expect(unlink("\(directory.path)/spool/\(file.name)") == 0)
         #expect(throws: SpoolError.gone) { try file.read(1, at: 0) }
         #expect(throws: SpoolError.gone) { try file.synchronize() }
