@@ -74,11 +74,12 @@ extension FilesystemService {
         }
         switch outcome {
         case .success(let count):
-            guard let upload = backpressure.uploadToKeepUpWith(handle) else { return reply.succeed(count) }
-            backpressure.hold(reply.deferred(), written: count, for: upload)
-        case .failure(.noSpace) where backpressure.isSpaceComing:
-            let pending = Backpressure.PendingWrite(data: Array(data), handle: handle, offset: offset, context: context)
-            backpressure.waitForSpace(pending, reply.deferred())
+            guard let upload = throttle.uploadToKeepUpWith(handle) else { return reply.succeed(count) }
+            throttle.hold(reply.deferred(), written: count, for: upload)
+        case .failure(.noSpace) where throttle.isSpaceComing:
+            let pending = WriteThrottle.PendingWrite(
+                data: Array(data), handle: handle, offset: offset, context: context)
+            throttle.waitForSpace(pending, reply.deferred())
         case .failure(let error):
             reply.fail(error)
         }

@@ -16,7 +16,7 @@ package final class FilesystemService: Sendable {
     package let committer: Committer
     let closing: CloseCoordinator
     let space: SpaceManager
-    let backpressure: Backpressure
+    let throttle: WriteThrottle
     package let attributes: UploadAttributes
     package let durability: Durability
     let status: StatusDirectory
@@ -43,7 +43,7 @@ package final class FilesystemService: Sendable {
         content = ContentStore(
             configuration: configuration, namespace: namespace, engine: engine, spool: spool, space: space,
             reclaimer: reclaimer, durability: durability, writers: writers, logger: logger)
-        backpressure = Backpressure(configuration: configuration, content: content, space: space, engine: engine)
+        throttle = WriteThrottle(configuration: configuration, content: content, space: space, engine: engine)
         closing = CloseCoordinator(configuration: configuration, durability: durability, writers: writers)
         committer = Committer(
             configuration: configuration, namespace: namespace, handles: content.handles, closing: closing,

@@ -6,7 +6,7 @@ import UploadEngine
 /// Holds writers back: until there is space in the spool, or until the network has caught up.
 ///
 /// The kernel holds the file's lock while a WRITE waits, so that no wait is long; nothing waits on a thread.
-final class Backpressure: Sendable {
+final class WriteThrottle: Sendable {
     private let configuration: FilesystemConfiguration
     private let content: ContentStore
     private let space: SpaceManager
