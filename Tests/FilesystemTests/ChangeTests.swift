@@ -88,6 +88,19 @@ struct ChangeTests {
         }
     }
 
+    @Test("A file that was removed while it is written goes on without a name, and its close is none of the upload's")
+    func aFileWithoutANameIsNotUploaded() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            try run.filesystem.namespace.removeFile(Array("a.mp4".utf8), in: .root)
+            try run.write([4], to: handle, at: 3)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            #expect(try await run.sandbox.completeAssets().isEmpty)
+        }
+    }
+
     @Test("What is closed under a name that tells nothing is staged, and found by the next mount")
     func aNamelessDownloadSurvives() async throws {
         try await InProcess.run { run in

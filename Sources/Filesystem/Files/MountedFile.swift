@@ -109,10 +109,12 @@ public final class MountedFile: Sendable {
 
     // MARK: The name
 
-    /// The name is gone: nobody finds the file any more. Gives its upload, and whether nobody has it open either.
+    /// The name is gone: nobody finds the file any more, and nothing of it is uploaded. Gives its upload, and whether nobody
+    /// has it open either.
     func removed() -> (upload: Upload?, isUnused: Bool) {
         door.withLock { state in
             state.isRemoved = true
+            state.version?.name = .keepLocally
             return (state.version?.upload, state.handles == 0)
         }
     }
