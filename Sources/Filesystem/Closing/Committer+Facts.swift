@@ -26,7 +26,11 @@ extension Committer {
     func endUploadsOfNothing(_ file: MountedFile) {
         let emptied = UploadFailure(
             .cancelled, code: "emptied", message: "the file was emptied: there is nothing to upload")
-        for upload in file.detachUploadsOfNothing() { upload.apply(.cancelled(emptied)) }
+        for upload in file.detachUploadsOfNothing() {
+            // The path may lead to another file's upload soon.
+            upload.updateIdentity { $0.isListed = false }
+            upload.apply(.cancelled(emptied))
+        }
     }
 
     /// Ends the version that was looked at, unless somebody changes it; tells whether it has come to its end so.
