@@ -78,15 +78,12 @@ struct ProxyFailures {
     }
 
     private func refused(_ reason: String) -> UploadFailure {
-        var hint =
-            "ask whoever runs the proxy whether it lets connections to \(address.host):\(address.port) through; NO_PROXY names hosts that need none"
-        if case .status(500...)? = answer {
-            hint = "it has not reached \(address.host):\(address.port) itself; everything goes on once it does"
-        }
-        return UploadFailure(
+        UploadFailure(
             .unreachable, code: "proxy_refused",
             message: "the proxy \(proxy.address) does not lead to \(party) (\(address.authority)): \(reason)",
-            hint: hint)
+            hint:
+                "ask whoever runs the proxy whether it lets connections to \(address.host):\(address.port) through; NO_PROXY names hosts that need none"
+        )
     }
 
     private var authenticationRequired: UploadFailure {

@@ -154,7 +154,7 @@ import UploadCore
         for kind in UploadFailure.Kind.allCases {
             let failure = UploadFailure(kind, message: "a test")
             #expect(policy.isOver(outage, after: failure) == !neither.contains(kind), "\(kind)")
-            let onlyOutage: [UploadFailure.Kind] = [.platformUnavailable, .unreadableAnswer]
+            let onlyOutage: [UploadFailure.Kind] = [.platformUnavailable, .unreadableAnswer, .accessUnclear]
             #expect(policy.isOver(refusal, after: failure) == !(neither + onlyOutage).contains(kind), "\(kind)")
         }
     }
@@ -168,6 +168,42 @@ import UploadCore
         }
         for kind in [UploadFailure.Kind.connectionLost, .unreadableAnswer, .platformUnavailable] {
             #expect(policy.mayHaveTakenEffect(UploadFailure(kind, message: "a test")), "\(kind)")
+        }
+    }
+
+    /// Everything else, an outage above all, says nothing of an asset.
+    @Test func aRefusedCallTellsOfAnAsset() {
+        let notFound: [UploadFailure.Kind] = [
+            .requestRefused, .sessionGone, .sizeRefused, .sessionRefused, .accessUnclear,
+        ]
+        for kind in UploadFailure.Kind.allCases {
+            let failure = UploadFailure(kind, message: "a test")
+            let expected: RetryPolicy.AssetVerdict =
+                notFound.contains(kind) ? .notFound : kind == .accessRefused ? .refused : .again(after: nil)
+            #expect(policy.verdict(onAssetCallThatFailed: failure) == expected, "\(kind)")
+        }
+        // Whatever it was taken for: it is about the asset.
+        for kind in [UploadFailure.Kind.requestRefused, .accessUnclear, .keyRefused] {
+            let denied = UploadFailure(kind, code: "read_not_allowed", message: "a test", httpStatus: 403)
+            #expect(policy.verdict(onAssetCallThatFailed: denied) == .refused, "\(kind)")
+        }
+        let limit = UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(60))
+        #expect(policy.verdict(onAssetCallThatFailed: limit) == .again(after: .seconds(60)))
+    }
+
+    @Test func aURLOfContentIsDeadOnceItIsRefused() {
+        for status in [401, 403, 404, 410] {
+            let refusal = UploadFailure(.storeRefused, message: "a test", httpStatus: status)
+            #expect(policy.isContentURLDead(after: refusal), "\(status)")
+        }
+        #expect(policy.isContentURLDead(after: UploadFailure(.urlExpired, message: "a test", httpStatus: 400)))
+        for status in [400, 405, 416, 307] {
+            let refusal = UploadFailure(.storeRefused, message: "a test", httpStatus: status)
+            #expect(!policy.isContentURLDead(after: refusal), "\(status)")
+        }
+        let dead: [UploadFailure.Kind] = [.urlExpired]
+        for kind in UploadFailure.Kind.allCases where !dead.contains(kind) {
+            #expect(!policy.isContentURLDead(after: UploadFailure(kind, message: "a test")), "\(kind)")
         }
     }
 

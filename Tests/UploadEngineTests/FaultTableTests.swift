@@ -219,12 +219,6 @@ extension Fault.Answer {
                 row.requests = [.create: 1, .put: 1, .status: 2]
                 row.outcome = .failed(.storeRefused)
             },
-            FaultRow("upload_headers that name what is ours to compute") { row in
-                row.faults = [Fault(.create, .signedHeaders)]
-            },
-            FaultRow("an ETag of another form, without a word of encryption") { row in
-                row.faults = [Fault(.put, .opaqueETag)]
-            },
             .put(
                 "a store that redirects",
                 Fault(.put, .status(307, headers: ["Location": "http://127.0.0.1:1/part?X-Amz-Signature=x"])), [half],
