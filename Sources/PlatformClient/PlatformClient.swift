@@ -119,10 +119,19 @@ extension PlatformClient {
     }
 
     /// The state of every chunk of a session, from as many pages as there are.
-    public func allChunkStatuses(_ uploadID: String) async throws(UploadFailure) -> [ChunkStatus] {
+    ///
+    /// - Parameter first: the first page, where it is known already.
+    public func allChunkStatuses(
+        _ uploadID: String, from first: SessionStatus? = nil
+    ) async throws(UploadFailure) -> [ChunkStatus] {
         var all: [ChunkStatus] = []
         for page in 1...Self.maximumPages {
-            let next = try await sessionStatus(uploadID, page: page, limit: Self.pageLimit)
+            let next: SessionStatus
+            if page == 1, let first {
+                next = first
+            } else {
+                next = try await sessionStatus(uploadID, page: page, limit: Self.pageLimit)
+            }
             all += next.uploadedChunks
             if next.uploadedChunks.isEmpty || next.pageInfo.isLast(page, found: next.uploadedChunks.count) { break }
         }

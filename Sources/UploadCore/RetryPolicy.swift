@@ -9,8 +9,8 @@ public struct RetryPolicy: Sendable {
         public var base: Duration
         /// The longest wait after any failure, unless the answer asks for more.
         public var cap: Duration
-        /// How many attempts answers get that may be wrong for good (unreadable, a checksum that differs, or a redirect of the
-        /// store).
+        /// How many attempts answers get that may be wrong for good (unreadable, a checksum that differs, a redirect of the
+        /// store, or a conflict with something else that is done to the same upload).
         public var doubtfulAttempts: Int
         /// How long after their first failure the last of those attempts may begin; redirects have no such limit.
         public var doubtfulWindow: Duration
@@ -91,7 +91,7 @@ public struct RetryPolicy: Sendable {
         switch failure.kind {
         case .platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost, .accessUnclear:
             return .again(after: wait(failure, backoff(attempt: attempt, random: random)))
-        case .unreadableAnswer, .checksumMismatch:
+        case .unreadableAnswer, .checksumMismatch, .conflict:
             let wait = wait(failure, backoff(attempt: attempt, random: random))
             let isWorthIt = attempt < limits.doubtfulAttempts && sinceFirst + wait <= limits.doubtfulWindow
             return isWorthIt ? .again(after: wait) : .giveUp
@@ -109,11 +109,20 @@ public struct RetryPolicy: Sendable {
             return .awaitKey
         case .sessionGone:
             return .newSession
-        case .accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .conflict, .storeRefused:
+        case .accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .storeRefused:
             return .giveUp
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return .giveUp
         }
+    }
+
+    /// What to do after a failed attempt to delete an asset that nobody needs: it expires by itself, so that only what passes is
+    /// waited for. A conflict says that something refers to it.
+    public func decideOnDelete(
+        _ failure: UploadFailure, attempt: Int, sinceFirst: Duration, random: Double
+    ) -> Decision {
+        if failure.kind == .conflict { return .giveUp }
+        return decide(failure, attempt: attempt, sinceFirst: sinceFirst, random: random)
     }
 
     /// Whether the next PUT of a chunk needs another URL: one is spent as soon as a byte of its request was sent.

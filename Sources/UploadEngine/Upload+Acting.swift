@@ -50,11 +50,9 @@ extension Upload {
         switch action {
         case .call(let id, let call):
             start(call, id)
-        case .stopTransfers:
-            for transfer in state.withLock({ Array($0.transfers.values) }) { transfer.cancel() }
         case .abandon(let assetID):
             services.housekeeping.delete(assetID: assetID)
-        case .answer:
+        case .answer, .stopTransfers:
             // Taken out under the lock.
             break
         case .stateChanged(let new):
@@ -98,10 +96,13 @@ extension Upload {
         let isMade = state.withLock { state in
             guard !state.isStopped else { return false }
             // Made under the lock, so that it is known before it can end.
-            state.calls[id] = Task {
+            let task = Task {
                 await self.make(call, id, ticket)
                 self.state.withLock { $0.calls[id] = nil }
             }
+            // The asset of a session that opens too late is to be deleted.
+            let outlivesSession = if case .openSession = call { true } else { false }
+            state.calls[id] = (task, outlivesSession)
             return true
         }
         if !isMade { services.restraint.giveBack(ticket) }
@@ -164,7 +165,7 @@ extension Upload {
         if let deadline, let last = state.lastTimer, deadline <= last { return }
         // One that goes off early does no harm: it is cheaper than a new one for each byte that moves.
         if let timer = state.timer, let deadline, timer.deadline <= deadline { return }
-        work.obsoleteTimer = state.timer?.task
+        work.obsolete += [state.timer?.task].compactMap { $0 }
         state.timer = deadline.map { ($0, nil) }
         work.timer = deadline
     }

@@ -124,7 +124,9 @@ final class ModelPlatform {
         if session.isComplete {
             // All of it was reported before.
             switch Int.random(in: 0..<(isHostile ? 4 : 1), using: &rng) {
-            case 0: return ReportAnswer(duplicateChunks: reports.count)
+            case 0:
+                return ReportAnswer(
+                    duplicateChunks: reports.count, totalCompleted: session.totalChunks, url: "https://asset.test/")
             case 1: throw Self.gone(uploadID)
             case 2: throw Self.refused
             default: throw UploadFailure(.conflict, message: "complete already", httpStatus: 409)
@@ -139,7 +141,23 @@ final class ModelPlatform {
             }
         }
         sessions[uploadID]?.finalizing = Int.random(in: 0...2, using: &rng)
-        return ReportAnswer()
+        return answer(uploadID, isHostile: isHostile)
+    }
+
+    /// What a report is answered with: the platform tells the URL of what is complete, and a strange one of what is not.
+    private func answer(_ uploadID: String, isHostile: Bool) -> ReportAnswer {
+        guard let session = sessions[uploadID] else { return ReportAnswer() }
+        var answer = ReportAnswer(
+            totalCompleted: session.proofs.count, url: session.isComplete ? "https://asset.test/" : nil)
+        guard isHostile else { return answer }
+        switch Int.random(in: 0..<6, using: &rng) {
+        case 0: answer.totalCompleted = nil
+        case 1: answer.url = nil
+        case 2: answer.url = "https://asset.test/"
+        case 3 where session.isComplete: answer.totalCompleted = session.totalChunks - 1
+        default: break
+        }
+        return answer
     }
 
     private func check(_ uploadID: String, at now: Instant) throws -> SessionVerdict {

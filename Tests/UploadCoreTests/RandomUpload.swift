@@ -7,6 +7,8 @@ final class RandomUpload {
         var call: PlatformCall
         /// What comes back, where the platform has acted already.
         var outcome: UploadEvent?
+
+        var isReport: Bool { if case .report = call { true } else { false } }
     }
 
     private struct Put {
@@ -31,24 +33,34 @@ final class RandomUpload {
     private var lastWrite = 0
     private var committed: [Int]?
     private var wasAnswered = false
+    /// Whether several reports were under way at a time.
+    private(set) var hadParallelReports = false
+    /// Whether it was completed without the session being asked.
+    private(set) var wasCompletedByReport = false
 
     // What is under way.
     private var calls: [Call] = []
     private var puts: [Put] = []
     private var liveCall: CallID?
+    /// The reports under way, of the session that there is, with their chunks.
+    private var liveReports: [CallID: [Int]] = [:]
+    private let reportsAtOnce: Int
     private var deliveredSessions: Set<String> = []
+    private var lastEvent: UploadEvent?
     private var log: [String] = []
     private var problems: [String] = []
 
     init(seed: UInt64) {
         rng = SplitMix64(seed: seed)
         platform = ModelPlatform(seed: rng.next())
+        reportsAtOnce = Int.random(in: 1...8, using: &rng)
         var policy = RetryPolicy.Limits()
         policy.doubtfulAttempts = 50
         policy.doubtfulWindow = .seconds(1_000_000)
         let configuration = UploadStateMachine.Configuration(
             sizeLimit: 200, writtenBeforeSession: Int64.random(in: 1...20, using: &rng), stallTimeout: .seconds(300),
             retryPolicy: RetryPolicy(limits: policy), reportBatch: Int.random(in: 1...5, using: &rng),
+            reportsAtOnce: reportsAtOnce,
             urlBatch: Int.random(in: 1...50, using: &rng), urlReserve: Int.random(in: 1...8, using: &rng),
             sessionLimit: 1000)
         oneFailureIn = Int.random(in: 3...40, using: &rng)
@@ -132,20 +144,21 @@ final class RandomUpload {
         let isRetry = if case .retried = event { true } else { false }
         let wasOver = !machine.state.isUnderWay && !isRetry
         let before = machine.state
+        lastEvent = event
         let actions = machine.apply(event, at: now)
         log.append("\(what) [\(machine.state)]")
         for action in actions {
             switch action {
             case .call(let id, let call):
                 log.append("→ \(call)")
-                if liveCall != nil { problems.append("a call while another is under way") }
-                liveCall = id
+                begin(id, call)
                 calls.append(Call(id: id, call: call))
                 platform.claim(call)
                 if wasOver, before != .completed { problems.append("a call after the end") }
             case .stopTransfers:
                 log.append("→ stop")
                 liveCall = nil
+                liveReports = [:]
                 for index in puts.indices { puts[index].isStopped = true }
             case .abandon(let assetID):
                 log.append("→ delete \(assetID)")
@@ -158,6 +171,23 @@ final class RandomUpload {
         }
     }
 
+    /// Reports may be under way together, as long as they differ; anything else, and a question to the session above all, is
+    /// alone.
+    private func begin(_ id: CallID, _ call: PlatformCall) {
+        guard case .report(_, let reports) = call else {
+            if liveCall != nil { problems.append("a call while another is under way") }
+            if case .checkSession = call, !liveReports.isEmpty { problems.append("a question beside reports") }
+            return liveCall = id
+        }
+        let chunks = reports.map(\.chunkIndex)
+        if liveReports.values.contains(where: { !Set($0).isDisjoint(with: chunks) }) {
+            problems.append("a chunk in two reports at a time")
+        }
+        liveReports[id] = chunks
+        if liveReports.count > reportsAtOnce { problems.append("too many reports at a time") }
+        if liveReports.count > 1 { hadParallelReports = true }
+    }
+
     private func answered(_ result: Result<Void, UploadFailure>) {
         log.append("→ answer \(result)")
         guard case .success = result else { return }
@@ -166,6 +196,7 @@ final class RandomUpload {
         guard let uploadID = machine.uploadID, let content = platform.content(of: uploadID) else {
             return problems.append("success without a complete asset")
         }
+        if case .reported = lastEvent { wasCompletedByReport = true }
         if content != committed { problems.append("\(content) was confirmed, \(committed ?? []) was committed") }
     }
 
@@ -230,8 +261,10 @@ final class RandomUpload {
                     calls[index].outcome = .callFailed(id, failure, random: 0.5)
                 }
                 if fails() {
-                    let lost: [UploadFailure.Kind] = [.connectionLost, .unreadableAnswer, .platformUnavailable]
-                    let failure = UploadFailure(lost[random(0...2)], message: "the answer was lost")
+                    let lost: [UploadFailure.Kind] = [
+                        .connectionLost, .unreadableAnswer, .platformUnavailable, .conflict,
+                    ]
+                    let failure = UploadFailure(lost[random(0...3)], message: "the answer was lost")
                     calls[index].outcome = .callFailed(id, failure, random: 0.5)
                 }
             }
@@ -239,11 +272,14 @@ final class RandomUpload {
         }
         let call = calls.remove(at: index)
         if call.id == liveCall { liveCall = nil }
+        liveReports[call.id] = nil
         guard let outcome = call.outcome else { return }
         if case .sessionOpened(_, let session) = outcome { deliveredSessions.insert(session.uploadID) }
         var words = "\(call.call)".prefix(12) + " answered"
         if case .callFailed(_, let failure, _) = outcome { words = "\(call.call)".prefix(12) + " \(failure.kind)" }
         apply(outcome, String(words))
+        // Said twice, it means nothing more.
+        if trouble, chance(10), call.isReport { apply(outcome, "again: \(words)") }
     }
 
     @discardableResult

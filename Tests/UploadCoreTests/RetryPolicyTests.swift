@@ -14,7 +14,7 @@ import UploadCore
     }
 
     @Test(arguments: [
-        UploadFailure.Kind.platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost,
+        UploadFailure.Kind.platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost, .accessUnclear,
     ])
     func repeatsWhatPassesForAsLongAsItTakes(kind: UploadFailure.Kind) {
         #expect(decide(kind) == .again(after: .milliseconds(250)))
@@ -51,7 +51,7 @@ import UploadCore
         #expect(decide(.rateLimited, retryAfter: .seconds(864_000)) == .again(after: .seconds(3600)))
     }
 
-    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch])
+    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch, .conflict])
     func givesADoubtfulAnswerFiveAttempts(kind: UploadFailure.Kind) {
         for attempt in 1...4 {
             #expect(decide(kind, attempt: attempt, random: 0) == .again(after: .zero))
@@ -60,7 +60,7 @@ import UploadCore
         #expect(decide(kind, attempt: 6, random: 0) == .giveUp)
     }
 
-    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch])
+    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch, .conflict])
     func beginsNoDoubtfulAttemptAfterHalfAMinute(kind: UploadFailure.Kind) {
         #expect(decide(kind, attempt: 2, sinceFirst: .seconds(29), random: 1) == .again(after: .seconds(1)))
         #expect(decide(kind, attempt: 2, sinceFirst: .milliseconds(29_001), random: 1) == .giveUp)
@@ -98,12 +98,21 @@ import UploadCore
     }
 
     @Test(arguments: [
-        UploadFailure.Kind.sessionRefused, .sizeRefused, .requestRefused, .conflict, .storeRefused, .tooLarge,
+        UploadFailure.Kind.accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .storeRefused, .tooLarge,
         .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration,
     ])
     func givesUpWhereRepeatingCannotHelp(kind: UploadFailure.Kind) {
         #expect(decide(kind) == .giveUp)
         #expect(decide(kind, retryAfter: .seconds(1)) == .giveUp)
+    }
+
+    /// Whatever refers to an asset goes on to do so; anything else is as for other calls.
+    @Test func deletesNothingThatIsReferredTo() {
+        for kind in UploadFailure.Kind.allCases {
+            let failure = UploadFailure(kind, message: "a test")
+            let decision = policy.decideOnDelete(failure, attempt: 1, sinceFirst: .zero, random: 0.5)
+            #expect(decision == (kind == .conflict ? .giveUp : decide(kind)), "\(kind)")
+        }
     }
 
     @Test func spendsAURLUnlessNothingWasSent() {

@@ -86,8 +86,8 @@ public struct SessionVerdict: Sendable, Equatable {
     }
 }
 
-/// A call to the platform that an upload wants made. At most one is under way for each upload, besides those whose
-/// session was given up meanwhile.
+/// A call to the platform that an upload wants made. At most one is under way for each upload, and a few reports beside it;
+/// calls whose session was given up meanwhile do not count.
 public enum PlatformCall: Sendable, Equatable {
     /// Open a session for this many bytes.
     case openSession(totalSize: Int64)
@@ -127,7 +127,7 @@ public struct PutOrder: Sendable {
 public enum UploadAction: Sendable {
     /// Make this call and tell its outcome with the same id.
     case call(CallID, PlatformCall)
-    /// Stop every PUT under way: its outcome no longer matters, nor that of the call under way, except for a session
+    /// Stop every PUT under way: its outcome no longer matters, nor that of the calls under way, except for a session
     /// that is still being opened.
     case stopTransfers
     /// A session was opened and given up: delete its reserved asset, best effort.

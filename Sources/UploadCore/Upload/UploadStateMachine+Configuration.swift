@@ -12,6 +12,9 @@ extension UploadStateMachine {
         public var retryPolicy: RetryPolicy
         /// Chunks in one report: at most 50, says the platform's specification (`completed_chunks: maxItems: 50`).
         public var reportBatch: Int
+        /// Reports under way at a time. Each may take a round trip and the platform's time for 50 chunks; more of them at once
+        /// would only crowd out the calls of other uploads.
+        public var reportsAtOnce: Int
         /// URLs in one request: at most 50, says the platform.
         public var urlBatch: Int
         /// How many URLs to keep at hand: the PUTs that can be under way, and as many again.
@@ -25,7 +28,8 @@ extension UploadStateMachine {
         /// The defaults of the design.
         public init(
             sizeLimit: Int64 = 4 << 30, writtenBeforeSession: Int64 = 5 << 20, stallTimeout: Duration = .seconds(300),
-            retryPolicy: RetryPolicy = RetryPolicy(), reportBatch: Int = 50, urlBatch: Int = 50, urlReserve: Int = 8,
+            retryPolicy: RetryPolicy = RetryPolicy(), reportBatch: Int = 50, reportsAtOnce: Int = 8, urlBatch: Int = 50,
+            urlReserve: Int = 8,
             sessionLimit: Int = 8,
             roomLimit: Int64? = nil
         ) {
@@ -34,6 +38,7 @@ extension UploadStateMachine {
             self.stallTimeout = stallTimeout
             self.retryPolicy = retryPolicy
             self.reportBatch = reportBatch
+            self.reportsAtOnce = reportsAtOnce
             self.urlBatch = urlBatch
             self.urlReserve = urlReserve
             self.sessionLimit = sessionLimit

@@ -44,6 +44,7 @@ extension UploadStateMachine {
         waitsForCommit = false
         sessionsLost = 0
         callRetry = RetryState()
+        reports = []
         lastMovement = now
         session?.beginAnew()
         isUnverified = session != nil

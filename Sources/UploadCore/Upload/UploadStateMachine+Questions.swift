@@ -31,7 +31,8 @@ extension UploadStateMachine {
             consider(session.delayed.values.min())
             consider(sessionExpiry)
         }
-        if state == .finishing, stall == nil { consider(lastMovement + configuration.stallTimeout) }
+        if let due = nextRepetition { consider(due) }
+        if state == .finishing, stall == nil { consider(stallDeadline) }
         return earliest
     }
 
@@ -42,6 +43,7 @@ extension UploadStateMachine {
     var currentFailure: UploadFailure? {
         if let failure { return failure }
         guard state.isUnderWay else { return nil }
+        if let cause = callRetry.cause ?? reports.lazy.compactMap(\.retry.cause).first { return cause }
         return callsHeldBack ?? (hasChunksToSend ? chunksHeldBack : nil)
     }
 
@@ -59,7 +61,8 @@ extension UploadStateMachine {
             .invalidConfiguration, nil:
             break
         }
-        guard state == .open, pendingCall == nil, !hasChunksToSend, (session?.uploadingCount ?? 0) == 0 else {
+        guard state == .open, pendingCall == nil, reports.isEmpty, !hasChunksToSend, (session?.uploadingCount ?? 0) == 0
+        else {
             return nil
         }
         return .writer

@@ -35,6 +35,7 @@ extension UploadStateMachine {
         }
         scope = nil
         state = .open
+        dissolveIdleReports()
     }
 
     mutating func contentChanged(in range: Range<Int64>, _ actions: inout [UploadAction]) {
@@ -80,6 +81,7 @@ extension UploadStateMachine {
         case .interrupted, .cancelled: giveUpSession(&actions)
         case .failed:
             pendingCall = nil
+            reports = []
             actions.append(.stopTransfers)
         case .open, .staged, .finishing, .completed: break
         }
