@@ -14,8 +14,9 @@ public struct RetryPolicy: Sendable {
         public var doubtfulAttempts: Int
         /// How long after their first failure the last of those attempts may begin; redirects have no such limit.
         public var doubtfulWindow: Duration
-        /// The longest `Retry-After` that is honoured. A rate limit is counted in minutes; a clock that is wrong by a day
-        /// must not stop an upload for one.
+        /// The longest `Retry-After` that is honoured. An account's limit may be counted in days, and is over after one at the
+        /// latest: asking before would only be refused, and may count. More than that tells of nonsense. (That clocks differ does
+        /// not matter: what an answer asks for is measured against its own `Date`.)
         public var retryAfterCap: Duration
         /// How long an outage is waited for before one call tries again, for all.
         public var outageInterval: Duration
@@ -30,7 +31,7 @@ public struct RetryPolicy: Sendable {
         /// The given limits, each with its default.
         public init(
             base: Duration = .milliseconds(500), cap: Duration = .seconds(15), doubtfulAttempts: Int = 5,
-            doubtfulWindow: Duration = .seconds(30), retryAfterCap: Duration = .seconds(3600),
+            doubtfulWindow: Duration = .seconds(30), retryAfterCap: Duration = .seconds(86_400),
             outageInterval: Duration = .seconds(3), lostConnections: Int = 8, lostInterval: Duration = .seconds(6),
             keyInterval: Duration = .seconds(5)
         ) {

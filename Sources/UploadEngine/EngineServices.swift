@@ -10,6 +10,7 @@ struct EngineServices: Sendable {
     let client: PlatformClient
     let scheduler: PutScheduler
     let restraint: Restraint
+    let keyCheck: KeyCheck
     let housekeeping: Housekeeping
     let assets: AssetPoller
     let activity: Activity

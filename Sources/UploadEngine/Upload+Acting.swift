@@ -89,8 +89,8 @@ extension Upload {
             ticket = inHand
         } else {
             switch services.restraint.take() {
-            case .success(let fresh): ticket = fresh
-            case .failure(let reason): return apply(.callHeldBack(id, reason))
+            case .granted(let fresh): ticket = fresh
+            case .refused(let reason, let until): return apply(.callHeldBack(id, reason, until: until))
             }
         }
         let isMade = state.withLock { state in
@@ -111,7 +111,7 @@ extension Upload {
     /// Waits until calls may be made again. That may take long, and does not keep the upload.
     func awaitRelease() {
         Task { [weak self, restraint = services.restraint] in
-            let ticket = await restraint.pass(heldBack: { [weak self] in self?.apply(.callHeldBack(nil, $0)) })
+            let ticket = await restraint.pass { [weak self] in self?.apply(.callHeldBack(nil, $0, until: $1)) }
             guard let ticket else { return }
             if let self { self.callsAreReleased(ticket) } else { restraint.giveBack(ticket) }
         }
@@ -134,9 +134,14 @@ extension Upload {
             services.restraint.succeeded(ticket)
             apply(answer)
         } catch {
-            services.restraint.failed(ticket, error)
-            log(.debug, "a call failed", error)
-            apply(.callFailed(id, error, random: services.configuration.random()))
+            let (failure, isKeyAccepted) = await services.explain(error, of: call, ticket)
+            if isKeyAccepted {
+                services.restraint.succeeded(ticket)
+            } else {
+                services.restraint.failed(ticket, failure)
+            }
+            log(.debug, "a call failed", failure)
+            apply(.callFailed(id, failure, random: services.configuration.random()))
         }
     }
 

@@ -267,6 +267,7 @@ public final class Upload: Sendable {
         document.createdAt = moments.created
         document.closedAt = moments.closed
         document.completedAt = moments.completed
+        document.retryAt = machine.nextAttempt(after: now).map { services.clock.wallTime().advanced(by: $0 - now) }
         document.durable = isDurable
         let trouble = readFailure ?? (machine.state == .completed ? nil : diskFailure)
         if document.error == nil, let trouble { document.error = StatusError(trouble) }

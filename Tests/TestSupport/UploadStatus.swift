@@ -44,6 +44,7 @@ package struct UploadStatus: Sendable, Decodable {
     package let assetUrl: String?
     package let assetStatus: String?
     package let waitingFor: String?
+    package let retryAt: String?
     package let durable: Bool
     package let writer: String?
     package let supersededUploadIds: [String]

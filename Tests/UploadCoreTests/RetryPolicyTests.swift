@@ -47,8 +47,10 @@ import UploadCore
         #expect(decide(.storeUnavailable, random: 1, retryAfter: .seconds(-9)) == .again(after: .milliseconds(500)))
     }
 
-    @Test func doesNotWaitForDaysWhateverTheAnswerAsks() {
-        #expect(decide(.rateLimited, retryAfter: .seconds(864_000)) == .again(after: .seconds(3600)))
+    /// An account's limit may be one of requests a day.
+    @Test func waitsForADayButNotForMoreWhateverTheAnswerAsks() {
+        #expect(decide(.rateLimited, retryAfter: .seconds(80_000)) == .again(after: .seconds(80_000)))
+        #expect(decide(.rateLimited, retryAfter: .seconds(864_000)) == .again(after: .seconds(86_400)))
     }
 
     @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch, .conflict])

@@ -25,6 +25,7 @@ package struct UploadDocument: Decodable, Equatable {
     package var assetStatus: String?
     package var assetError: String?
     package var waitingFor: String?
+    package var retryAt: String?
 
     private enum CodingKeys: String, CodingKey {
         case uploadID = "upload_id"
@@ -42,6 +43,7 @@ package struct UploadDocument: Decodable, Equatable {
         case assetStatus = "asset_status"
         case assetError = "asset_error"
         case waitingFor = "waiting_for"
+        case retryAt = "retry_at"
     }
 
     /// Whether nothing will change in it unless somebody asks for it.

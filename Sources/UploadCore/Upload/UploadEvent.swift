@@ -29,9 +29,9 @@ public enum UploadEvent: Sendable {
     case reported(CallID, [ChunkReport], ReportAnswer)
     /// The session's status, with the indices of chunks that it does not call completed.
     case sessionChecked(CallID, SessionVerdict)
-    /// The call was not made, and none is before ``callsReleased``: no upload makes any, for this reason. Without an
-    /// id, calls that are held back already are so for this reason now.
-    case callHeldBack(CallID?, UploadFailure)
+    /// The call was not made, and none is before ``callsReleased``: no upload makes any, for this reason, and until that
+    /// moment where it is known. Without an id, calls that are held back already are so for this reason now.
+    case callHeldBack(CallID?, UploadFailure, until: Instant? = nil)
     /// Calls may be made again; at least one.
     case callsReleased
     /// Something new became known of the asset of a completed upload.
@@ -48,8 +48,8 @@ public enum UploadEvent: Sendable {
     /// The PUT failed; `random` in 0..<1 spreads the retries.
     case chunkFailed(PutOrder, UploadFailure, random: Double)
 
-    /// No chunk is sent, of no upload, for this reason; nil: chunks are sent again.
-    case chunksHeldBack(UploadFailure?)
+    /// No chunk is sent, of no upload, for this reason, and until that moment where it is known; nil: chunks are sent again.
+    case chunksHeldBack(UploadFailure?, until: Instant? = nil)
 
     /// Time passed: ``UploadStateMachine/nextDeadline`` was reached.
     case tick

@@ -56,7 +56,7 @@ extension UploadStateMachine {
             retries += 1
             return wait
         case .awaitNetwork, .awaitKey:
-            callsHeldBack = reason
+            callsHeldBack = Hold(reason: reason)
         case .newSession where needsSession && (mayBeComplete || refusal != nil):
             // A session that is complete may be gone for those who still want to report something to it.
             lookInto(reason)
@@ -77,7 +77,7 @@ extension UploadStateMachine {
         refusal = Refusal(reason: reason, isFinal: isFinal)
     }
 
-    mutating func callHeldBack(_ id: CallID?, _ reason: UploadFailure) {
+    mutating func callHeldBack(_ id: CallID?, _ hold: Hold) {
         if let id {
             if let report = takeReport(id) {
                 reportHeldBack(report)
@@ -88,7 +88,7 @@ extension UploadStateMachine {
         } else if callsHeldBack == nil {
             return
         }
-        callsHeldBack = reason
+        callsHeldBack = hold
     }
 
     /// What became of the asset is asked for beside the upload, which ends with its completion.

@@ -44,7 +44,20 @@ extension UploadStateMachine {
         if let failure { return failure }
         guard state.isUnderWay else { return nil }
         if let cause = callRetry.cause ?? reports.lazy.compactMap(\.retry.cause).first { return cause }
-        return callsHeldBack ?? (hasChunksToSend ? chunksHeldBack : nil)
+        return callsHeldBack?.reason ?? (hasChunksToSend ? chunksHeldBack?.reason : nil)
+    }
+
+    /// When what the upload waits for is tried again, where that is known: not while it does not wait, nor while it is tried.
+    public func nextAttempt(after now: Instant) -> Instant? {
+        guard state.isUnderWay, let reason = currentFailure else { return nil }
+        let waits = [callRetry] + reports.map(\.retry)
+        var calls = waits.lazy.filter { $0.cause != nil }.compactMap(\.notBefore).min()
+        if let callsHeldBack { calls = callsHeldBack.until.map { max($0, calls ?? $0) } }
+        var chunks = session?.delayed.values.min()
+        if let chunksHeldBack, hasChunksToSend { chunks = chunksHeldBack.until }
+        // The store knows nothing of the limits of an account.
+        let due = reason.kind == .rateLimited ? calls : [calls, chunks].compactMap(\.self).min()
+        return due.flatMap { $0 > now ? $0 : nil }
     }
 
     /// What the upload waits for, if it does not simply go on.

@@ -14,6 +14,13 @@ public struct UploadStateMachine: Sendable {
         var call: PlatformCall
     }
 
+    /// Why nothing of a kind is sent, of no upload.
+    struct Hold: Sendable {
+        var reason: UploadFailure
+        /// When that is tried again, where it is known.
+        var until: Instant?
+    }
+
     /// A refusal that is being looked into.
     struct Refusal: Sendable {
         var reason: UploadFailure
@@ -66,9 +73,9 @@ public struct UploadStateMachine: Sendable {
     /// A session could not be opened, or was lost for good, while the writer was at work: try again at commit.
     var waitsForCommit = false
     /// Why no call is made before ``UploadEvent/callsReleased``.
-    var callsHeldBack: UploadFailure?
+    var callsHeldBack: Hold?
     /// Why no chunk is sent, of no upload.
-    var chunksHeldBack: UploadFailure?
+    var chunksHeldBack: Hold?
     var lastMovement: Instant
     /// Bytes that are stored at the platform and no longer in the spool.
     public internal(set) var givenUp = SegmentMap()
@@ -124,9 +131,9 @@ public struct UploadStateMachine: Sendable {
         case .sessionChecked(let id, let verdict): sessionChecked(id, verdict, at: now, &actions)
         case .assetLearned(let standing): assetLearned(standing)
         case .callFailed(let id, let failure, let random): callFailed(id, failure, random, at: now, &actions)
-        case .callHeldBack(let id, let reason): callHeldBack(id, reason)
+        case .callHeldBack(let id, let reason, let until): callHeldBack(id, Hold(reason: reason, until: until))
         case .callsReleased: callsHeldBack = nil
-        case .chunksHeldBack(let reason): chunksHeldBack = reason
+        case .chunksHeldBack(let reason, let until): chunksHeldBack = reason.map { Hold(reason: $0, until: until) }
         case .bytesSent(let count):
             moved(at: now)
             rate.add(count, at: now)
