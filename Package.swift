@@ -100,7 +100,7 @@ let package = Package(
                 "TestSupport", "UploadCore", "SandboxPlatform", .crypto, .logging, .nioCore, .nioPosix, .nioHTTP1,
                 .nioSSL,
             ]),
-        tests(of: "UploadStore", ["UploadCore"]),
+        tests(of: "UploadStore", ["UploadCore", .grdb]),
         tests(
             of: "UploadEngine",
             ["TestSupport", "SandboxPlatform", "UploadStore", "PlatformClient", "UploadCore", .logging, .nioPosix]),

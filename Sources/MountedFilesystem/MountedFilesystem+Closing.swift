@@ -228,18 +228,20 @@ extension MountedFilesystem {
     private func interrupt(
         _ file: MountedFile, _ looked: FileVersion?, reason: String, _ facts: CommitRule.Facts
     ) -> Bool {
-        let (isEnded, upload) = file.state.withLock { state -> (Bool, Upload?) in
-            guard let looked, let version = state.version, version.spool === looked.spool else { return (false, nil) }
-            guard !version.isFrozen, version.changesUnderWay == 0 else { return (false, nil) }
+        let ended = file.state.withLock { state -> FileVersion? in
+            guard let looked, let version = state.version, version.spool === looked.spool else { return nil }
+            guard !version.isFrozen, version.changesUnderWay == 0 else { return nil }
             state.version?.isFrozen = true
-            return (true, version.upload)
+            return version
         }
-        if let upload {
-            let lacksBytes = CommitRule.lacksBytes(facts)
+        if let ended, let upload = ended.upload {
             upload.apply(
-                .interrupted(.unfinished(reason, isOnDisk: upload.isDurable, lacksBytes: lacksBytes)))
+                .interrupted(
+                    .unfinished(
+                        reason, isOnDisk: upload.isDurable, lacksBytes: CommitRule.lacksBytes(facts),
+                        cause: ended.refused.isEmpty ? nil : ended.refusal)))
         }
-        return isEnded
+        return ended != nil
     }
 
     // MARK: Facts
@@ -270,7 +272,7 @@ extension MountedFilesystem {
             }
         }
         facts.taint = taint(of: file, version, closedBy: pid)
-        if !version.refused.isEmpty { facts.refusal = version.refusal ?? "it found no room" }
+        if !version.refused.isEmpty { facts.refusal = version.refusal?.message ?? "it found no room" }
         facts.isCutOffInPlace = version.awaitsFinalTruncation
         facts.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
         facts.shortOf = missingBytes(of: version)

@@ -134,7 +134,7 @@ extension MountedFilesystem {
                 version.upload?.apply(.wrote(taken))
             } while !endWriting(to: open.file, &version, written: taken)
         } catch {
-            endWriting(to: open.file, version, refused: wanted, because: error.message)
+            endWriting(to: open.file, version, refused: wanted, because: error)
             // Room may come yet, and a write that waits for it is tried many times.
             if error.kind != .noSpace {
                 logger.error("a write was refused", metadata: ["reason": "\(error.message)"])
@@ -206,7 +206,7 @@ extension MountedFilesystem {
     }
 
     private func endWriting(
-        to file: MountedFile, _ begun: FileVersion, refused: Range<Int64>, because reason: String
+        to file: MountedFile, _ begun: FileVersion, refused: Range<Int64>, because reason: UploadFailure
     ) {
         file.state.withLock { state in
             guard state.version?.spool === begun.spool else { return }
@@ -218,7 +218,8 @@ extension MountedFilesystem {
     }
 
     /// How much of a write fits below the size limit, and the range whose room it wants first; throws when nothing
-    /// fits, when the size is known for certain and is over it, and for a part that was given up.
+    /// fits, when the size is known for certain and is over it, or over what the platform takes, and for a part that was
+    /// given up.
     private func terms(
         of version: FileVersion, for wanted: Range<Int64>
     ) throws(UploadFailure) -> (range: Range<Int64>, room: Range<Int64>?) {
@@ -233,7 +234,7 @@ extension MountedFilesystem {
 
     private static let tooLarge = UploadFailure(
         .tooLarge, message: "the file is larger than --max-file-size allows",
-        hint: "Mount with a larger --max-file-size, as far as the platform takes such files.")
+        hint: "mount with a larger --max-file-size, as far as the platform takes such files")
 
     // MARK: Versions
 
@@ -289,7 +290,7 @@ extension MountedFilesystem {
     /// What is said when no version can be begun: a close will tell it, too.
     private func refusal(of failure: UploadFailure, on file: MountedFile) -> FuseErrno {
         logger.error("no new content could be begun", metadata: ["reason": "\(failure.message)"])
-        file.state.withLock { $0.refusal = failure.message }
+        file.state.withLock { $0.refusal = failure }
         return FuseErrno(failure)
     }
 
@@ -332,7 +333,7 @@ extension MountedFilesystem {
         }
         let first = version
         do throws(FuseErrno) {
-            if version.upload != nil, size > configuration.maxFileSize { throw .fileTooLarge }
+            try checkSize(size, of: version)
             // Again where a write came back meanwhile: then this cut comes after the write.
             repeat {
                 do throws(SpoolError) {
@@ -350,6 +351,13 @@ extension MountedFilesystem {
         }
         declareSize(size, of: first, in: file)
         if !hasHandle, file.state.withLock({ $0.writeHandles == 0 }) { lastWriterReleased(file, node: node) }
+    }
+
+    /// Whether a file may get a size, as far as that is known.
+    private func checkSize(_ size: Int64, of version: FileVersion) throws(FuseErrno) {
+        guard let upload = version.upload, size > version.size else { return }
+        if size > configuration.maxFileSize { throw FuseErrno(Self.tooLarge) }
+        if let refusal = upload.inspect({ $0.sizeObjection(toSize: size) }) { throw FuseErrno(refusal) }
     }
 
     private static let overwritten = UploadFailure(

@@ -89,8 +89,16 @@ extension PlatformClient {
     ///   indices that are out of range or occur twice (URLs that are numbered in another way would put chunks into the
     ///   wrong places), and for headers that no PUT may carry.
     public func createSession(_ request: SessionRequest) async throws(UploadFailure) -> UploadSession {
-        let answer = try await call(.createSession, body: RequestBodies.session(request))
-        return try decoder(answer, .createSession).session(totalSize: request.totalSize)
+        do throws(UploadFailure) {
+            let answer = try await call(.createSession, body: RequestBodies.session(request))
+            return try decoder(answer, .createSession).session(totalSize: request.totalSize)
+        } catch {
+            guard error.kind == .typeRefused, request.type == .video else { throw error }
+            // There is nothing else that it could be asked for as.
+            var refusal = error
+            refusal.kind = .sessionRefused
+            throw refusal
+        }
     }
 
     /// `GET /assets/multipart-uploads`: one page of the sessions that are not completed; pages count from 1, at most 50 a page.

@@ -12,8 +12,8 @@ public enum AssetKind: String, Sendable, CaseIterable {
 
 /// What a multipart upload session is created with.
 public struct SessionRequest: Sendable {
-    /// Base name of the file, 1 to 255 characters; see ``NamePolicy/sessionFilename(for:)``.
-    public var filename: String
+    /// Base name of the file, 1 to 255 characters.
+    public let filename: String
     /// What the file becomes.
     public var type: AssetKind
     /// Size of the whole file in bytes. It cannot be changed later.
@@ -23,14 +23,14 @@ public struct SessionRequest: Sendable {
     /// Whether to make a thumbnail; not sent when nil.
     public var enableThumbnail: Bool?
     /// The asset's `user_metadata`, in the order given; not sent when empty.
-    public var metadata: [(key: String, value: String)]
+    public var metadata: [(key: String, value: MetadataValue)]
 
-    /// A request for a session.
+    /// A request for a session. Of a name that none may bear, what ``NamePolicy/sessionFilename(for:)`` makes of it is sent.
     public init(
         filename: String, type: AssetKind, totalSize: Int64, enableHLS: Bool? = nil, enableThumbnail: Bool? = nil,
-        metadata: [(key: String, value: String)] = []
+        metadata: [(key: String, value: MetadataValue)] = []
     ) {
-        self.filename = filename
+        self.filename = NamePolicy.sessionFilename(for: Array(filename.utf8))
         self.type = type
         self.totalSize = totalSize
         self.enableHLS = enableHLS

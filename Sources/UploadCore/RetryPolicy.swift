@@ -110,7 +110,7 @@ public struct RetryPolicy: Sendable {
             return .awaitKey
         case .sessionGone:
             return .newSession
-        case .accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .storeRefused:
+        case .accessRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .storeRefused:
             return .giveUp
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return .giveUp
@@ -136,7 +136,7 @@ public struct RetryPolicy: Sendable {
         case .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable,
             .checksumMismatch:
             return true
-        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused,
+        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused,
             .sessionGone, .conflict, .rateLimited, .platformUnavailable:
             return true
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
@@ -150,7 +150,8 @@ public struct RetryPolicy: Sendable {
         switch failure.kind {
         case .connectionLost, .unreadableAnswer, .platformUnavailable, .conflict, .sessionGone, .accessUnclear:
             return true
-        case .unreachable, .keyRefused, .accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .rateLimited:
+        case .unreachable, .keyRefused, .accessRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused,
+            .rateLimited:
             return false
         case .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch:
             return false
@@ -170,7 +171,7 @@ public struct RetryPolicy: Sendable {
         case .unreachable: return .probe(every: limits.outageInterval)
         case .keyRefused: return .probe(every: limits.keyInterval)
         case .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .checksumMismatch, .sessionRefused,
-            .sizeRefused,
+            .sizeRefused, .typeRefused,
             .requestRefused, .sessionGone, .conflict, .platformUnavailable, .accessRefused, .accessUnclear:
             return nil
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
@@ -187,7 +188,8 @@ public struct RetryPolicy: Sendable {
         case .platformUnavailable, .unreadableAnswer, .accessUnclear:
             // Perhaps answered before anybody looked at the key.
             return reason.kind != .keyRefused
-        case .accessRefused, .rateLimited, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict,
+        case .accessRefused, .rateLimited, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .sessionGone,
+            .conflict,
             .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch:
             return true
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
@@ -212,7 +214,8 @@ public struct RetryPolicy: Sendable {
     public func verdict(onAssetCallThatFailed failure: UploadFailure) -> AssetVerdict {
         if failure.code == "read_not_allowed" || failure.code == "identifier_malformed" { return .refused }
         switch failure.kind {
-        case .requestRefused, .sessionGone, .sizeRefused, .sessionRefused, .accessUnclear: return .notFound
+        case .requestRefused, .sessionGone, .sizeRefused, .typeRefused, .sessionRefused, .accessUnclear:
+            return .notFound
         case .accessRefused: return .refused
         case .keyRefused, .conflict, .rateLimited, .platformUnavailable, .unreachable, .connectionLost,
             .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch,
@@ -228,8 +231,9 @@ public struct RetryPolicy: Sendable {
         switch failure.kind {
         case .urlExpired: return true
         case .storeRefused, .sessionGone: return [401, 403, 404, 410].contains(failure.httpStatus)
-        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .conflict,
-            .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer, .storeRedirected,
+        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused,
+            .conflict, .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer,
+            .storeRedirected,
             .storeUnavailable,
             .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced,
             .invalidConfiguration:

@@ -15,6 +15,10 @@ public struct StatusDocument: Sendable, Equatable {
     public var filename: String
     /// Where the file is, from the root of the mount.
     public var path: String
+    /// What the session is asked for.
+    public var type: AssetKind?
+    /// Why that is not what the file's name says that it is, in words.
+    public var typeNote: String?
     /// How far it is.
     public var state: UploadState
     /// Why it has not succeeded, or not yet.
@@ -160,6 +164,8 @@ extension StatusDocument {
         json.field("asset_id", assetID)
         json.field("filename", filename)
         json.field("path", path)
+        json.field("type", type?.rawValue)
+        json.field("type_note", typeNote)
         json.field("state", state.rawValue)
         if let error {
             json.object("error") { error.write(to: &$0) }

@@ -15,6 +15,7 @@ struct EngineServices: Sendable {
     let assets: AssetPoller
     let activity: Activity
     let movement: Movement
+    let assetTypes: AssetTypes
     let threads: NIOThreadPool
     let clock: EngineClock
     let logger: Logger

@@ -84,6 +84,10 @@ extension Upload {
     }
 
     func start(_ call: PlatformCall, _ id: CallID) {
+        if case .openSession = call, let known = services.assetTypes.refusal(of: sessionType, at: services.clock.now())
+        {
+            return apply(.callFailed(id, known, random: 0))
+        }
         let ticket: Passage.Ticket
         if let inHand = state.withLock({ $0.ticket.take() }) {
             ticket = inHand
@@ -129,9 +133,13 @@ extension Upload {
     func make(_ call: PlatformCall, _ id: CallID, _ ticket: Passage.Ticket) async {
         // What is reported may be complete a moment later: then the journal must know that it was reported.
         if case .report = call { await services.journalIsWritten() }
+        var identity = identity
+        let wantedType = identity.type
+        identity.type = sessionType
         do throws(UploadFailure) {
             let answer = try await services.answer(to: call, as: id, identity: identity)
             services.restraint.succeeded(ticket)
+            if case .sessionOpened = answer { services.assetTypes.opened(as: identity.type, for: wantedType) }
             apply(answer)
         } catch {
             let (failure, isKeyAccepted) = await services.explain(error, of: call, ticket)
@@ -140,6 +148,7 @@ extension Upload {
             } else {
                 services.restraint.failed(ticket, failure)
             }
+            services.assetTypes.refused(failure, at: services.clock.now())
             log(.debug, "a call failed", failure)
             apply(.callFailed(id, failure, random: services.configuration.random()))
         }

@@ -196,6 +196,9 @@ public final class Upload: Sendable {
     /// What the upload is called, and whose it is.
     public var identity: UploadIdentity { state.withLock { $0.identity } }
 
+    /// What the platform is asked for: what the file's name says that it is, unless it takes no session of that type.
+    var sessionType: AssetKind { state.withLock { $0.machine.sessionType(for: $0.identity.type) } }
+
     /// Changes what the upload is called: a rename, a writer that became known.
     public func updateIdentity(_ change: (inout UploadIdentity) -> Void) {
         state.withLock { change(&$0.identity) }
@@ -261,6 +264,11 @@ public final class Upload: Sendable {
         }
         var document = machine.statusDocument(at: now)
         document.filename = identity.filename
+        document.type = machine.sessionType(for: identity.type)
+        if identity.type != .video, let refusal = machine.typeRefusal {
+            document.typeNote =
+                "sent as video, since the platform refused the type \(identity.type.rawValue): \(refusal.message)"
+        }
         document.path = "/" + identity.path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
         document.writer = identity.writer
         document.supersededUploadIDs = identity.supersededUploadIDs

@@ -35,8 +35,8 @@ public final class UploadEngine: Sendable {
             restraint: restraint, keyCheck: KeyCheck { () async throws(UploadFailure) in try await client.checkKey() },
             housekeeping: Housekeeping(client: client, clock: clock, restraint: restraint, logger: logger),
             assets: AssetPoller(policy: policy, client: client, clock: clock, restraint: restraint, logger: logger),
-            activity: Activity(), movement: Movement(clock: clock), threads: threads, clock: clock, logger: logger,
-            journal: journal)
+            activity: Activity(), movement: Movement(clock: clock), assetTypes: AssetTypes(), threads: threads,
+            clock: clock, logger: logger, journal: journal)
         // Numbers are never given twice, since the journal knows uploads by them.
         registry = Mutex(Registry(lastNumber: Int(journal?.contents.uploads.map(\.number).max() ?? 0)))
     }

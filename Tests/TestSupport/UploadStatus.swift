@@ -22,6 +22,8 @@ package struct UploadStatus: Sendable, Decodable {
     package let assetId: String?
     package let filename: String
     package let path: String
+    package let type: String?
+    package let typeNote: String?
     package let state: String
     package let error: Failure?
     package let totalSize: Int?

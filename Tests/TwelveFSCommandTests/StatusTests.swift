@@ -86,6 +86,7 @@ import UploadCore
             code: "parameter_invalid", message: "The file is no video.", hint: "convert it first", httpStatus: 400)
         var ready = document("d.mp4", .completed, age: 3)
         (ready.totalSize, ready.bytesUploaded, ready.assetStatus) = (5 << 20, 5 << 20, .ready)
+        ready.typeNote = "sent as video"
         var unknown = document("e.mkv", .open, age: 4)
         (unknown.bytesWritten, unknown.uploadID) = (7 << 20, nil)
         return [open, waiting, failed, ready, unknown]
@@ -108,6 +109,7 @@ import UploadCore
                 "    The file is no video. (parameter_invalid)",
                 "    hint: convert it first",
                 "d.mp4        ready      [########] 100%    5 MiB",
+                "    sent as video",
             ])
     }
 

@@ -31,8 +31,16 @@ final class ModelPlatform {
     private var contents: [String: [Int]] = [:]
     private var serial = 0
     private var rng: SplitMix64
+    /// The largest file that it takes.
+    let largest: Int
+    /// Whether it takes nothing but videos.
+    let takesVideosOnly: Bool
 
-    init(seed: UInt64) { rng = SplitMix64(seed: seed) }
+    init(seed: UInt64) {
+        rng = SplitMix64(seed: seed)
+        largest = Int.random(in: 0..<3, using: &rng) == 0 ? Int.random(in: 20...80, using: &rng) : .max
+        takesVideosOnly = Int.random(in: 0..<4, using: &rng) == 0
+    }
 
     func violated(_ what: String) { violations.append(what) }
 
@@ -52,9 +60,15 @@ final class ModelPlatform {
     // MARK: Calls
 
     /// Does what the call asks for. `isHostile` platforms answer in all the ways that are allowed; others in the best one.
-    func execute(_ call: PlatformCall, as id: CallID, isHostile: Bool, at now: Instant) throws -> UploadEvent {
+    func execute(
+        _ call: PlatformCall, type: AssetKind, as id: CallID, isHostile: Bool, at now: Instant
+    ) throws -> UploadEvent {
         switch call {
         case .openSession(let size):
+            if takesVideosOnly, type != .video {
+                throw UploadFailure(.typeRefused, message: "videos only", httpStatus: 400)
+            }
+            if size > largest { throw UploadFailure(.sizeRefused, message: "too large", httpStatus: 400) }
             return .sessionOpened(id, try openSession(Int(size), isHostile: isHostile, at: now))
         case .requestURLs(let uploadID, let start, let count):
             guard (1...50).contains(count), start >= 1, let session = sessions[uploadID] else {

@@ -47,6 +47,8 @@ final class RandomUpload {
     private let reportsAtOnce: Int
     private var deliveredSessions: Set<String> = []
     private var lastEvent: UploadEvent?
+    /// The smallest size that the upload was told to be too large, since a user last wanted it tried again.
+    private var refusedSize: Int64 = .max
     private var log: [String] = []
     private var problems: [String] = []
 
@@ -104,7 +106,7 @@ final class RandomUpload {
     /// From now on nothing fails: the upload has to end.
     func comeToAnEnd() {
         trouble = false
-        if file.isEmpty { write() }
+        for _ in 0..<1000 where file.isEmpty && mayWrite && complaints.isEmpty { write() }
         for _ in 0..<3000 where complaints.isEmpty {
             if machine.state == .open || machine.state == .staged { commit(.whole) }
             if !calls.isEmpty {
@@ -128,6 +130,12 @@ final class RandomUpload {
     }
 
     private func checkEnd() {
+        if machine.state == .failed, machine.failure?.kind == .sizeRefused, file.count <= platform.largest {
+            problems.append("a file that fits is called too large")
+        }
+        if machine.state == .failed, machine.failure?.kind == .typeRefused {
+            problems.append("it was no video at last")
+        }
         if machine.state == .completed, !wasAnswered { problems.append("completed without an answer") }
         for uploadID in deliveredSessions where uploadID != machine.uploadID {
             guard let session = platform.sessions[uploadID] else { continue }
@@ -151,6 +159,9 @@ final class RandomUpload {
             switch action {
             case .call(let id, let call):
                 log.append("→ \(call)")
+                if case .openSession(let size) = call, size >= refusedSize {
+                    problems.append("a session of a size that was refused")
+                }
                 begin(id, call)
                 calls.append(Call(id: id, call: call))
                 platform.claim(call)
@@ -220,15 +231,30 @@ final class RandomUpload {
         guard mayWrite, machine.state == .open || chance(oneRewriteIn) else { return }
         let start = chance(2) && machine.state == .open ? min(file.count, 80) : random(0...min(file.count + 10, 80))
         let range = start..<start + random(1...15)
+        if isRefused(range) { return }
         lastWrite += 1
         if file.count < range.upperBound { file += Array(repeating: 0, count: range.upperBound - file.count) }
         for index in range { file[index] = lastWrite }
         apply(.wrote(Int64(range.lowerBound)..<Int64(range.upperBound)), "write \(range)")
     }
 
+    /// Whether the writer is told that the file gets too large; checks that it does.
+    private func isRefused(_ range: Range<Int>) -> Bool {
+        let terms = machine.terms(forWriting: Int64(range.lowerBound)..<Int64(range.upperBound))
+        guard let objection = terms.objection else { return false }
+        let aim = terms.hint.flatMap { $0.source.isExact ? Int($0.size) : nil } ?? 0
+        if objection.kind != .sizeRefused || max(file.count, range.upperBound, aim) <= platform.largest {
+            problems.append("a write is refused: \(objection.message)")
+        }
+        // It may have been wrong about its size; another hint may follow.
+        if chance(3) { apply(.hinted(nil), "no hint") }
+        return true
+    }
+
     private func cut() {
         guard mayWrite else { return }
         let size = random(0...file.count + 10)
+        if machine.sizeObjection(toSize: Int64(size)) != nil, size > file.count { return }
         file = Array(file.prefix(size)) + Array(repeating: 0, count: max(0, size - file.count))
         apply(.truncated(to: Int64(size)), "cut \(size)")
     }
@@ -255,7 +281,8 @@ final class RandomUpload {
                 calls[index].outcome = .callFailed(id, UploadFailure(kind, message: "no effect"), random: 0.5)
             } else {
                 do {
-                    calls[index].outcome = try platform.execute(call, as: id, isHostile: trouble, at: now)
+                    calls[index].outcome = try platform.execute(
+                        call, type: machine.sessionType(for: .audio), as: id, isHostile: trouble, at: now)
                 } catch {
                     let failure = error as? UploadFailure ?? UploadFailure(.unreadableAnswer, message: "\(error)")
                     calls[index].outcome = .callFailed(id, failure, random: 0.5)
@@ -271,9 +298,15 @@ final class RandomUpload {
             if trouble { return }
         }
         let call = calls.remove(at: index)
+        let isAwaited = call.id == liveCall
         if call.id == liveCall { liveCall = nil }
         liveReports[call.id] = nil
         guard let outcome = call.outcome else { return }
+        if isAwaited, case .callFailed(_, let failure, _) = outcome, failure.kind == .sizeRefused,
+            case .openSession(let size) = call.call
+        {
+            refusedSize = min(refusedSize, size)
+        }
         if case .sessionOpened(_, let session) = outcome { deliveredSessions.insert(session.uploadID) }
         var words = "\(call.call)".prefix(12) + " answered"
         if case .callFailed(_, let failure, _) = outcome { words = "\(call.call)".prefix(12) + " \(failure.kind)" }
@@ -348,6 +381,7 @@ final class RandomUpload {
     private func retry() {
         // What was interrupted is taken as it is.
         if machine.state == .interrupted { committed = file }
+        refusedSize = .max
         apply(.retried, "retry")
     }
 

@@ -100,7 +100,8 @@ import UploadCore
     }
 
     @Test(arguments: [
-        UploadFailure.Kind.accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .storeRefused, .tooLarge,
+        UploadFailure.Kind.accessRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .storeRefused,
+        .tooLarge,
         .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration,
     ])
     func givesUpWhereRepeatingCannotHelp(kind: UploadFailure.Kind) {
@@ -172,7 +173,7 @@ import UploadCore
 
     @Test func knowsWhatCannotHaveTakenEffect() {
         let certain: [UploadFailure.Kind] = [
-            .unreachable, .keyRefused, .sessionRefused, .sizeRefused, .requestRefused, .rateLimited,
+            .unreachable, .keyRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .rateLimited,
         ]
         for kind in certain {
             #expect(!policy.mayHaveTakenEffect(UploadFailure(kind, message: "a test")), "\(kind)")

@@ -26,6 +26,8 @@ import UploadCore
                   "asset_id": null,
                   "filename": "video.mp4",
                   "path": "/video.mp4",
+                  "type": null,
+                  "type_note": null,
                   "state": "open",
                   "error": null,
                   "total_size": null,
@@ -62,7 +64,7 @@ import UploadCore
     }
 
     @Test func tellsEverythingThatIsKnown() throws {
-        let document = StatusDocument(
+        var document = StatusDocument(
             uploadID: "u1", assetID: "a1", filename: "video.mp4", path: "/shoot/video.mp4", state: .failed,
             error: StatusError(
                 UploadFailure(
@@ -79,8 +81,12 @@ import UploadCore
             assetError: "not a video", waitingFor: .rateLimit,
             retryAt: created.advanced(by: .seconds(3600)), durable: true, writer: "cp (pid 4242)",
             supersededUploadIDs: ["u0"], abandonedUploadIDs: ["x", "y"])
+        document.type = .video
+        document.typeNote = "sent as video"
         let json = document.json()
         let known = try object(json)
+        #expect(known["type"] as? String == "video")
+        #expect(known["type_note"] as? String == "sent as video")
         #expect(known["state"] as? String == "failed")
         #expect(known["size_source"] as? String == "copied-source")
         #expect(known["waiting_for"] as? String == "rate-limit")
@@ -112,7 +118,7 @@ import UploadCore
         document.error = StatusError(code: "c", message: "m")
         document.chunks = [StatusChunk(chunkIndex: 1, size: 1, state: .failed)]
         #expect(fieldNames(document.json()) == names)
-        #expect(names.count == 35)
+        #expect(names.count == 37)
     }
 
     private func document(chunks count: Int) -> StatusDocument {

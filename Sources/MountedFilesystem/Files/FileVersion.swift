@@ -36,8 +36,8 @@ struct FileVersion: Sendable {
     var taint: String?
     /// Ranges whose write was refused and not made good.
     var refused = SegmentMap()
-    /// Why the last of them was, for people.
-    var refusal: String?
+    /// Why the last of them was.
+    var refusal: UploadFailure?
     /// Writes and cuts that have passed the lock and not come back: the version is not frozen meanwhile.
     var changesUnderWay = 0
     /// Writes that have come back, and cuts: each notices by them that the other came in between.

@@ -109,6 +109,7 @@ package struct StatusTable {
             notes.append(words.isEmpty ? "failed" : words)
             if let hint = error.hint, !hint.isEmpty { notes.append("hint: \(hint)") }
         }
+        if let typeNote = upload.typeNote { notes.append(typeNote) }
         if let assetError = upload.assetError {
             notes.append(Self.words(for: assetError, assetStatus: upload.assetStatus))
         }

@@ -15,6 +15,7 @@ package struct UploadDocument: Decodable, Equatable {
     package var filename: String?
     package var path: String?
     package var state: String?
+    package var typeNote: String?
     package var error: Failure?
     package var totalSize: Int64?
     package var bytesWritten: Int64?
@@ -33,6 +34,7 @@ package struct UploadDocument: Decodable, Equatable {
         case filename
         case path
         case state
+        case typeNote = "type_note"
         case error
         case totalSize = "total_size"
         case bytesWritten = "bytes_written"

@@ -36,6 +36,7 @@ extension UploadStateMachine {
         guard let pending = pendingCall, pending.id == id else { return }
         pendingCall = nil
         failure = reason
+        noteRefusedSize(of: pending.call, reason)
         let decision = callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now)
         if let wait = follow(decision, after: reason, needsSession: pending.call.needsSession, &actions) {
             callRetry.wait(until: now + wait, because: reason)
@@ -62,6 +63,8 @@ extension UploadStateMachine {
             lookInto(reason)
         case .newSession:
             replaceSession(reason, &actions)
+        case .giveUp where reason.kind == .typeRefused && typeRefusal == nil:
+            askAsVideo(because: reason)
         case .giveUp
         where needsSession && (mayBeComplete || refusal != nil || Self.mayTellThatSessionIsOver(reason)):
             lookInto(reason)

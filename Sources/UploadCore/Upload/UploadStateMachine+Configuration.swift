@@ -1,7 +1,8 @@
 extension UploadStateMachine {
     /// What does not change during an upload.
     public struct Configuration: Sendable {
-        /// The largest file that is uploaded, in bytes; a hint beyond it is not believed.
+        /// The largest file that is uploaded, in bytes; a hint beyond it is not believed. 10 GiB unless told otherwise:
+        /// the platform's "up to 10 GB" may mean that, or less, which it says then.
         public var sizeLimit: Int64
         /// How much must be written before a session is opened on a hint, in bytes: the smallest part that an S3
         /// store takes, so that small files cost one session of the right size and nothing else.
@@ -27,7 +28,7 @@ extension UploadStateMachine {
 
         /// The defaults of the design.
         public init(
-            sizeLimit: Int64 = 4 << 30, writtenBeforeSession: Int64 = 5 << 20, stallTimeout: Duration = .seconds(300),
+            sizeLimit: Int64 = 10 << 30, writtenBeforeSession: Int64 = 5 << 20, stallTimeout: Duration = .seconds(300),
             retryPolicy: RetryPolicy = RetryPolicy(), reportBatch: Int = 50, reportsAtOnce: Int = 8, urlBatch: Int = 50,
             urlReserve: Int = 8,
             sessionLimit: Int = 8,

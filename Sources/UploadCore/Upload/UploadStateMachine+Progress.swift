@@ -108,7 +108,7 @@ extension UploadStateMachine {
         guard size > 0 else { return nil }
         if state == .finishing { return size }
         guard scope == nil, !waitsForCommit, let hint, hint.size >= size, hint.size <= configuration.sizeLimit,
-            written.byteCount >= configuration.writtenBeforeSession
+            sizeObjection(toSize: hint.size) == nil, written.byteCount >= configuration.writtenBeforeSession
         else { return nil }
         return hint.size
     }

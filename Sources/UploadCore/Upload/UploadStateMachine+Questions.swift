@@ -67,7 +67,8 @@ extension UploadStateMachine {
         case .keyRefused: return .key
         case .rateLimited: return .rateLimit
         case .unreachable, .connectionLost, .platformUnavailable, .storeUnavailable, .stalled: return .network
-        case .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict,
+        case .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .sessionGone,
+            .conflict,
             .unreadableAnswer, .urlExpired,
             .storeRefused, .storeRedirected, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .interrupted,
             .cancelled, .replaced,

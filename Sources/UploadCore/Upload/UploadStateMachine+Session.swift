@@ -126,7 +126,8 @@ extension UploadStateMachine {
     }
 
     /// Nothing that repeating could help. While the writer is at work only the early session is lost: the commit tries
-    /// once more, with the true size.
+    /// once more, with the true size. (A writer of whose size it is known meanwhile that the platform refuses it is told
+    /// at its next write: ``sizeObjection(toWriting:)``.)
     mutating func giveUp(_ reason: UploadFailure, _ actions: inout [UploadAction]) {
         failure = reason
         if scope == nil {

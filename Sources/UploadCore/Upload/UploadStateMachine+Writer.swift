@@ -64,6 +64,7 @@ extension UploadStateMachine {
         stall = nil
         lastMovement = now
         facts.append(.changed)
+        if let refusal = sizeObjection(toSize: size) { return end(.failed, refusal, &actions) }
         guard let session else { return }
         for index in session.indices {
             resendIfStale(index)

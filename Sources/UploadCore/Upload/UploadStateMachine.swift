@@ -50,6 +50,8 @@ public struct UploadStateMachine: Sendable {
     public internal(set) var retries = 0
     /// Bytes a second, lately.
     public internal(set) var rate = TransferRate()
+    /// Why the platform takes no session of the type that the file's name tells: it is asked for a video instead.
+    public internal(set) var typeRefusal: UploadFailure?
     /// The session's books, while there is one.
     var session: OpenSession?
 
@@ -72,6 +74,8 @@ public struct UploadStateMachine: Sendable {
     var sessionsLost = 0
     /// A session could not be opened, or was lost for good, while the writer was at work: try again at commit.
     var waitsForCommit = false
+    /// The smallest size that the platform has refused to open a session for, in bytes, and in what words.
+    var sizeRefusal: (size: Int64, reason: UploadFailure)?
     /// Why no call is made before ``UploadEvent/callsReleased``.
     var callsHeldBack: Hold?
     /// Why no chunk is sent, of no upload.
