@@ -107,7 +107,7 @@ let package = Package(
                 "TestSupport", "UploadCore", "SandboxPlatform", .crypto, .logging, .nioCore, .nioPosix, .nioHTTP1,
                 .nioSSL,
             ]),
-        tests(of: "UploadStore", ["TestSupport", "UploadCore"]),
+        tests(of: "UploadStore", ["TestSupport", "UploadCore", .grdb]),
         tests(
             of: "UploadEngine",
             ["TestSupport", "SandboxPlatform", "UploadStore", "PlatformClient", "UploadCore", .logging, .nioPosix]),

@@ -16,7 +16,7 @@ extension FuseErrno {
         // The user may not do this with this key, or on this plan; another cures it.
         case .keyRefused, .accessRefused: self = .permissionDenied
         // The platform does not take a file like this one.
-        case .sessionRefused, .invalidConfiguration: self = .invalidArgument
+        case .sessionRefused, .typeRefused, .invalidConfiguration: self = .invalidArgument
         // Everything else did not work out, and the bytes are not on the platform: that is an I/O error.
         case .requestRefused, .accessUnclear, .sessionGone, .conflict, .rateLimited, .platformUnavailable, .unreachable,
             .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable,

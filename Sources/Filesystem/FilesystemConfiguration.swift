@@ -11,7 +11,7 @@ public struct FilesystemConfiguration: Sendable {
     }
 
     /// The largest file that can be written, in bytes.
-    public var maxFileSize: Int64 = 4 << 30
+    public var maxFileSize: Int64 = 10 << 30
     /// How far a writer may be ahead of what is uploaded, when the size is known; nil for as far as it likes.
     public var runAhead: ByteCount? = .mebibytes(64)
     /// Whether the final size is learnt from the writer.
@@ -19,7 +19,7 @@ public struct FilesystemConfiguration: Sendable {
     /// Which names are uploaded.
     public var names = NamePolicy(otherFiles: .refuse)
     /// The `type` of new sessions.
-    public var assetTypes = AssetTypes.always(.video)
+    public var assetTypes = AssetTypes.byName
     /// What a successful close means.
     public var closeMode = CloseMode.upload
     /// How long the bytes of an interrupted version are kept.

@@ -37,11 +37,12 @@ struct APIFailures {
         case 403: return .accessUnclear
         case 400, 422:
             guard call == .createSession else { return .requestRefused }
-            return Self.isAboutSize(message) ? .sizeRefused : .sessionRefused
+            if RefusedParameter.isSize(message) { return .sizeRefused }
+            return RefusedParameter.isType(code: code, message: message) ? .typeRefused : .sessionRefused
         case 404, 410: return call.subject == .session ? .sessionGone : .requestRefused
         case 408, 425: return .platformUnavailable
         case 409: return .conflict
-        case 413: return .sizeRefused
+        case 413: return call == .createSession ? .sizeRefused : .requestRefused
         case 429: return .rateLimited
         case 500...: return .platformUnavailable
         default: return .requestRefused
@@ -63,12 +64,6 @@ struct APIFailures {
             }
         default: return AccessRefusal(rawValue: code) == nil ? nil : .accessRefused
         }
-    }
-
-    /// The platform has one code, `parameter_invalid`, for all that is wrong with a parameter; only the message names it.
-    private static func isAboutSize(_ message: String?) -> Bool {
-        guard let message = message?.lowercased() else { return false }
-        return message.contains("total_size") || message.contains("file size") || message.contains("too large")
     }
 
     private func told(by answer: Answer) -> (code: String?, message: String?) {
@@ -113,6 +108,7 @@ struct APIFailures {
             return
                 "the platform, or something between here and it, refuses this without saying why: check what the account and the key in \(keyLocation) may do"
         case .sessionRefused: return "the file's name, type or options do not suit the platform"
+        case .typeRefused: return "the platform takes no files of this type (see --asset-type)"
         case .sizeRefused: return "the file is too large, or too small, for the account: see the platform's limits"
         case .sessionGone: return "sessions live for 24 hours; the upload is begun anew from what is kept on disk"
         case .conflict: return "something on the platform still refers to it"

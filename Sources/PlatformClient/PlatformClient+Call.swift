@@ -16,7 +16,7 @@ extension PlatformClient {
         let key = configuration.keySource.current
         let context = AnswerContext(base: base, key: key, now: configuration.wallClock)
         let path = base.basePath + call.path(id: id)
-        let limit = configuration.callTimeout
+        let limit = call == .report ? configuration.reportTimeout : configuration.callTimeout
         let clock = configuration.clock
         let request = try request(
             call.method, url: base.origin + path + (query.map { "?" + $0 } ?? ""), to: base, key: key, body: body)

@@ -89,8 +89,16 @@ extension PlatformClient {
     ///   indices that are out of range or occur twice (URLs that are numbered in another way would put chunks into the
     ///   wrong places), and for headers that no PUT may carry.
     public func createSession(_ request: SessionRequest) async throws(UploadFailure) -> UploadSession {
-        let answer = try await call(.createSession, body: RequestBodies.session(request))
-        return try decoder(answer, .createSession).session(totalSize: request.totalSize)
+        do throws(UploadFailure) {
+            let answer = try await call(.createSession, body: RequestBodies.session(request))
+            return try decoder(answer, .createSession).session(totalSize: request.totalSize)
+        } catch {
+            guard error.kind == .typeRefused, request.type == .video else { throw error }
+            // There is nothing else that it could be asked for as.
+            var refusal = error
+            refusal.kind = .sessionRefused
+            throw refusal
+        }
     }
 
     /// `GET /assets/multipart-uploads`: one page of the sessions that are not completed; pages count from 1, at most 50 a page.
@@ -119,10 +127,19 @@ extension PlatformClient {
     }
 
     /// The state of every chunk of a session, from as many pages as there are.
-    public func allChunkStatuses(_ uploadID: String) async throws(UploadFailure) -> [ChunkStatus] {
+    ///
+    /// - Parameter first: the first page, where it is known already.
+    public func allChunkStatuses(
+        _ uploadID: String, from first: SessionStatus? = nil
+    ) async throws(UploadFailure) -> [ChunkStatus] {
         var all: [ChunkStatus] = []
         for page in 1...Self.maximumPages {
-            let next = try await sessionStatus(uploadID, page: page, limit: Self.pageLimit)
+            let next: SessionStatus
+            if page == 1, let first {
+                next = first
+            } else {
+                next = try await sessionStatus(uploadID, page: page, limit: Self.pageLimit)
+            }
             all += next.uploadedChunks
             if next.uploadedChunks.isEmpty || next.pageInfo.isLast(page, found: next.uploadedChunks.count) { break }
         }

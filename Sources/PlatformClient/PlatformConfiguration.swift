@@ -23,6 +23,9 @@ public struct PlatformConfiguration: Sendable {
     public var connectTimeout: Duration = .seconds(10)
     /// How long one API call may take from its start to the last byte of its answer.
     public var callTimeout: Duration = .seconds(60)
+    /// How long a report of chunks may take: the platform answers the last one when it has finalised the upload, which takes
+    /// its time for thousands of parts (the official SDK waits for 600 s).
+    public var reportTimeout: Duration = .seconds(300)
     /// How long a PUT may stand still: no byte taken by the network, and no answer begun.
     public var progressTimeout: Duration = .seconds(30)
     /// The largest answer of the API that is read.

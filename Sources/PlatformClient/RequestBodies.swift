@@ -11,7 +11,7 @@ enum RequestBodies {
         if let enableHLS = request.enableHLS { fields["enable_hls"] = .bool(enableHLS) }
         if let enableThumbnail = request.enableThumbnail { fields["enable_thumbnail"] = .bool(enableThumbnail) }
         if !request.metadata.isEmpty {
-            let pairs = request.metadata.map { ($0.key, JSONValue.string($0.value)) }
+            let pairs = request.metadata.map { ($0.key, JSONValue($0.value)) }
             fields["user_metadata"] = .object(Dictionary(pairs, uniquingKeysWith: { _, last in last }))
         }
         return .object(fields)
@@ -31,5 +31,19 @@ enum RequestBodies {
 
     static func urls(start: Int, count: Int) -> JSONValue {
         .object(["start": .number(start), "count": .number(count)])
+    }
+}
+
+extension JSONValue {
+    /// A value of the metadata, so that it arrives as what it is: 1.0 as a float, and 2^53 + 1 with its last digit.
+    init(_ value: MetadataValue) {
+        switch value {
+        case .string(let text): self = .string(text)
+        case .integer(let number): self = .number(number)
+        case .float(let number) where number.isFinite: self = .number("\(number)")
+        // Other types of data are to be made strings.
+        case .float(let number): self = .string("\(number)")
+        case .boolean(let value): self = .bool(value)
+        }
     }
 }

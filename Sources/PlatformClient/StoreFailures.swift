@@ -74,7 +74,8 @@ struct StoreFailures {
         case .storeRefused: return "if a proxy is between here and the store, it may change what is sent"
         case .checksumMismatch: return "the chunk arrived damaged"
         case .sessionGone: return "the upload is begun anew from what is kept on disk"
-        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .conflict,
+        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused,
+            .conflict,
             .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer, .storeRedirected,
             .tooLarge, .noSpace,
             .spoolFailed, .stalled, .interrupted,

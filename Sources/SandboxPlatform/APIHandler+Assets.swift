@@ -17,7 +17,7 @@ extension APIHandler {
         let page = Page(request)
         return .json(
             .object([
-                "data": .array(page.items(of: found).map { description(of: $0, at: now, settings) }),
+                "data": .array(page.items(of: found).map { .object(description(of: $0, at: now, settings)) }),
                 "page_info": page.info(total: found.count),
             ]))
     }
@@ -25,11 +25,15 @@ extension APIHandler {
     func asset(_ assetID: String) throws(Refusal) -> Answer {
         let now = platform.now
         let record = try found(assetID, at: now)
-        return .json(description(of: record, at: now, platform.currentSettings))
+        let settings = platform.currentSettings
+        let members = description(of: record, at: now, settings)
+        return .json(.object(members.merging(details(of: record, at: now, settings)) { $1 }))
     }
 
-    /// What *retrieve asset* and *list assets* say of an asset.
-    private func description(of record: UploadRecord, at now: WallTime, _ settings: SandboxSettings) -> JSONValue {
+    /// What *list assets* and *retrieve asset* say of an asset: the schema `Asset`.
+    private func description(
+        of record: UploadRecord, at now: WallTime, _ settings: SandboxSettings
+    ) -> [String: JSONValue] {
         let status = platform.assetStatus(of: record, at: now)
         let type = mediaType(ofFile: record.filename, assetType: record.type)
         var members: [String: JSONValue] = [
@@ -40,12 +44,22 @@ extension APIHandler {
         case .february2026:
             // February's assets have no other way than these two, and none of what follows.
             members["method"] = "direct"
-            return .object(members)
+            return members
         case .july2026: members["method"] = "multipart"
         }
         if let metadata = record.options["user_metadata"], metadata != .object([:]) {
             members["user_metadata"] = metadata
         }
+        return members
+    }
+
+    /// What *retrieve asset* alone says, besides: what July's schema `AssetDetail` has more than `Asset`.
+    private func details(
+        of record: UploadRecord, at now: WallTime, _ settings: SandboxSettings
+    ) -> [String: JSONValue] {
+        guard settings.specification == .july2026 else { return [:] }
+        let status = platform.assetStatus(of: record, at: now)
+        var members: [String: JSONValue] = [:]
         if record.options["enable_hls"] == true, record.type != "image" {
             members["hls"] = .object(["status": status == "ready" ? "ready" : "pending"])
         }
@@ -55,13 +69,14 @@ extension APIHandler {
         if status == "ready" {
             let size = JSONValue.integer(record.reportedSize ?? record.totalSize)
             members["size"] = size
+            let type = mediaType(ofFile: record.filename, assetType: record.type)
             members["technical_metadata"] = .object(["file_size_bytes": size, "file_mime_type": .string(type)])
         }
         if status == "failed" {
             let reason = record.assetFailure ?? "The upload was not completed."
             members["error"] = .object(["message": .string(reason)])
         }
-        return .object(members)
+        return members
     }
 
     // MARK: delete and change

@@ -66,15 +66,15 @@ public struct MountConfiguration: Sendable, Equatable, Codable {
     /// Whether the log tells details.
     public var isDebug: Bool
 
-    /// One `--metadata KEY=VALUE`.
+    /// One `--metadata`.
     public struct MetadataEntry: Sendable, Equatable, Codable {
         /// The key; not empty.
         public var key: String
-        /// The value; may be empty.
-        public var value: String
+        /// The value; a text may be empty.
+        public var value: MetadataValue
 
         /// One entry.
-        public init(key: String, value: String) {
+        public init(key: String, value: MetadataValue) {
             self.key = key
             self.value = value
         }

@@ -12,8 +12,8 @@ public enum AssetKind: String, Sendable, CaseIterable {
 
 /// What a multipart upload session is created with.
 public struct SessionRequest: Sendable {
-    /// Base name of the file, 1 to 255 characters; see ``NamePolicy/sessionFilename(for:)``.
-    public var filename: String
+    /// Base name of the file, 1 to 255 characters.
+    public let filename: String
     /// What the file becomes.
     public var type: AssetKind
     /// Size of the whole file in bytes. It cannot be changed later.
@@ -23,14 +23,14 @@ public struct SessionRequest: Sendable {
     /// Whether to make a thumbnail; not sent when nil.
     public var enableThumbnail: Bool?
     /// The asset's `user_metadata`, in the order given; not sent when empty.
-    public var metadata: [(key: String, value: String)]
+    public var metadata: [(key: String, value: MetadataValue)]
 
-    /// A request for a session.
+    /// A request for a session. Of a name that none may bear, what ``NamePolicy/sessionFilename(for:)`` makes of it is sent.
     public init(
         filename: String, type: AssetKind, totalSize: Int64, enableHLS: Bool? = nil, enableThumbnail: Bool? = nil,
-        metadata: [(key: String, value: String)] = []
+        metadata: [(key: String, value: MetadataValue)] = []
     ) {
-        self.filename = filename
+        self.filename = NamePolicy.sessionFilename(for: Array(filename.utf8))
         self.type = type
         self.totalSize = totalSize
         self.enableHLS = enableHLS
@@ -313,90 +313,5 @@ public struct IncompleteUpload: Sendable, Equatable {
         self.totalChunks = totalChunks
         self.createdAt = createdAt
         self.expiresAt = expiresAt
-    }
-}
-
-/// The status of an asset, in the API's words.
-public enum AssetState: Sendable, Equatable {
-    /// Not usable yet.
-    case processing
-    /// Usable.
-    case ready
-    /// The platform could not make use of the file.
-    case failed
-    /// A word that this version does not know.
-    case unknown(String)
-
-    /// Reads the API's word.
-    public init(_ word: String) {
-        switch word {
-        case "processing": self = .processing
-        case "ready": self = .ready
-        case "failed": self = .failed
-        default: self = .unknown(word)
-        }
-    }
-
-    /// The API's word.
-    public var word: String {
-        switch self {
-        case .processing: "processing"
-        case .ready: "ready"
-        case .failed: "failed"
-        case .unknown(let word): word
-        }
-    }
-}
-
-/// What the platform made, or is making, of an upload.
-public struct Asset: Sendable, Equatable {
-    /// The `_id`.
-    public var id: String
-    /// How it came to the platform: `multipart` for ours.
-    public var method: String?
-    /// Whether it can be used.
-    public var status: AssetState?
-    /// The session's `filename`.
-    public var filename: String?
-    /// Its MIME type.
-    public var fileType: String?
-    /// When it was created.
-    public var createdAt: Timestamp?
-    /// Size in bytes; known once it is ready.
-    public var size: Int64?
-    /// Size of the file that it was made from, in bytes: `technical_metadata.file_size_bytes`.
-    public var sourceSize: Int64?
-    /// Playing time in seconds; known once it is ready.
-    public var duration: Double?
-    /// Why processing failed: the `message` of the API's `error`.
-    public var error: String?
-
-    /// An asset.
-    public init(
-        id: String, method: String? = nil, status: AssetState? = nil, filename: String? = nil, fileType: String? = nil,
-        createdAt: Timestamp? = nil, size: Int64? = nil, sourceSize: Int64? = nil, duration: Double? = nil,
-        error: String? = nil
-    ) {
-        self.id = id
-        self.method = method
-        self.status = status
-        self.filename = filename
-        self.fileType = fileType
-        self.createdAt = createdAt
-        self.size = size
-        self.sourceSize = sourceSize
-        self.duration = duration
-        self.error = error
-    }
-}
-
-/// What the platform knows of the assets that were asked for.
-public struct AssetList: Sendable, Equatable {
-    /// Those that can be read, perhaps more than were asked for.
-    public var assets: [Asset]
-
-    /// A list.
-    public init(assets: [Asset]) {
-        self.assets = assets
     }
 }

@@ -9,13 +9,14 @@ public struct RetryPolicy: Sendable {
         public var base: Duration
         /// The longest wait after any failure, unless the answer asks for more.
         public var cap: Duration
-        /// How many attempts answers get that may be wrong for good (unreadable, a checksum that differs, or a redirect of the
-        /// store).
+        /// How many attempts answers get that may be wrong for good (unreadable, a checksum that differs, a redirect of the
+        /// store, or a conflict with something else that is done to the same upload).
         public var doubtfulAttempts: Int
         /// How long after their first failure the last of those attempts may begin; redirects have no such limit.
         public var doubtfulWindow: Duration
-        /// The longest `Retry-After` that is honoured. A rate limit is counted in minutes; a clock that is wrong by a day
-        /// must not stop an upload for one.
+        /// The longest `Retry-After` that is honoured. An account's limit may be counted in days, and is over after one at the
+        /// latest: asking before would only be refused, and may count. More than that tells of nonsense. (That clocks differ does
+        /// not matter: what an answer asks for is measured against its own `Date`.)
         public var retryAfterCap: Duration
         /// How long an outage is waited for before one call tries again, for all.
         public var outageInterval: Duration
@@ -30,7 +31,7 @@ public struct RetryPolicy: Sendable {
         /// The given limits, each with its default.
         public init(
             base: Duration = .milliseconds(500), cap: Duration = .seconds(15), doubtfulAttempts: Int = 5,
-            doubtfulWindow: Duration = .seconds(30), retryAfterCap: Duration = .seconds(3600),
+            doubtfulWindow: Duration = .seconds(30), retryAfterCap: Duration = .seconds(86_400),
             outageInterval: Duration = .seconds(3), lostConnections: Int = 8, lostInterval: Duration = .seconds(6),
             keyInterval: Duration = .seconds(5)
         ) {
@@ -91,7 +92,7 @@ public struct RetryPolicy: Sendable {
         switch failure.kind {
         case .platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost, .accessUnclear:
             return .again(after: wait(failure, backoff(attempt: attempt, random: random)))
-        case .unreadableAnswer, .checksumMismatch:
+        case .unreadableAnswer, .checksumMismatch, .conflict:
             let wait = wait(failure, backoff(attempt: attempt, random: random))
             let isWorthIt = attempt < limits.doubtfulAttempts && sinceFirst + wait <= limits.doubtfulWindow
             return isWorthIt ? .again(after: wait) : .giveUp
@@ -109,11 +110,20 @@ public struct RetryPolicy: Sendable {
             return .awaitKey
         case .sessionGone:
             return .newSession
-        case .accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .conflict, .storeRefused:
+        case .accessRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .storeRefused:
             return .giveUp
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
             return .giveUp
         }
+    }
+
+    /// What to do after a failed attempt to delete an asset that nobody needs: it expires by itself, so that only what passes is
+    /// waited for. A conflict says that something refers to it.
+    public func decideOnDelete(
+        _ failure: UploadFailure, attempt: Int, sinceFirst: Duration, random: Double
+    ) -> Decision {
+        if failure.kind == .conflict { return .giveUp }
+        return decide(failure, attempt: attempt, sinceFirst: sinceFirst, random: random)
     }
 
     /// Whether the next PUT of a chunk needs another URL: one is spent as soon as a byte of its request was sent.
@@ -126,7 +136,7 @@ public struct RetryPolicy: Sendable {
         case .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable,
             .checksumMismatch:
             return true
-        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused,
+        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused,
             .sessionGone, .conflict, .rateLimited, .platformUnavailable:
             return true
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
@@ -140,7 +150,8 @@ public struct RetryPolicy: Sendable {
         switch failure.kind {
         case .connectionLost, .unreadableAnswer, .platformUnavailable, .conflict, .sessionGone, .accessUnclear:
             return true
-        case .unreachable, .keyRefused, .accessRefused, .sessionRefused, .sizeRefused, .requestRefused, .rateLimited:
+        case .unreachable, .keyRefused, .accessRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused,
+            .rateLimited:
             return false
         case .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch:
             return false
@@ -160,7 +171,7 @@ public struct RetryPolicy: Sendable {
         case .unreachable: return .probe(every: limits.outageInterval)
         case .keyRefused: return .probe(every: limits.keyInterval)
         case .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .checksumMismatch, .sessionRefused,
-            .sizeRefused,
+            .sizeRefused, .typeRefused,
             .requestRefused, .sessionGone, .conflict, .platformUnavailable, .accessRefused, .accessUnclear:
             return nil
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
@@ -177,7 +188,8 @@ public struct RetryPolicy: Sendable {
         case .platformUnavailable, .unreadableAnswer, .accessUnclear:
             // Perhaps answered before anybody looked at the key.
             return reason.kind != .keyRefused
-        case .accessRefused, .rateLimited, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict,
+        case .accessRefused, .rateLimited, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .sessionGone,
+            .conflict,
             .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch:
             return true
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
@@ -202,7 +214,8 @@ public struct RetryPolicy: Sendable {
     public func verdict(onAssetCallThatFailed failure: UploadFailure) -> AssetVerdict {
         if failure.code == "read_not_allowed" || failure.code == "identifier_malformed" { return .refused }
         switch failure.kind {
-        case .requestRefused, .sessionGone, .sizeRefused, .sessionRefused, .accessUnclear: return .notFound
+        case .requestRefused, .sessionGone, .sizeRefused, .typeRefused, .sessionRefused, .accessUnclear:
+            return .notFound
         case .accessRefused: return .refused
         case .keyRefused, .conflict, .rateLimited, .platformUnavailable, .unreachable, .connectionLost,
             .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch,
@@ -218,8 +231,9 @@ public struct RetryPolicy: Sendable {
         switch failure.kind {
         case .urlExpired: return true
         case .storeRefused, .sessionGone: return [401, 403, 404, 410].contains(failure.httpStatus)
-        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .conflict,
-            .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer, .storeRedirected,
+        case .keyRefused, .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused,
+            .conflict, .rateLimited, .platformUnavailable, .unreachable, .connectionLost, .unreadableAnswer,
+            .storeRedirected,
             .storeUnavailable,
             .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced,
             .invalidConfiguration:

@@ -15,6 +15,10 @@ public struct StatusDocument: Sendable, Equatable {
     public var filename: String
     /// Where the file is, from the root of the mount.
     public var path: String
+    /// What the session is asked for.
+    public var type: AssetKind?
+    /// Why that is not what the file's name says that it is, in words.
+    public var typeNote: String?
     /// How far it is.
     public var state: UploadState
     /// Why it has not succeeded, or not yet.
@@ -55,6 +59,8 @@ public struct StatusDocument: Sendable, Equatable {
     public var assetError: String?
     /// What the upload waits for.
     public var waitingFor: WaitingFor?
+    /// When that is tried again, where it waits for a moment that is known.
+    public var retryAt: Timestamp?
     /// Whether all its bytes are known to be on disk.
     public var durable: Bool
     /// Who writes, or wrote: `cp (pid 4242)`, `unknown`.
@@ -72,7 +78,7 @@ public struct StatusDocument: Sendable, Equatable {
         retries: Int = 0, bytesPerSecond: Int64? = nil, etaSeconds: Int64? = nil, createdAt: Timestamp,
         closedAt: Timestamp? = nil, completedAt: Timestamp? = nil, expiresAt: Timestamp? = nil,
         assetURL: String? = nil, assetStatus: AssetState? = nil, assetError: String? = nil,
-        waitingFor: WaitingFor? = nil, durable: Bool = false, writer: String? = nil,
+        waitingFor: WaitingFor? = nil, retryAt: Timestamp? = nil, durable: Bool = false, writer: String? = nil,
         supersededUploadIDs: [String] = [], abandonedUploadIDs: [String] = []
     ) {
         self.uploadID = uploadID
@@ -99,6 +105,7 @@ public struct StatusDocument: Sendable, Equatable {
         self.assetStatus = assetStatus
         self.assetError = assetError
         self.waitingFor = waitingFor
+        self.retryAt = retryAt
         self.durable = durable
         self.writer = writer
         self.supersededUploadIDs = supersededUploadIDs
@@ -157,6 +164,8 @@ extension StatusDocument {
         json.field("asset_id", assetID)
         json.field("filename", filename)
         json.field("path", path)
+        json.field("type", type?.rawValue)
+        json.field("type_note", typeNote)
         json.field("state", state.rawValue)
         if let error {
             json.object("error") { error.write(to: &$0) }
@@ -191,6 +200,7 @@ extension StatusDocument {
         json.field("asset_status", assetStatus?.word)
         json.field("asset_error", assetError)
         json.field("waiting_for", waitingFor?.rawValue)
+        json.field("retry_at", retryAt)
         json.field("durable", durable)
         json.field("writer", writer)
         json.field("superseded_upload_ids", supersededUploadIDs)

@@ -17,6 +17,8 @@ public struct UploadFailure: Error, Sendable, Equatable {
         case sessionRefused
         /// 400 about the size when a session was to be opened, or 413.
         case sizeRefused
+        /// 400 about the `type` when a session for anything but a video was to be opened.
+        case typeRefused
         /// Any other 4xx that repeating cannot help.
         case requestRefused
         /// 404 for an upload, or its session is `expired` or `failed`.
@@ -107,13 +109,21 @@ extension UploadFailure {
     ///   - message: why.
     ///   - isOnDisk: whether it had put what it wrote on disk (`fsync`), and can have that back.
     ///   - lacksBytes: whether some of the file is known to be missing: then nothing can be made of it.
-    public static func unfinished(_ message: String, isOnDisk: Bool, lacksBytes: Bool = false) -> UploadFailure {
-        UploadFailure(
-            .interrupted, code: lacksBytes ? incomplete : nil, message: message,
-            hint: isOnDisk && !lacksBytes
-                ? "nothing was uploaded; the bytes are on disk: 'twelvefs retry' uploads them as they are, 'twelvefs cancel' drops them"
-                : "nothing was uploaded; the bytes are kept for a while, copy the file again")
+    ///   - cause: what the writer was refused, if that is why: it knows better what is wrong and what to do, and who said so.
+    public static func unfinished(
+        _ message: String, isOnDisk: Bool, lacksBytes: Bool = false, cause: UploadFailure? = nil
+    ) -> UploadFailure {
+        let remedy =
+            isOnDisk && !lacksBytes
+            ? "the bytes are on disk: 'twelvefs retry' uploads them as they are, 'twelvefs cancel' drops them"
+            : cause?.hint ?? "the bytes are kept for a while, copy the file again"
+        return UploadFailure(
+            .interrupted, code: lacksBytes ? cause?.code ?? incomplete : nil, message: message,
+            hint: "nothing was uploaded; \(remedy)", httpStatus: cause?.httpStatus, traceID: cause?.traceID)
     }
-    /// The code of what is known to lack bytes.
-    static let incomplete = "incomplete"
+    /// The code of what is known to lack bytes, where nothing else tells why.
+    private static let incomplete = "incomplete"
+
+    /// Whether some of the file is known to be missing: what was interrupted has a code of its own then.
+    var lacksBytes: Bool { kind == .interrupted && code != Kind.interrupted.rawValue }
 }

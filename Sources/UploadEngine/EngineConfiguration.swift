@@ -11,7 +11,7 @@ public struct EngineConfiguration: Sendable {
     /// Sent as `enable_thumbnail` with each session, when given.
     public var enableThumbnail: Bool?
     /// Sent as `user_metadata` with each session.
-    public var metadata: [(key: String, value: String)] = []
+    public var metadata: [(key: String, value: MetadataValue)] = []
     /// Draws the numbers in `0..<1` that spread the retries.
     public var random: @Sendable () -> Double = { .random(in: 0..<1) }
     /// Where another API key may come from; nil where none can.

@@ -10,10 +10,12 @@ struct EngineServices: Sendable {
     let client: PlatformClient
     let scheduler: PutScheduler
     let restraint: Restraint
+    let keyCheck: KeyCheck
     let housekeeping: Housekeeping
     let assets: AssetPoller
     let activity: Activity
     let movement: Movement
+    let assetTypes: AssetTypes
     let threads: NIOThreadPool
     let clock: EngineClock
     let logger: Logger
@@ -53,7 +55,9 @@ struct EngineServices: Sendable {
     private func verdict(on uploadID: String) async throws(UploadFailure) -> SessionVerdict {
         let session = try await client.sessionStatus(uploadID)
         guard session.status == .active else { return SessionVerdict(status: session.status) }
-        let chunks = try await client.allChunkStatuses(uploadID)
+        // Where it lacks none, they need not be looked at, which is a call for each fifty of them.
+        if session.chunksFailed == 0, session.chunksPending == 0 { return SessionVerdict(status: .active) }
+        let chunks = try await client.allChunkStatuses(uploadID, from: session)
         return SessionVerdict(
             status: .active, failedChunks: chunks.filter { $0.status == .failed }.map(\.index),
             pendingChunks: chunks.filter { $0.status == .pending }.map(\.index))

@@ -63,7 +63,7 @@ final class Housekeeping: Sendable {
                 logger.debug(
                     "an abandoned asset was not deleted",
                     metadata: ["asset_id": "\(assetID)", "reason": "\(error.message)"])
-                let decision = policy.decide(
+                let decision = policy.decideOnDelete(
                     error, attempt: attempt, sinceFirst: clock.now() - first, random: .random(in: 0..<1))
                 switch decision {
                 case .again(let wait):

@@ -37,9 +37,12 @@ package struct Passage: Sendable {
     }
 
     /// Why calls have to wait; nil when they need not.
-    package func reason(at now: Instant) -> UploadFailure? {
-        if let outage { return outage.reason }
-        return pause.flatMap { $0.end > now ? $0.reason : nil }
+    package func reason(at now: Instant) -> UploadFailure? { hold(at: now)?.reason }
+
+    /// Why calls have to wait, and until when: nil where only the end of the probe can tell.
+    package func hold(at now: Instant) -> (reason: UploadFailure, until: Instant?)? {
+        if let outage { return (outage.reason, opens) }
+        return pause.flatMap { $0.end > now ? ($0.reason, $0.end) : nil }
     }
 
     /// Leave for one call; nil when it has to wait.
@@ -87,8 +90,9 @@ package struct Passage: Sendable {
         count(failure, wasProbe: wasProbe)
         switch policy.restraint(after: failure, lostInARow: lostInARow) {
         case .pause(let wait):
-            let end = max(pause?.end ?? now, now + wait)
-            pause = (failure, end)
+            let end = now + wait
+            // What asked for the longest wait is the reason for it.
+            if pause.map({ $0.end < end }) ?? true { pause = (failure, end) }
         case .probe(let interval) where outage == nil || wasProbe:
             outage = Outage(reason: failure, interval: interval, nextProbe: now + interval)
             return

@@ -47,25 +47,26 @@ final class PutScheduler: Sendable {
     /// Tells those that wait when the reason for it is another.
     private func change(_ change: (inout Passage) -> Void) {
         let now = clock.now()
-        let (reason, told) = state.withLock { state in
-            let before = state.passage.reason(at: now)
+        let (hold, told) = state.withLock { state in
+            let before = state.passage.hold(at: now)
             change(&state.passage)
-            let reason = state.passage.reason(at: now)
-            return (reason, reason?.kind == before?.kind ? [] : state.shares.values.filter(\.isWaiting).map(\.upload))
+            let hold = state.passage.hold(at: now)
+            let isSame = hold?.reason.kind == before?.reason.kind && hold?.until == before?.until
+            return (hold, isSame ? [] : state.shares.values.filter(\.isWaiting).map(\.upload))
         }
-        for upload in told { upload.apply(.chunksHeldBack(reason)) }
+        for upload in told { upload.apply(.chunksHeldBack(hold?.reason, until: hold?.until)) }
         fillPlaces()
     }
 
     /// `upload` has chunks that may be sent.
     func offer(_ upload: Upload) {
         let now = clock.now()
-        let reason = state.withLock { state in
+        let hold = state.withLock { state in
             let wasWaiting = state.shares[upload.number]?.isWaiting ?? false
             state.shares[upload.number, default: Share(upload: upload)].isWaiting = true
-            return wasWaiting ? nil : state.passage.reason(at: now)
+            return wasWaiting ? nil : state.passage.hold(at: now)
         }
-        if let reason { upload.apply(.chunksHeldBack(reason)) }
+        if let hold { upload.apply(.chunksHeldBack(hold.reason, until: hold.until)) }
         fillPlaces()
     }
 

@@ -9,7 +9,7 @@ final class Restraint: Sendable {
     private struct Waiter {
         var number: Int
         var continuation: CheckedContinuation<Ticket?, Never>
-        var heldBack: @Sendable (UploadFailure) -> Void
+        var heldBack: @Sendable (UploadFailure, _ until: Instant?) -> Void
     }
 
     private struct State {
@@ -33,12 +33,19 @@ final class Restraint: Sendable {
         self.keyRenewal = keyRenewal
     }
 
+    /// Leave for a call, or why it has to wait, and until when where that is known.
+    enum Leave: Sendable {
+        case granted(Ticket)
+        case refused(UploadFailure, until: Instant?)
+    }
+
     /// Leave for one call, to be handed back; or why it has to wait.
-    func take() -> Result<Ticket, UploadFailure> {
+    func take() -> Leave {
         let now = clock.now()
         return state.withLock { state in
-            if let ticket = state.passage.take(at: now) { return .success(ticket) }
-            return .failure(state.passage.reason(at: now) ?? Self.closed)
+            if let ticket = state.passage.take(at: now) { return .granted(ticket) }
+            let hold = state.passage.hold(at: now)
+            return .refused(hold?.reason ?? Self.closed, until: hold?.until)
         }
     }
 
@@ -46,8 +53,10 @@ final class Restraint: Sendable {
 
     /// Returns when a call may be made, with a ticket to hand back; nil when the task was cancelled before that.
     ///
-    /// - Parameter heldBack: told when the reason for which it has to wait becomes another.
-    func pass(heldBack: @escaping @Sendable (UploadFailure) -> Void = { _ in }) async -> Ticket? {
+    /// - Parameter heldBack: told when the reason for which it has to wait becomes another, or the moment until which it has to.
+    func pass(
+        heldBack: @escaping @Sendable (UploadFailure, _ until: Instant?) -> Void = { _, _ in }
+    ) async -> Ticket? {
         let number = state.withLock { state in
             state.lastWaiter += 1
             return state.lastWaiter
@@ -59,7 +68,14 @@ final class Restraint: Sendable {
                     state.waiters.append(Waiter(number: number, continuation: continuation, heldBack: heldBack))
                     return false
                 }
-                if isOver { continuation.resume(returning: nil) } else { letThrough() }
+                guard !isOver else { return continuation.resume(returning: nil) }
+                letThrough()
+                // Whoever failed itself knows why it waits, but not until when.
+                let now = clock.now()
+                let hold = state.withLock { state in
+                    state.waiters.contains { $0.number == number } ? state.passage.hold(at: now) : nil
+                }
+                if let hold { heldBack(hold.reason, hold.until) }
             }
         } onCancel: {
             let waiter = state.withLock { state in
@@ -67,6 +83,12 @@ final class Restraint: Sendable {
             }
             waiter?.continuation.resume(returning: nil)
         }
+    }
+
+    /// Whether calls have to wait, other than the one that this is the leave for.
+    func holdsBack(beside ticket: Ticket) -> Bool {
+        let now = clock.now()
+        return state.withLock { !ticket.isProbe && $0.passage.reason(at: now) != nil }
     }
 
     /// The call was not made after all.
@@ -84,13 +106,14 @@ final class Restraint: Sendable {
     /// The call failed.
     func failed(_ ticket: Ticket, _ failure: UploadFailure) {
         let now = clock.now()
-        let (reason, told) = state.withLock { state in
-            let before = state.passage.reason(at: now)
+        let (hold, told) = state.withLock { state in
+            let before = state.passage.hold(at: now)
             state.passage.failed(ticket, failure, at: now)
-            let reason = state.passage.reason(at: now)
-            return (reason, reason?.kind == before?.kind ? [] : state.waiters.map(\.heldBack))
+            let hold = state.passage.hold(at: now)
+            let isSame = hold?.reason.kind == before?.reason.kind && hold?.until == before?.until
+            return (hold, isSame ? [] : state.waiters.map(\.heldBack))
         }
-        if let reason { for heldBack in told { heldBack(reason) } }
+        if let hold { for heldBack in told { heldBack(hold.reason, hold.until) } }
         letThrough()
         lookForKey()
     }

@@ -50,11 +50,9 @@ extension Upload {
         switch action {
         case .call(let id, let call):
             start(call, id)
-        case .stopTransfers:
-            for transfer in state.withLock({ Array($0.transfers.values) }) { transfer.cancel() }
         case .abandon(let assetID):
             services.housekeeping.delete(assetID: assetID)
-        case .answer:
+        case .answer, .stopTransfers:
             // Taken out under the lock.
             break
         case .stateChanged(let new):
@@ -86,22 +84,29 @@ extension Upload {
     }
 
     func start(_ call: PlatformCall, _ id: CallID) {
+        if case .openSession = call, let known = services.assetTypes.refusal(of: sessionType, at: services.clock.now())
+        {
+            return apply(.callFailed(id, known, random: 0))
+        }
         let ticket: Passage.Ticket
         if let inHand = state.withLock({ $0.ticket.take() }) {
             ticket = inHand
         } else {
             switch services.restraint.take() {
-            case .success(let fresh): ticket = fresh
-            case .failure(let reason): return apply(.callHeldBack(id, reason))
+            case .granted(let fresh): ticket = fresh
+            case .refused(let reason, let until): return apply(.callHeldBack(id, reason, until: until))
             }
         }
         let isMade = state.withLock { state in
             guard !state.isStopped else { return false }
             // Made under the lock, so that it is known before it can end.
-            state.calls[id] = Task {
+            let task = Task {
                 await self.make(call, id, ticket)
                 self.state.withLock { $0.calls[id] = nil }
             }
+            // The asset of a session that opens too late is to be deleted.
+            let outlivesSession = if case .openSession = call { true } else { false }
+            state.calls[id] = (task, outlivesSession)
             return true
         }
         if !isMade { services.restraint.giveBack(ticket) }
@@ -110,7 +115,7 @@ extension Upload {
     /// Waits until calls may be made again. That may take long, and does not keep the upload.
     func awaitRelease() {
         Task { [weak self, restraint = services.restraint] in
-            let ticket = await restraint.pass(heldBack: { [weak self] in self?.apply(.callHeldBack(nil, $0)) })
+            let ticket = await restraint.pass { [weak self] in self?.apply(.callHeldBack(nil, $0, until: $1)) }
             guard let ticket else { return }
             if let self { self.callsAreReleased(ticket) } else { restraint.giveBack(ticket) }
         }
@@ -128,14 +133,24 @@ extension Upload {
     func make(_ call: PlatformCall, _ id: CallID, _ ticket: Passage.Ticket) async {
         // What is reported may be complete a moment later: then the journal must know that it was reported.
         if case .report = call { await services.journalIsWritten() }
+        var identity = identity
+        let wantedType = identity.type
+        identity.type = sessionType
         do throws(UploadFailure) {
             let answer = try await services.answer(to: call, as: id, identity: identity)
             services.restraint.succeeded(ticket)
+            if case .sessionOpened = answer { services.assetTypes.opened(as: identity.type, for: wantedType) }
             apply(answer)
         } catch {
-            services.restraint.failed(ticket, error)
-            log(.debug, "a call failed", error)
-            apply(.callFailed(id, error, random: services.configuration.random()))
+            let (failure, isKeyAccepted) = await services.explain(error, of: call, ticket)
+            if isKeyAccepted {
+                services.restraint.succeeded(ticket)
+            } else {
+                services.restraint.failed(ticket, failure)
+            }
+            services.assetTypes.refused(failure, at: services.clock.now())
+            log(.debug, "a call failed", failure)
+            apply(.callFailed(id, failure, random: services.configuration.random()))
         }
     }
 
@@ -164,7 +179,7 @@ extension Upload {
         if let deadline, let last = state.lastTimer, deadline <= last { return }
         // One that goes off early does no harm: it is cheaper than a new one for each byte that moves.
         if let timer = state.timer, let deadline, timer.deadline <= deadline { return }
-        work.obsoleteTimer = state.timer?.task
+        work.obsolete += [state.timer?.task].compactMap { $0 }
         state.timer = deadline.map { ($0, nil) }
         work.timer = deadline
     }

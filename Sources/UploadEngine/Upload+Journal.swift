@@ -13,6 +13,7 @@ extension UploadRecord {
         self.init(
             number: Int64(number), spool: spool, path: identity.path, filename: identity.filename,
             type: identity.type, created: moments.created)
+        typeRefusal = machine.typeRefusal?.message
         writer = identity.writer
         state = machine.state
         scope = machine.commitScope
@@ -92,6 +93,7 @@ extension RestoredUpload {
             AssetStanding($0, issue: record.assetError.map { AssetIssue(text: $0) })
         }
         assetURL = record.assetURL
+        typeRefusal = record.typeRefusal.map { UploadFailure(.typeRefused, message: $0) }
         self.contentLoss = contentLoss
     }
 

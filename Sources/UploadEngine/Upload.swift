@@ -40,7 +40,8 @@ public final class Upload: Sendable {
         var lastWaiter = 0
         var endHandlers: [@Sendable (UploadState) -> Void] = []
         var transfers: [Int: Task<Void, Never>] = [:]
-        var calls: [CallID: Task<Void, Never>] = [:]
+        /// Calls under way; of each, whether its outcome matters though the session is given up.
+        var calls: [CallID: (task: Task<Void, Never>, outlivesSession: Bool)] = [:]
         /// Whether somebody waits for calls to be released, and the leave for one that it came back with.
         var isAwaitingRelease = false
         var ticket: Passage.Ticket?
@@ -67,7 +68,8 @@ public final class Upload: Sendable {
         var hasChunks = false
         var awaitsRelease = false
         var timer: Instant?
-        var obsoleteTimer: Task<Void, Never>?
+        /// The timer that this one replaces, and what was under way for a session that is given up.
+        var obsolete: [Task<Void, Never>] = []
         /// What the journal is to be told of it: whether anything, and whether that can wait for more.
         var isNew = false
         var canWait = true
@@ -120,10 +122,15 @@ public final class Upload: Sendable {
             if event.changesContent { state.contentMark += 1 }
             for action in state.machine.apply(event, at: now) {
                 if case .stateChanged(.completed) = action { state.moments.completed = services.clock.wallTime() }
-                if case .answer(let result) = action {
+                switch action {
+                case .answer(let result):
                     work.answers += state.waiters.values.map { ($0, result) }
                     state.waiters = [:]
-                } else {
+                case .stopTransfers:
+                    // Those of this moment: another session's may begin before they are stopped.
+                    work.obsolete += state.transfers.values
+                    work.obsolete += state.calls.values.filter { !$0.outlivesSession }.map(\.task)
+                case .call, .abandon, .stateChanged:
                     work.actions.append(action)
                 }
             }
@@ -140,7 +147,7 @@ public final class Upload: Sendable {
         for action in work.actions { perform(action) }
         if work.awaitsRelease { awaitRelease() }
         if work.hasChunks { services.scheduler.offer(self) }
-        work.obsoleteTimer?.cancel()
+        for task in work.obsolete { task.cancel() }
         if let deadline = work.timer { setTimer(deadline) }
     }
 
@@ -188,6 +195,9 @@ public final class Upload: Sendable {
 
     /// What the upload is called, and whose it is.
     public var identity: UploadIdentity { state.withLock { $0.identity } }
+
+    /// What the platform is asked for: what the file's name says that it is, unless it takes no session of that type.
+    var sessionType: AssetKind { state.withLock { $0.machine.sessionType(for: $0.identity.type) } }
 
     /// Changes what the upload is called: a rename, a writer that became known.
     public func updateIdentity(_ change: (inout UploadIdentity) -> Void) {
@@ -254,12 +264,18 @@ public final class Upload: Sendable {
         }
         var document = machine.statusDocument(at: now)
         document.filename = identity.filename
+        document.type = machine.sessionType(for: identity.type)
+        if identity.type != .video, let refusal = machine.typeRefusal {
+            document.typeNote =
+                "sent as video, since the platform refused the type \(identity.type.rawValue): \(refusal.message)"
+        }
         document.path = "/" + identity.path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
         document.writer = identity.writer
         document.supersededUploadIDs = identity.supersededUploadIDs
         document.createdAt = moments.created
         document.closedAt = moments.closed
         document.completedAt = moments.completed
+        document.retryAt = machine.nextAttempt(after: now).map { services.clock.wallTime().advanced(by: $0 - now) }
         document.durable = isDurable
         let trouble = readFailure ?? (machine.state == .completed ? nil : diskFailure)
         if document.error == nil, let trouble { document.error = StatusError(trouble) }
@@ -273,7 +289,8 @@ public final class Upload: Sendable {
         let tasks = state.withLock { state in
             defer { (state.transfers, state.calls, state.timer) = ([:], [:], nil) }
             state.isStopped = true
-            return Array(state.transfers.values) + state.calls.values + [state.timer?.task].compactMap { $0 }
+            return Array(state.transfers.values) + state.calls.values.map(\.task)
+                + [state.timer?.task].compactMap { $0 }
         }
         for task in tasks { task.cancel() }
     }

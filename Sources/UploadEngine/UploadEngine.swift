@@ -24,15 +24,19 @@ public final class UploadEngine: Sendable {
     ) {
         self.configuration = configuration
         let policy = configuration.upload.retryPolicy
-        let restraint = Restraint(policy: policy, clock: clock, keyRenewal: configuration.keyRenewal)
+        // One event is likely to cut all reports of an upload at once, which is no outage yet.
+        var callLimits = policy.limits
+        callLimits.lostConnections += configuration.upload.reportsAtOnce
+        let restraint = Restraint(
+            policy: RetryPolicy(limits: callLimits), clock: clock, keyRenewal: configuration.keyRenewal)
         services = EngineServices(
             configuration: configuration, client: client,
             scheduler: PutScheduler(places: configuration.uploadConcurrency, policy: policy, clock: clock),
-            restraint: restraint,
+            restraint: restraint, keyCheck: KeyCheck { () async throws(UploadFailure) in try await client.checkKey() },
             housekeeping: Housekeeping(client: client, clock: clock, restraint: restraint, logger: logger),
             assets: AssetPoller(policy: policy, client: client, clock: clock, restraint: restraint, logger: logger),
-            activity: Activity(), movement: Movement(clock: clock), threads: threads, clock: clock, logger: logger,
-            journal: journal)
+            activity: Activity(), movement: Movement(clock: clock), assetTypes: AssetTypes(), threads: threads,
+            clock: clock, logger: logger, journal: journal)
         // Numbers are never given twice, since the journal knows uploads by them.
         registry = Mutex(Registry(lastNumber: Int(journal?.contents.uploads.map(\.number).max() ?? 0)))
     }
@@ -96,6 +100,7 @@ public final class UploadEngine: Sendable {
         for upload in uploads { upload.stop() }
         await services.assets.stop()
         services.restraint.close()
+        services.keyCheck.cancel()
         services.housekeeping.cancel()
         await services.housekeeping.finish()
     }

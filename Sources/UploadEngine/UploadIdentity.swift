@@ -6,7 +6,7 @@ public struct UploadIdentity: Sendable, Equatable {
     public var path: [[UInt8]]
     /// The base name that the session bears.
     public var filename: String
-    /// What the platform is told it is.
+    /// What the platform is told it is, if it takes sessions of that type.
     public var type: AssetKind
     /// Who writes, for people: `cp (pid 4242)`, or `unknown`.
     public var writer: String?

@@ -55,23 +55,23 @@ extension SpoolError: CustomStringConvertible {
         case .noSpace:
             UploadFailure(
                 .noSpace, message: description,
-                hint: "Free space on the spool's disk, raise --spool-limit, or wait for uploads to finish.")
+                hint: "free space on the spool's disk, raise --spool-limit, or wait for uploads to finish")
         case .tooLarge:
-            UploadFailure(.tooLarge, message: description, hint: "Move --state-dir to another file system.")
+            UploadFailure(.tooLarge, message: description, hint: "move --state-dir to another file system")
         case .givenUp:
             UploadFailure(
                 .spoolFailed, code: "evicted", message: description,
-                hint: "Replace the whole file, or raise --spool-limit so that more is kept.")
+                hint: "replace the whole file, or raise --spool-limit so that more is kept")
         case .gone:
             UploadFailure(
                 .spoolFailed, code: "spool_gone", message: description,
-                hint: "Unmount, and mount again: uploads that had not reached the platform have to be copied anew.")
+                hint: "unmount, and mount again: uploads that had not reached the platform have to be copied anew")
         case .failed where isOutOfDescriptors:
             UploadFailure(
                 .spoolFailed, code: "too_many_open_files", message: description,
-                hint: "Raise the limit of open files (ulimit -n) for twelvefs, or fs.file-max.")
+                hint: "raise the limit of open files (ulimit -n) for twelvefs, or fs.file-max")
         case .failed:
-            UploadFailure(.spoolFailed, message: description, hint: "Look at the disk that --state-dir is on.")
+            UploadFailure(.spoolFailed, message: description, hint: "look at the disk that --state-dir is on")
         }
     }
 }

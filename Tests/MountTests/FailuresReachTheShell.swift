@@ -102,6 +102,76 @@ extension Mounted {
             }
         }
 
+        @Test func aCopyIsToldWhileItWritesThatThePlatformRefusesItsSize() async throws {
+            // Held back after each write, for as long as it is not known whether the session opens.
+            try await withMount(["--run-ahead", "0"], sandbox: ["--max-file-size", "8MiB"]) { stage in
+                let size = 60 << 20
+                let copy = try await run("cp", try await stage.source(size: size), stage.mount.path)
+                #expect(!copy.succeeded)
+                #expect(copy.errors.contains("error writing"), "\(copy)")
+                #expect(copy.errors.contains("File too large"), "\(copy)")
+                let status = try await expectInterrupted("video.mp4", on: stage)
+                #expect(status.bytesWritten < size)
+                #expect(status.error?.code == "parameter_invalid")
+                #expect(status.error?.message.contains("total_size") == true, "the platform's words")
+                #expect(status.error?.httpStatus == 400)
+                #expect(status.error?.hint?.contains("too large") == true)
+                let journal = try await stage.sandbox.journal()
+                #expect(journal.requests(.create).count == 1)
+                #expect(journal.requests(.put).isEmpty)
+                #expect(try await stage.sandbox.assets().isEmpty)
+                try await expectThatTheMountLivesOn(stage)
+            }
+        }
+
+        @Test func aPipeHearsOfAnOverlongFileAtCloseAndASecondTryOfAShorterOneSucceeds() async throws {
+            try await withMount(sandbox: ["--max-file-size", "8MiB"]) { stage in
+                let source = try await stage.source(size: 12 << 20)
+                let script = #"head -c "$3" "$1" | cat > "$2""#
+                let target = stage.mount.appending("video.mp4")
+                let tooLong = try await shell(script, source, target, "\(12 << 20)")
+                #expect(!tooLong.succeeded)
+                #expect(tooLong.errors.contains("File too large"), "\(tooLong)")
+                let status = try await stage.mount.status(of: "video.mp4")
+                #expect(status.error?.message.contains("total_size") == true)
+                let shorter = try await shell(script, source, target, "\(8 << 20)")
+                #expect(shorter.succeeded, "\(shorter)")
+                #expect(try await stage.assets(named: "video.mp4").map(\.size) == [8 << 20])
+            }
+        }
+
+        @Test func whereThePlatformTakesNoAudioItIsSentAsVideoAndOnlyTheFirstFileAsksTwice() async throws {
+            // The specification of February 2026 knows no other type.
+            try await withMount(sandbox: ["--spec", "2026-02"]) { stage in
+                for name in ["a.mp3", "b.wav", "c.mp4"] {
+                    let copy = try await run("cp", try await stage.source(name, size: 8_000_000), stage.mount.path)
+                    #expect(copy.succeeded, "\(copy)")
+                    #expect(try await stage.assets(named: name).map(\.type) == ["video"])
+                }
+                #expect(try await stage.sandbox.journal().requests(.create).map(\.status) == [400, 201, 201, 201])
+                for name in ["a.mp3", "b.wav"] {
+                    let status = try await stage.mount.status(of: name)
+                    #expect(status.type == "video")
+                    #expect(status.typeNote?.contains("The type parameter is invalid") == true)
+                    #expect(status.error == nil)
+                }
+                #expect(try await stage.mount.status(of: "c.mp4").typeNote == nil)
+                let shown = try await run(BuildProducts.twelvefs, "status", stage.mount.path)
+                #expect(shown.output.contains("refused the type audio"), "\(shown)")
+            }
+        }
+
+        @Test func byDefaultTheExtensionTellsTheType() async throws {
+            try await withMount { stage in
+                for name in ["song.flac", "film.mkv"] {
+                    let copy = try await run("cp", try await stage.source(name, size: 1000), stage.mount.path)
+                    #expect(copy.succeeded, "\(copy)")
+                }
+                let types = try await stage.sandbox.completeAssets().map { "\($0.filename) \($0.type)" }
+                #expect(types.sorted() == ["film.mkv video", "song.flac audio"])
+            }
+        }
+
         @Test func aKeyThatIsRefusedWhileRunningIsPermissionDenied() async throws {
             try await withMount(["--stall-timeout", "3s"]) { stage in
                 let source = try await stage.source(size: 8_000_000)

@@ -130,6 +130,36 @@ extension Mounted {
             }
         }
 
+        @Test func anAssetOfWhichThePlatformTellsNothingIsAnEnd() async throws {
+            try await withMount { stage in
+                try await stage.sandbox.inject(Fault(on: .asset, count: 1000, .refusal("read_not_allowed")))
+                let source = try await stage.source(size: 3_000_000)
+                let video = stage.mount.appending("video.mp4")
+                #expect(try await run("cp", source, video).succeeded)
+                let unknown = try await wait(video, "--ready")
+                #expect(unknown.ending == .exited(1), "\(unknown)")
+                #expect(unknown.errors.contains("read_not_allowed"), "\(unknown)")
+                #expect(try await stage.mount.status(of: "video.mp4").assetStatus == "unknown")
+                #expect(try await wait(video).succeeded, "its bytes are on the platform")
+            }
+        }
+
+        @Test func anAssetOfAnotherSizeIsNotTheFile() async throws {
+            try await withMount(sandbox: ["--processing-time", "1h"]) { stage in
+                let source = try await stage.source(size: 3_000_000)
+                let video = stage.mount.appending("video.mp4")
+                #expect(try await run("cp", source, video).succeeded)
+                let assetID = try #require(try await stage.mount.status(of: "video.mp4").assetId)
+                let answer = #"{"_id":"\#(assetID)","status":"ready","size":2999999}"#
+                try await stage.sandbox.inject(Fault(on: .asset, count: 1000, .status(200, body: answer)))
+                let other = try await wait(video, "--ready")
+                #expect(other.ending == .exited(1), "\(other)")
+                #expect(other.errors.contains("size_differs"), "\(other)")
+                let metrics = String(decoding: try await stage.mount.read(".status/metrics"), as: UTF8.self)
+                #expect(metrics.contains("twelvefs_assets_size_differs 1\n"))
+            }
+        }
+
         @Test func aFileThatIsNoneIsToldSo() async throws {
             try await withMount { stage in
                 let nothing = try await wait(stage.mount.appending("nothing.mp4"))

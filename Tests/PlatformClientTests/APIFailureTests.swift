@@ -6,7 +6,7 @@ import UploadCore
 
 @Suite struct APIFailureTests {
     struct Row: Sendable, CustomTestStringConvertible {
-        enum Call: Sendable { case create, status, report, urls, asset, delete, list, key }
+        enum Call: Sendable { case create, createAudio, status, report, urls, asset, delete, list, key }
         let call: Call
         let status: Int
         var body = ""
@@ -96,6 +96,30 @@ import UploadCore
             code: "parameter_invalid", hint: "too large"),
         Row(call: .create, status: 413, body: "<html>", kind: .sizeRefused),
         Row(
+            call: .createAudio, status: 400, body: error("parameter_invalid", "The type parameter is invalid."),
+            kind: .typeRefused, code: "parameter_invalid", message: "The type parameter is invalid.",
+            hint: "--asset-type"),
+        // There is nothing else that a video could be asked for as.
+        Row(
+            call: .create, status: 400, body: error("parameter_invalid", "The type parameter is invalid."),
+            kind: .sessionRefused),
+        Row(
+            call: .createAudio, status: 400, body: error("parameter_invalid", "The filename parameter is invalid."),
+            kind: .sessionRefused),
+        Row(
+            call: .createAudio, status: 400, body: error("parameter_invalid", "The total_size parameter is invalid."),
+            kind: .sizeRefused),
+        Row(
+            call: .createAudio, status: 400,
+            body: error("parameter_not_provided", "The type parameter is required but was not provided."),
+            kind: .sessionRefused),
+        Row(
+            call: .createAudio, status: 403, body: error("parameter_invalid", "The type parameter is invalid."),
+            kind: .accessUnclear),
+        Row(
+            call: .status, status: 400, body: error("parameter_invalid", "The type parameter is invalid."),
+            kind: .requestRefused),
+        Row(
             call: .report, status: 400, body: error("parameter_invalid", "proof"), kind: .requestRefused,
             code: "parameter_invalid"),
         Row(
@@ -156,6 +180,8 @@ import UploadCore
     private static func make(_ call: Row.Call, _ client: PlatformClient) async throws(UploadFailure) {
         switch call {
         case .create: _ = try await client.createSession(SessionRequest(filename: "a.mp4", type: .video, totalSize: 9))
+        case .createAudio:
+            _ = try await client.createSession(SessionRequest(filename: "a.mp3", type: .audio, totalSize: 9))
         case .status: _ = try await client.sessionStatus("u")
         case .report: _ = try await client.report([], for: "u")
         case .urls: _ = try await client.requestURLs(for: "u", start: 1, count: 2)

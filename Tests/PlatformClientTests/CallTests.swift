@@ -18,9 +18,12 @@ import UploadCore
             let session = try await withClient(of: server) { client in
                 try await client.createSession(
                     SessionRequest(
-                        filename: "a \"b\"\n.mp4", type: .video, totalSize: 250, enableHLS: true,
+                        filename: "a \"b\"\\.mp4", type: .video, totalSize: 250, enableHLS: true,
                         enableThumbnail: false,
-                        metadata: [("k", "v"), ("é", "ü")]))
+                        metadata: [
+                            ("k", .string("v\n")), ("é", .string("5")), ("i", .integer(9_007_199_254_740_993)),
+                            ("f", .float(9.3)), ("one", .float(1)), ("small", .float(1e-7)), ("b", .boolean(true)),
+                        ]))
             }
             let request = try #require(server.requests.first)
             #expect(server.requests.count == 1)
@@ -35,9 +38,12 @@ import UploadCore
             #expect(
                 sent
                     == .object([
-                        "filename": .string("a \"b\"\n.mp4"), "type": .string("video"), "total_size": .number("250"),
+                        "filename": .string("a \"b\"\\.mp4"), "type": .string("video"), "total_size": .number("250"),
                         "enable_hls": .bool(true), "enable_thumbnail": .bool(false),
-                        "user_metadata": .object(["k": .string("v"), "é": .string("ü")]),
+                        "user_metadata": .object([
+                            "k": .string("v\n"), "é": .string("5"), "i": .number("9007199254740993"),
+                            "f": .number("9.3"), "one": .number("1.0"), "small": .number("1e-07"), "b": .bool(true),
+                        ]),
                     ]))
 
             #expect(session.uploadID == "up1")

@@ -150,6 +150,11 @@ import UploadCore
                 { c async throws(UploadFailure) in _ = try await c.requestURLs(for: "u", start: 5, count: 2) }
             ),
             ("{}", "_id is missing", { c async throws(UploadFailure) in _ = try await c.asset("a") }),
+            ("{}", "data is missing", { c async throws(UploadFailure) in _ = try await c.assets(["a"]) }),
+            (
+                #"{"data":{"_id":"a"}}"#, "data is an object, not an array",
+                { c async throws(UploadFailure) in _ = try await c.assets(["a"]) }
+            ),
             ("[]", "it is an array", { c async throws(UploadFailure) in _ = try await c.report([], for: "u") }),
         ]
         for (body, words, call) in rows {
@@ -172,6 +177,27 @@ import UploadCore
         try await ScriptedServer.run([.json(body)]) { server in
             let asset = try await withClient(of: server) { try await $0.asset("a") }
             #expect(asset == Asset(id: "a"))
+        }
+    }
+
+    /// One entry that makes no sense must not hide the others.
+    @Test func aListIsReadWithoutTheEntriesThatCannotBe() async throws {
+        let body = """
+            {"data":[7,null,[],"x",{},{"_id":null},{"_id":5},{"_id":"../../etc"},{"_id":"a","status":7,"size":"big"},
+             {"_id":"b","status":"ready","size":99999999999999999999,"technical_metadata":[1]},
+             {"_id":"c","status":"ready","size":-1,"technical_metadata":{"file_size_bytes":"5"}},
+             {"_id":"d","status":"ready","size":null,"technical_metadata":{"file_size_bytes":5.0}},
+             {"_id":"e","status":"failed","error":{"message":"see https://x/?token=\(testSignature) \\u0007"}}],
+             "page_info":"none"}
+            """
+        try await ScriptedServer.run([.json(body)]) { server in
+            let list = try await withClient(of: server) { try await $0.assets(["a", "b", "c", "d", "e"]) }
+            #expect(
+                list.assets == [
+                    Asset(id: "a"), Asset(id: "b", status: .ready), Asset(id: "c", status: .ready),
+                    Asset(id: "d", status: .ready, sourceSize: 5),
+                    Asset(id: "e", status: .failed, error: "see [removed]"),
+                ])
         }
     }
 

@@ -24,17 +24,31 @@ import Testing
         }
     }
 
-    @Test("A list says of an asset what retrieving it says")
-    func describesAssetsAsRetrievingDoes() async throws {
+    /// July's specification: the list has `Asset`s, retrieving gives an `AssetDetail`.
+    @Test("A list says less of an asset than retrieving it does", arguments: [nil, "no picture"])
+    func describesAssetsWithoutDetails(failure: String?) async throws {
         try await withSandbox {
             $0.processingTime = .zero
+            $0.assetFailure = failure
         } _: { _, client in
             let session = try await client.create(1500, filename: "a.mov")
             try await client.upload(pattern(1500), to: session)
-            let listed = try await client.call(.GET, "").json["data"]?.array?.first
-            #expect(try await client.call(.GET, "/\(session.assetID)").json == listed)
-            #expect(listed?["technical_metadata"]?["file_size_bytes"] == 1500)
-            #expect(listed?["url"] == nil)
+            let entry = try await client.call(.GET, "").json["data"]?.array?.first
+            guard case .object(let listed)? = entry,
+                case .object(let retrieved) = try await client.call(.GET, "/\(session.assetID)").json
+            else {
+                Issue.record("neither is an object")
+                return
+            }
+            #expect(listed.keys.sorted() == ["_id", "created_at", "file_type", "filename", "method", "status"])
+            #expect(retrieved.filter { listed.keys.contains($0.key) } == listed)
+            if let failure {
+                #expect(retrieved["error"] == .object(["message": .string(failure)]))
+            } else {
+                #expect(retrieved["technical_metadata"]?["file_size_bytes"] == 1500)
+                #expect(retrieved["size"] == 1500)
+            }
+            #expect(retrieved["url"] == nil)
         }
     }
 

@@ -22,6 +22,8 @@ package struct UploadStatus: Sendable, Decodable {
     package let assetId: String?
     package let filename: String
     package let path: String
+    package let type: String?
+    package let typeNote: String?
     package let state: String
     package let error: Failure?
     package let totalSize: Int?
@@ -44,6 +46,7 @@ package struct UploadStatus: Sendable, Decodable {
     package let assetUrl: String?
     package let assetStatus: String?
     package let waitingFor: String?
+    package let retryAt: String?
     package let durable: Bool
     package let writer: String?
     package let supersededUploadIds: [String]

@@ -35,10 +35,10 @@ import UploadCore
         #expect(mount.drainTimeout == .seconds(60))
         #expect(mount.keepInterrupted == .seconds(24 * 3600))
         #expect(mount.uploadConcurrency == 4)
-        #expect(mount.maxFileSize == .gibibytes(4))
+        #expect(mount.maxFileSize == .gibibytes(10))
         #expect(mount.spoolLimit == nil)
         #expect(mount.usesSizeHints)
-        #expect(mount.assetType == .video)
+        #expect(mount.assetType == .auto)
         #expect(mount.otherFiles == .refuse)
         #expect(mount.enableHLS == nil && mount.enableThumbnail == nil && mount.metadata.isEmpty)
         #expect(!mount.isReadOnly && !mount.allowsOther && !mount.isDebug)
@@ -53,9 +53,10 @@ import UploadCore
             "/var/s",
             "--stall-timeout", "1m30s", "--drain-timeout", "0", "--upload-concurrency", "8", "--max-file-size", "10GB",
             "--run-ahead", "1GiB", "--spool-limit", "64MiB", "--size-hints", "off", "--keep-interrupted", "2h",
-            "--asset-type", "auto",
+            "--asset-type", "audio",
             "--other-files",
-            "keep", "--enable-hls", "--enable-thumbnail", "--metadata", "a=1", "--metadata", "b=x=y", "--read-only",
+            "keep", "--enable-hls", "--enable-thumbnail", "--metadata", "a=1", "--metadata", "b=x=y", "--metadata",
+            "c:=5", "--read-only",
             "--allow-other", "--uid", "7", "--gid", "8", "--file-mode", "640", "--dir-mode", "0750", "--ca-file",
             "/etc/ca.pem",
             "--log-file", "/var/log/t", "-d",
@@ -71,10 +72,14 @@ import UploadCore
         #expect(mount.runAhead == .gibibytes(1))
         #expect(!mount.usesSizeHints)
         #expect(mount.keepInterrupted == .seconds(7200))
-        #expect(mount.assetType == .auto)
+        #expect(mount.assetType == .audio)
         #expect(mount.otherFiles == .keep)
         #expect(mount.enableHLS == true && mount.enableThumbnail == true)
-        #expect(mount.metadata == [.init(key: "a", value: "1"), .init(key: "b", value: "x=y")])
+        #expect(
+            mount.metadata == [
+                .init(key: "a", value: .string("1")), .init(key: "b", value: .string("x=y")),
+                .init(key: "c", value: .integer(5)),
+            ])
         #expect(mount.isReadOnly && mount.allowsOther && mount.isDebug)
         #expect(mount.uid == 7 && mount.gid == 8)
         #expect(mount.fileMode == 0o640 && mount.directoryMode == 0o750)
@@ -183,7 +188,8 @@ import UploadCore
 
     @Test func configurationSurvivesTheWayToTheBackground() throws {
         let mount = try configuration([
-            "/mnt/a b", "--metadata", "k=ü\n", "--spool-limit", "1GiB", "--enable-hls", "--stall-timeout", "1.5s",
+            "/mnt/a b", "--metadata", "k=ü\n", "--metadata", "i:=\(Int64.min)", "--metadata", "f:=1e-7", "--metadata",
+            "g:=3.0", "--metadata", "b:=false", "--spool-limit", "1GiB", "--enable-hls", "--stall-timeout", "1.5s",
             "--file-mode", "600",
         ])
         #expect(try StateFile.decoded(MountConfiguration.self, from: StateFile.encoded(mount)) == mount)

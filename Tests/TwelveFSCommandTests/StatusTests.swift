@@ -38,8 +38,40 @@ import UploadCore
     }
 
     private func lines(width: Int?, height: Int? = nil) throws -> [String] {
-        let table = StatusTable(width: width, bar: ProgressBar(isUnicode: false), height: height)
+        let table = StatusTable(
+            width: width, bar: ProgressBar(isUnicode: false), height: height, localTime: Self.localTime(now: created))
         return table.lines(for: try read()).map { $0.replacing(scratch.path, with: "/mnt") }
+    }
+
+    /// Two hours east of Greenwich.
+    private static func localTime(now: Timestamp) -> LocalTime {
+        LocalTime(now: { now }) { moment in
+            let minutes = Int(moment.millisecondsSince1970 / 60_000) + 120
+            let days = minutes / 1440
+            // From 2026-01-01, for as long as January lasts.
+            return LocalTime.Reading(
+                year: 2026, month: 1, day: days - 20_454 + 1, hour: minutes / 60 % 24, minute: minutes % 60)
+        }
+    }
+
+    @Test func theEndOfARateLimitIsToldInLocalTime() throws {
+        var limited = document("a.mp4", .finishing)
+        (limited.totalSize, limited.waitingFor) = (10 << 20, .rateLimit)
+        for (end, words) in [
+            (created.advanced(by: .seconds(3 * 3600 + 300)), "rate limit until 05:05"),
+            (created.advanced(by: .seconds(22 * 3600)), "rate limit until 2026-01-02 00:00"), (nil, "(rate limit)"),
+        ] as [(Timestamp?, String)] {
+            limited.retryAt = end
+            try write([limited])
+            #expect(try lines(width: nil).last?.hasSuffix(words) == true, "\(words)")
+        }
+    }
+
+    /// Whatever the time zone of the computer, there is a local time.
+    @Test func theComputersTimeZoneIsKnown() throws {
+        let reading = try #require(LocalTime.current.reading(created))
+        #expect((2025...2026).contains(reading.year))
+        #expect(LocalTime.current.reading(LocalTime.current.now()) != nil)
     }
 
     private var several: [StatusDocument] {
@@ -54,6 +86,7 @@ import UploadCore
             code: "parameter_invalid", message: "The file is no video.", hint: "convert it first", httpStatus: 400)
         var ready = document("d.mp4", .completed, age: 3)
         (ready.totalSize, ready.bytesUploaded, ready.assetStatus) = (5 << 20, 5 << 20, .ready)
+        ready.typeNote = "sent as video"
         var unknown = document("e.mkv", .open, age: 4)
         (unknown.bytesWritten, unknown.uploadID) = (7 << 20, nil)
         return [open, waiting, failed, ready, unknown]
@@ -76,6 +109,7 @@ import UploadCore
                 "    The file is no video. (parameter_invalid)",
                 "    hint: convert it first",
                 "d.mp4        ready      [########] 100%    5 MiB",
+                "    sent as video",
             ])
     }
 

@@ -15,6 +15,8 @@ import UploadCore
         var asset: (String, Duration) -> Asset? = { id, _ in Asset(id: id, status: .processing) }
         /// What a list leaves out.
         var isListed: (String, Duration) -> Bool = { _, _ in true }
+        /// July's specification: only *retrieve asset* tells of sizes and reasons.
+        var listsHaveDetails = false
         var failure: (AssetWatcher.Call, Duration) -> UploadFailure? = { _, _ in nil }
 
         init(_ limits: AssetWatcher.Limits = .init()) {
@@ -35,8 +37,13 @@ import UploadCore
             if let failure = failure(call, elapsed) { return .failed(failure) }
             switch call {
             case .list(let ids):
-                return .listed(
-                    AssetList(assets: ids.filter { isListed($0, elapsed) }.compactMap { asset($0, elapsed) }))
+                var assets = ids.filter { isListed($0, elapsed) }.compactMap { asset($0, elapsed) }
+                if !listsHaveDetails {
+                    for index in assets.indices {
+                        (assets[index].size, assets[index].sourceSize, assets[index].error) = (nil, nil, nil)
+                    }
+                }
+                return .listed(AssetList(assets: assets))
             case .retrieve(let id):
                 return asset(id, elapsed).map { .retrieved($0) } ?? .failed(Self.notThere)
             }
@@ -129,9 +136,10 @@ import UploadCore
 
     @Test func manyAreAskedForInOneCall() {
         let watch = Watch()
+        watch.listsHaveDetails = true
         let ids = (10..<30).map { "a\($0)" }
         for id in ids { watch.watch(id) }
-        watch.asset = { id, _ in Asset(id: id, status: .ready) }
+        watch.asset = { id, _ in Asset(id: id, status: .ready, size: 10) }
         watch.run(until: .seconds(100))
         #expect(watch.calls.map(\.call) == [.list(ids)])
         #expect(ids.allSatisfy { watch.standing($0) == AssetStanding(.ready) })
@@ -139,8 +147,9 @@ import UploadCore
 
     @Test func aCallIsForFiftyAtMost() {
         let watch = Watch()
+        watch.listsHaveDetails = true
         for number in 0..<120 { watch.watch("a\(100 + number)") }
-        watch.asset = { id, _ in Asset(id: id, status: .ready) }
+        watch.asset = { id, _ in Asset(id: id, status: .ready, size: 10) }
         watch.run(until: .seconds(100))
         let sizes = watch.calls.map { call in if case .list(let ids) = call.call { ids.count } else { 0 } }
         #expect(sizes == [50, 50, 20])
@@ -229,9 +238,10 @@ import UploadCore
 
     @Test func aListThatIsShortForAMomentIsNoReasonToAskForEach() {
         let watch = Watch()
+        watch.listsHaveDetails = true
         watch.isListed = { _, at in at > .seconds(3) }
         for number in 0..<40 { watch.watch("a\(number)") }
-        watch.asset = { id, _ in Asset(id: id, status: .ready) }
+        watch.asset = { id, _ in Asset(id: id, status: .ready, size: 10) }
         watch.run(until: .seconds(60))
         #expect(watch.calls.count == 3)
         #expect(watch.watcher.isEmpty)
@@ -324,7 +334,7 @@ import UploadCore
         watch.watch("a")
         watch.watch("b")
         watch.run(until: .seconds(600))
-        #expect(watch.times == [1, 6, 16, 36, 76, 136, 196, 256])
+        #expect(watch.times.prefix(8) == [1, 6, 16, 36, 76, 136, 196, 256])
         #expect(watch.standing("a") == AssetStanding(.ready))
     }
 
@@ -385,13 +395,7 @@ import UploadCore
 
     @Test func theReasonThatAListDoesNotTellIsAskedFor() {
         let watch = Watch()
-        watch.isListed = { _, _ in true }
-        var isAlone = false
-        watch.failure = { call, _ in
-            if case .retrieve = call { isAlone = true } else { isAlone = false }
-            return nil
-        }
-        watch.asset = { id, _ in Asset(id: id, status: .failed, error: isAlone && id == "a" ? "no picture" : nil) }
+        watch.asset = { id, _ in Asset(id: id, status: .failed, error: id == "a" ? "no picture" : nil) }
         watch.watch("a")
         watch.watch("b")
         watch.run(until: .seconds(60))
@@ -399,6 +403,45 @@ import UploadCore
         #expect(watch.standing("b")?.status == .failed)
         #expect(watch.standing("b")?.issue != nil)
         #expect(watch.calls.count == 3)
+        #expect(watch.news.count == 2)
+    }
+
+    @Test func theSizesOfAFewAreAskedForThoughListsDoNotTellThem() {
+        let watch = Watch()
+        watch.asset = { id, _ in Asset(id: id, status: .ready, size: id == "b" ? 9 : 10) }
+        for id in ["a", "b", "c"] { watch.watch(id, size: 10) }
+        watch.run(until: .seconds(60))
+        #expect(watch.calls.map(\.call) == [.list(["a", "b", "c"]), .retrieve("a"), .retrieve("b"), .retrieve("c")])
+        #expect(watch.news.map { $0.standing.issue?.code } == [nil, "size_differs", nil])
+    }
+
+    @Test func theSizesOfManyAreNotWorthACallEach() {
+        let watch = Watch()
+        watch.asset = { id, _ in Asset(id: id, status: .ready, size: 10) }
+        for number in 0..<200 { watch.watch("a\(number)", size: 10) }
+        watch.run(until: .seconds(60))
+        #expect(watch.watcher.isEmpty)
+        #expect(watch.calls.count <= 4 + 6)
+        watch.listsHaveDetails = true
+        watch.asset = { id, _ in Asset(id: id, status: .ready, size: 9) }
+        for number in 0..<50 { watch.watch("b\(number)", size: 10) }
+        watch.run(until: watch.elapsed + .seconds(60))
+        #expect(watch.news.suffix(50).allSatisfy { $0.standing.issue?.code == "size_differs" })
+    }
+
+    /// Nobody who waits for an asset that is known to be ready waits for its size.
+    @Test(arguments: [
+        UploadFailure(.platformUnavailable, message: "500"),
+        UploadFailure(.requestRefused, code: "resource_not_exist", message: "no such asset"),
+        UploadFailure(.requestRefused, code: "read_not_allowed", message: "not yours"),
+    ])
+    func anAssetThatAListCallsReadyIsReady(_ failure: UploadFailure) {
+        let watch = Watch()
+        watch.asset = { id, _ in Asset(id: id, status: .ready, size: 10) }
+        watch.failure = { call, _ in if case .retrieve = call { failure } else { nil } }
+        for id in ["a", "b"] { watch.watch(id, size: 10) }
+        watch.run(until: .seconds(10))
+        #expect(watch.news.map(\.standing) == [AssetStanding(.ready), AssetStanding(.ready)])
     }
 
     @Test(arguments: [

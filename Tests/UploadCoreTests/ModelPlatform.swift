@@ -32,8 +32,16 @@ final class ModelPlatform {
     private var contents: [String: [Int]] = [:]
     private var serial = 0
     private var rng: SplitMix64
+    /// The largest file that it takes.
+    let largest: Int
+    /// Whether it takes nothing but videos.
+    let takesVideosOnly: Bool
 
-    init(seed: UInt64) { rng = SplitMix64(seed: seed) }
+    init(seed: UInt64) {
+        rng = SplitMix64(seed: seed)
+        largest = Int.random(in: 0..<3, using: &rng) == 0 ? Int.random(in: 20...80, using: &rng) : .max
+        takesVideosOnly = Int.random(in: 0..<4, using: &rng) == 0
+    }
 
     func violated(_ what: String) { violations.append(what) }
 
@@ -53,9 +61,15 @@ final class ModelPlatform {
     // MARK: Calls
 
     /// Does what the call asks for. `isHostile` platforms answer in all the ways that are allowed; others in the best one.
-    func execute(_ call: PlatformCall, as id: CallID, isHostile: Bool, at now: Instant) throws -> UploadEvent {
+    func execute(
+        _ call: PlatformCall, type: AssetKind, as id: CallID, isHostile: Bool, at now: Instant
+    ) throws -> UploadEvent {
         switch call {
         case .openSession(let size):
+            if takesVideosOnly, type != .video {
+                throw UploadFailure(.typeRefused, message: "videos only", httpStatus: 400)
+            }
+            if size > largest { throw UploadFailure(.sizeRefused, message: "too large", httpStatus: 400) }
             return .sessionOpened(id, try openSession(Int(size), isHostile: isHostile, at: now))
         case .requestURLs(let uploadID, let start, let count):
             guard (1...50).contains(count), start >= 1, let session = sessions[uploadID] else {
@@ -125,7 +139,9 @@ final class ModelPlatform {
         if session.isComplete {
             // All of it was reported before.
             switch Int.random(in: 0..<(isHostile ? 4 : 1), using: &rng) {
-            case 0: return ReportAnswer(duplicateChunks: reports.count)
+            case 0:
+                return ReportAnswer(
+                    duplicateChunks: reports.count, totalCompleted: session.totalChunks, url: "https://asset.test/")
             case 1: throw Self.gone(uploadID)
             case 2: throw Self.refused
             default: throw UploadFailure(.conflict, message: "complete already", httpStatus: 409)
@@ -140,7 +156,23 @@ final class ModelPlatform {
             }
         }
         sessions[uploadID]?.finalizing = Int.random(in: 0...2, using: &rng)
-        return ReportAnswer()
+        return answer(uploadID, isHostile: isHostile)
+    }
+
+    /// What a report is answered with: the platform tells the URL of what is complete, and a strange one of what is not.
+    private func answer(_ uploadID: String, isHostile: Bool) -> ReportAnswer {
+        guard let session = sessions[uploadID] else { return ReportAnswer() }
+        var answer = ReportAnswer(
+            totalCompleted: session.proofs.count, url: session.isComplete ? "https://asset.test/" : nil)
+        guard isHostile else { return answer }
+        switch Int.random(in: 0..<6, using: &rng) {
+        case 0: answer.totalCompleted = nil
+        case 1: answer.url = nil
+        case 2: answer.url = "https://asset.test/"
+        case 3 where session.isComplete: answer.totalCompleted = session.totalChunks - 1
+        default: break
+        }
+        return answer
     }
 
     private func check(_ uploadID: String, at now: Instant) throws -> SessionVerdict {

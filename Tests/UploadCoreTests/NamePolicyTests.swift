@@ -192,4 +192,45 @@ import UploadCore
     @Test func namesTheNameless() {
         #expect(NamePolicy.sessionFilename(for: []) == "unnamed")
     }
+
+    /// The specification: a string of 1 to 255 characters, which are code points in JSON Schema.
+    @Test func whateverTheBytesItIsANameThatASessionMayBear() {
+        var random = SplitMix64.seeded()
+        for _ in 0..<20_000 {
+            let name = Self.bytes(using: &random)
+            let filename = NamePolicy.sessionFilename(for: name)
+            let scalars = Array(filename.unicodeScalars)
+            #expect((1...255).contains(scalars.count), "\(name)")
+            // Whoever counts in UTF-16 gets no more than of a name that a directory can have.
+            if name.count <= 255 { #expect(filename.utf16.count <= 255, "\(name)") }
+            #expect(scalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }, "\(name)")
+            #expect(scalars.allSatisfy { $0 != "\u{2028}" && $0 != "\u{2029}" }, "\(name)")
+            // It stays what it is, and of the kind that it was.
+            #expect(NamePolicy.sessionFilename(for: Array(filename.utf8)) == filename, "\(name)")
+            #expect(NamePolicy.assetType(for: Array(filename.utf8)) == NamePolicy.assetType(for: name), "\(name)")
+            let request = SessionRequest(filename: String(decoding: name, as: UTF8.self), type: .video, totalSize: 1)
+            #expect(request.filename.utf8.elementsEqual(filename.utf8), "\(name)")
+        }
+    }
+
+    /// Names of any length, of all that makes names difficult.
+    private static func bytes(using random: inout SplitMix64) -> [UInt8] {
+        let pieces: [[UInt8]] =
+            [
+                "a", "é", "日", "🎬", "👩‍👩‍👧", "e\u{301}", "\u{2028}", "\u{85}", "\n", "\t", " ", ".", "\"", "\\", "\u{FEFF}",
+                "\u{202E}",
+            ]
+            .map { Array($0.utf8) } + [[0xFF], [0xC3], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0x00]]
+        let endings = [
+            "", ".mp4", ".M4A", ".", ".x", "." + String(repeating: "n", count: 16),
+            "." + String(repeating: "n", count: 17),
+        ]
+        let length = [0, 1, 2, 10, 100, 260, 400].randomElement(using: &random) ?? 0
+        let usual = pieces.randomElement(using: &random) ?? []
+        var name: [UInt8] = []
+        for _ in 0..<length {
+            name += Int.random(in: 0..<4, using: &random) == 0 ? pieces.randomElement(using: &random) ?? [] : usual
+        }
+        return name + Array((endings.randomElement(using: &random) ?? "").utf8)
+    }
 }

@@ -1,5 +1,4 @@
 import Testing
-
 import UploadCore
 
 @Suite struct PublicURLTests {

@@ -8,6 +8,8 @@ final class RandomUpload {
         var call: PlatformCall
         /// What comes back, where the platform has acted already.
         var outcome: UploadEvent?
+
+        var isReport: Bool { if case .report = call { true } else { false } }
     }
 
     private struct Put {
@@ -32,24 +34,36 @@ final class RandomUpload {
     private var lastWrite = 0
     private var committed: [Int]?
     private var wasAnswered = false
+    /// Whether several reports were under way at a time.
+    private(set) var hadParallelReports = false
+    /// Whether it was completed without the session being asked.
+    private(set) var wasCompletedByReport = false
 
     // What is under way.
     private var calls: [Call] = []
     private var puts: [Put] = []
     private var liveCall: CallID?
+    /// The reports under way, of the session that there is, with their chunks.
+    private var liveReports: [CallID: [Int]] = [:]
+    private let reportsAtOnce: Int
     private var deliveredSessions: Set<String> = []
+    private var lastEvent: UploadEvent?
+    /// The smallest size that the upload was told to be too large, since a user last wanted it tried again.
+    private var refusedSize: Int64 = .max
     private var log: [String] = []
     private var problems: [String] = []
 
     init(seed: UInt64) {
         rng = SplitMix64(seed: seed)
         platform = ModelPlatform(seed: rng.next())
+        reportsAtOnce = Int.random(in: 1...8, using: &rng)
         var policy = RetryPolicy.Limits()
         policy.doubtfulAttempts = 50
         policy.doubtfulWindow = .seconds(1_000_000)
         let configuration = UploadStateMachine.Configuration(
             sizeLimit: 200, writtenBeforeSession: Int64.random(in: 1...20, using: &rng), stallTimeout: .seconds(300),
             retryPolicy: RetryPolicy(limits: policy), reportBatch: Int.random(in: 1...5, using: &rng),
+            reportsAtOnce: reportsAtOnce,
             urlBatch: Int.random(in: 1...50, using: &rng), urlReserve: Int.random(in: 1...8, using: &rng),
             sessionLimit: 1000)
         oneFailureIn = Int.random(in: 3...40, using: &rng)
@@ -93,7 +107,7 @@ final class RandomUpload {
     /// From now on nothing fails: the upload has to end.
     func comeToAnEnd() {
         trouble = false
-        if file.isEmpty { write() }
+        for _ in 0..<1000 where file.isEmpty && mayWrite && complaints.isEmpty { write() }
         for _ in 0..<3000 where complaints.isEmpty {
             if machine.state == .open || machine.state == .staged { commit(.whole) }
             if !calls.isEmpty {
@@ -117,6 +131,12 @@ final class RandomUpload {
     }
 
     private func checkEnd() {
+        if machine.state == .failed, machine.failure?.kind == .sizeRefused, file.count <= platform.largest {
+            problems.append("a file that fits is called too large")
+        }
+        if machine.state == .failed, machine.failure?.kind == .typeRefused {
+            problems.append("it was no video at last")
+        }
         if machine.state == .completed, !wasAnswered { problems.append("completed without an answer") }
         for uploadID in deliveredSessions where uploadID != machine.uploadID {
             guard let session = platform.sessions[uploadID] else { continue }
@@ -133,20 +153,24 @@ final class RandomUpload {
         let isRetry = if case .retried = event { true } else { false }
         let wasOver = !machine.state.isUnderWay && !isRetry
         let before = machine.state
+        lastEvent = event
         let actions = machine.apply(event, at: now)
         log.append("\(what) [\(machine.state)]")
         for action in actions {
             switch action {
             case .call(let id, let call):
                 log.append("→ \(call)")
-                if liveCall != nil { problems.append("a call while another is under way") }
-                liveCall = id
+                if case .openSession(let size) = call, size >= refusedSize {
+                    problems.append("a session of a size that was refused")
+                }
+                begin(id, call)
                 calls.append(Call(id: id, call: call))
                 platform.claim(call)
                 if wasOver, before != .completed { problems.append("a call after the end") }
             case .stopTransfers:
                 log.append("→ stop")
                 liveCall = nil
+                liveReports = [:]
                 for index in puts.indices { puts[index].isStopped = true }
             case .abandon(let assetID):
                 log.append("→ delete \(assetID)")
@@ -159,6 +183,23 @@ final class RandomUpload {
         }
     }
 
+    /// Reports may be under way together, as long as they differ; anything else, and a question to the session above all, is
+    /// alone.
+    private func begin(_ id: CallID, _ call: PlatformCall) {
+        guard case .report(_, let reports) = call else {
+            if liveCall != nil { problems.append("a call while another is under way") }
+            if case .checkSession = call, !liveReports.isEmpty { problems.append("a question beside reports") }
+            return liveCall = id
+        }
+        let chunks = reports.map(\.chunkIndex)
+        if liveReports.values.contains(where: { !Set($0).isDisjoint(with: chunks) }) {
+            problems.append("a chunk in two reports at a time")
+        }
+        liveReports[id] = chunks
+        if liveReports.count > reportsAtOnce { problems.append("too many reports at a time") }
+        if liveReports.count > 1 { hadParallelReports = true }
+    }
+
     private func answered(_ result: Result<Void, UploadFailure>) {
         log.append("→ answer \(result)")
         guard case .success = result else { return }
@@ -167,6 +208,7 @@ final class RandomUpload {
         guard let uploadID = machine.uploadID, let content = platform.content(of: uploadID) else {
             return problems.append("success without a complete asset")
         }
+        if case .reported = lastEvent { wasCompletedByReport = true }
         if content != committed { problems.append("\(content) was confirmed, \(committed ?? []) was committed") }
     }
 
@@ -190,15 +232,30 @@ final class RandomUpload {
         guard mayWrite, machine.state == .open || chance(oneRewriteIn) else { return }
         let start = chance(2) && machine.state == .open ? min(file.count, 80) : random(0...min(file.count + 10, 80))
         let range = start..<start + random(1...15)
+        if isRefused(range) { return }
         lastWrite += 1
         if file.count < range.upperBound { file += Array(repeating: 0, count: range.upperBound - file.count) }
         for index in range { file[index] = lastWrite }
         apply(.wrote(Int64(range.lowerBound)..<Int64(range.upperBound)), "write \(range)")
     }
 
+    /// Whether the writer is told that the file gets too large; checks that it does.
+    private func isRefused(_ range: Range<Int>) -> Bool {
+        let terms = machine.terms(forWriting: Int64(range.lowerBound)..<Int64(range.upperBound))
+        guard let objection = terms.objection else { return false }
+        let aim = terms.hint.flatMap { $0.source.isExact ? Int($0.size) : nil } ?? 0
+        if objection.kind != .sizeRefused || max(file.count, range.upperBound, aim) <= platform.largest {
+            problems.append("a write is refused: \(objection.message)")
+        }
+        // It may have been wrong about its size; another hint may follow.
+        if chance(3) { apply(.hinted(nil), "no hint") }
+        return true
+    }
+
     private func cut() {
         guard mayWrite else { return }
         let size = random(0...file.count + 10)
+        if machine.sizeObjection(toSize: Int64(size)) != nil, size > file.count { return }
         file = Array(file.prefix(size)) + Array(repeating: 0, count: max(0, size - file.count))
         apply(.truncated(to: Int64(size)), "cut \(size)")
     }
@@ -225,26 +282,38 @@ final class RandomUpload {
                 calls[index].outcome = .callFailed(id, UploadFailure(kind, message: "no effect"), random: 0.5)
             } else {
                 do {
-                    calls[index].outcome = try platform.execute(call, as: id, isHostile: trouble, at: now)
+                    calls[index].outcome = try platform.execute(
+                        call, type: machine.sessionType(for: .audio), as: id, isHostile: trouble, at: now)
                 } catch {
                     let failure = error as? UploadFailure ?? UploadFailure(.unreadableAnswer, message: "\(error)")
                     calls[index].outcome = .callFailed(id, failure, random: 0.5)
                 }
                 if fails() {
-                    let lost: [UploadFailure.Kind] = [.connectionLost, .unreadableAnswer, .platformUnavailable]
-                    let failure = UploadFailure(lost[random(0...2)], message: "the answer was lost")
+                    let lost: [UploadFailure.Kind] = [
+                        .connectionLost, .unreadableAnswer, .platformUnavailable, .conflict,
+                    ]
+                    let failure = UploadFailure(lost[random(0...3)], message: "the answer was lost")
                     calls[index].outcome = .callFailed(id, failure, random: 0.5)
                 }
             }
             if trouble { return }
         }
         let call = calls.remove(at: index)
+        let isAwaited = call.id == liveCall
         if call.id == liveCall { liveCall = nil }
+        liveReports[call.id] = nil
         guard let outcome = call.outcome else { return }
+        if isAwaited, case .callFailed(_, let failure, _) = outcome, failure.kind == .sizeRefused,
+            case .openSession(let size) = call.call
+        {
+            refusedSize = min(refusedSize, size)
+        }
         if case .sessionOpened(_, let session) = outcome { deliveredSessions.insert(session.uploadID) }
         var words = "\(call.call)".prefix(12) + " answered"
         if case .callFailed(_, let failure, _) = outcome { words = "\(call.call)".prefix(12) + " \(failure.kind)" }
         apply(outcome, String(words))
+        // Said twice, it means nothing more.
+        if trouble, chance(10), call.isReport { apply(outcome, "again: \(words)") }
     }
 
     @discardableResult
@@ -313,6 +382,7 @@ final class RandomUpload {
     private func retry() {
         // What was interrupted is taken as it is.
         if machine.state == .interrupted { committed = file }
+        refusedSize = .max
         apply(.retried, "retry")
     }
 

@@ -43,7 +43,10 @@ import UploadCore
         let rig = Rig(restoring: try Self.left(stored: [1, 2, 3, 4], claimed: [1, 2]))
         rig.apply(.tick)
         let expected = [1, 2, 3].map { ChunkReport(chunkIndex: $0, etag: "etag-\($0)", size: 10) }
-        #expect(try rig.check(.active, pending: [3, 4]) == [.call(.report(uploadID: "left", expected))])
+        let last = ChunkReport(chunkIndex: 4, etag: "etag-4", size: 5)
+        #expect(
+            try rig.check(.active, pending: [3, 4])
+                == [.call(.report(uploadID: "left", expected)), .call(.report(uploadID: "left", [last]))])
         try rig.finish()
     }
 
@@ -97,9 +100,9 @@ import UploadCore
     @Test func aChunkThatThePlatformCallsFailedIsSentAgain() throws {
         let rig = Rig(restoring: try Self.left(stored: [1, 2, 3, 4], claimed: [1, 2, 3, 4]))
         rig.apply(.tick)
-        #expect(
-            try rig.check(.active, failed: [2], pending: [4])
-                == [.call(.requestURLs(uploadID: "left", start: 2, count: 1))])
+        try rig.check(.active, failed: [2], pending: [4])
+        #expect(rig.pending?.call == .requestURLs(uploadID: "left", start: 2, count: 1))
+        #expect(rig.reports == [[1, 3, 4]])
         try rig.giveURLs()
         #expect(rig.storeAll() == [2])
         try rig.finish()
@@ -205,10 +208,11 @@ import UploadCore
         let stored = StoredChunk(etag: "etag-1-0", md5: "etag-1-0", size: 10)
         #expect(rig.machine.takeFacts() == [.stored(uploadID: "session-1", index: 1, generation: 0, stored)])
         rig.storeAll()
-        _ = rig.machine.takeFacts()
+        let claims = rig.machine.takeFacts().filter { if case .claimed = $0 { true } else { false } }
+        #expect(
+            claims == [.claimed(uploadID: "session-1", [1, 2, 3]), .claimed(uploadID: "session-1", [4])])
         try rig.acceptReport()
-        // The first three were claimed when their report went out, the last with the one that follows.
-        #expect(rig.machine.takeFacts() == [.claimed(uploadID: "session-1", [4])])
+        #expect(rig.machine.takeFacts().isEmpty)
     }
 
     @Test func aChunkThatWasWrittenAgainIsNotCalledStoredAtTheCommit() throws {

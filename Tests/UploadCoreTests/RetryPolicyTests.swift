@@ -14,7 +14,7 @@ import UploadCore
     }
 
     @Test(arguments: [
-        UploadFailure.Kind.platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost,
+        UploadFailure.Kind.platformUnavailable, .storeUnavailable, .rateLimited, .connectionLost, .accessUnclear,
     ])
     func repeatsWhatPassesForAsLongAsItTakes(kind: UploadFailure.Kind) {
         #expect(decide(kind) == .again(after: .milliseconds(250)))
@@ -47,11 +47,13 @@ import UploadCore
         #expect(decide(.storeUnavailable, random: 1, retryAfter: .seconds(-9)) == .again(after: .milliseconds(500)))
     }
 
-    @Test func doesNotWaitForDaysWhateverTheAnswerAsks() {
-        #expect(decide(.rateLimited, retryAfter: .seconds(864_000)) == .again(after: .seconds(3600)))
+    /// An account's limit may be one of requests a day.
+    @Test func waitsForADayButNotForMoreWhateverTheAnswerAsks() {
+        #expect(decide(.rateLimited, retryAfter: .seconds(80_000)) == .again(after: .seconds(80_000)))
+        #expect(decide(.rateLimited, retryAfter: .seconds(864_000)) == .again(after: .seconds(86_400)))
     }
 
-    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch])
+    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch, .conflict])
     func givesADoubtfulAnswerFiveAttempts(kind: UploadFailure.Kind) {
         for attempt in 1...4 {
             #expect(decide(kind, attempt: attempt, random: 0) == .again(after: .zero))
@@ -60,7 +62,7 @@ import UploadCore
         #expect(decide(kind, attempt: 6, random: 0) == .giveUp)
     }
 
-    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch])
+    @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch, .conflict])
     func beginsNoDoubtfulAttemptAfterHalfAMinute(kind: UploadFailure.Kind) {
         #expect(decide(kind, attempt: 2, sinceFirst: .seconds(29), random: 1) == .again(after: .seconds(1)))
         #expect(decide(kind, attempt: 2, sinceFirst: .milliseconds(29_001), random: 1) == .giveUp)
@@ -98,12 +100,22 @@ import UploadCore
     }
 
     @Test(arguments: [
-        UploadFailure.Kind.sessionRefused, .sizeRefused, .requestRefused, .conflict, .storeRefused, .tooLarge,
+        UploadFailure.Kind.accessRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .storeRefused,
+        .tooLarge,
         .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration,
     ])
     func givesUpWhereRepeatingCannotHelp(kind: UploadFailure.Kind) {
         #expect(decide(kind) == .giveUp)
         #expect(decide(kind, retryAfter: .seconds(1)) == .giveUp)
+    }
+
+    /// Whatever refers to an asset goes on to do so; anything else is as for other calls.
+    @Test func deletesNothingThatIsReferredTo() {
+        for kind in UploadFailure.Kind.allCases {
+            let failure = UploadFailure(kind, message: "a test")
+            let decision = policy.decideOnDelete(failure, attempt: 1, sinceFirst: .zero, random: 0.5)
+            #expect(decision == (kind == .conflict ? .giveUp : decide(kind)), "\(kind)")
+        }
     }
 
     @Test func spendsAURLUnlessNothingWasSent() {
@@ -154,20 +166,56 @@ import UploadCore
         for kind in UploadFailure.Kind.allCases {
             let failure = UploadFailure(kind, message: "a test")
             #expect(policy.isOver(outage, after: failure) == !neither.contains(kind), "\(kind)")
-            let onlyOutage: [UploadFailure.Kind] = [.platformUnavailable, .unreadableAnswer]
+            let onlyOutage: [UploadFailure.Kind] = [.platformUnavailable, .unreadableAnswer, .accessUnclear]
             #expect(policy.isOver(refusal, after: failure) == !(neither + onlyOutage).contains(kind), "\(kind)")
         }
     }
 
     @Test func knowsWhatCannotHaveTakenEffect() {
         let certain: [UploadFailure.Kind] = [
-            .unreachable, .keyRefused, .sessionRefused, .sizeRefused, .requestRefused, .rateLimited,
+            .unreachable, .keyRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .rateLimited,
         ]
         for kind in certain {
             #expect(!policy.mayHaveTakenEffect(UploadFailure(kind, message: "a test")), "\(kind)")
         }
         for kind in [UploadFailure.Kind.connectionLost, .unreadableAnswer, .platformUnavailable] {
             #expect(policy.mayHaveTakenEffect(UploadFailure(kind, message: "a test")), "\(kind)")
+        }
+    }
+
+    /// Everything else, an outage above all, says nothing of an asset.
+    @Test func aRefusedCallTellsOfAnAsset() {
+        let notFound: [UploadFailure.Kind] = [
+            .requestRefused, .sessionGone, .sizeRefused, .sessionRefused, .accessUnclear,
+        ]
+        for kind in UploadFailure.Kind.allCases {
+            let failure = UploadFailure(kind, message: "a test")
+            let expected: RetryPolicy.AssetVerdict =
+                notFound.contains(kind) ? .notFound : kind == .accessRefused ? .refused : .again(after: nil)
+            #expect(policy.verdict(onAssetCallThatFailed: failure) == expected, "\(kind)")
+        }
+        // Whatever it was taken for: it is about the asset.
+        for kind in [UploadFailure.Kind.requestRefused, .accessUnclear, .keyRefused] {
+            let denied = UploadFailure(kind, code: "read_not_allowed", message: "a test", httpStatus: 403)
+            #expect(policy.verdict(onAssetCallThatFailed: denied) == .refused, "\(kind)")
+        }
+        let limit = UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(60))
+        #expect(policy.verdict(onAssetCallThatFailed: limit) == .again(after: .seconds(60)))
+    }
+
+    @Test func aURLOfContentIsDeadOnceItIsRefused() {
+        for status in [401, 403, 404, 410] {
+            let refusal = UploadFailure(.storeRefused, message: "a test", httpStatus: status)
+            #expect(policy.isContentURLDead(after: refusal), "\(status)")
+        }
+        #expect(policy.isContentURLDead(after: UploadFailure(.urlExpired, message: "a test", httpStatus: 400)))
+        for status in [400, 405, 416, 307] {
+            let refusal = UploadFailure(.storeRefused, message: "a test", httpStatus: status)
+            #expect(!policy.isContentURLDead(after: refusal), "\(status)")
+        }
+        let dead: [UploadFailure.Kind] = [.urlExpired]
+        for kind in UploadFailure.Kind.allCases where !dead.contains(kind) {
+            #expect(!policy.isContentURLDead(after: UploadFailure(kind, message: "a test")), "\(kind)")
         }
     }
 

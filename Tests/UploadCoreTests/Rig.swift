@@ -19,8 +19,14 @@ final class Rig {
 
     var machine: UploadStateMachine
     private(set) var now: Instant
-    /// The last call that was asked for and not answered.
-    private(set) var pending: (id: CallID, call: PlatformCall)?
+    /// The calls that were asked for and not answered, in their order; what was stopped is no more among them.
+    private(set) var calls: [(id: CallID, call: PlatformCall)] = []
+    /// The first of them.
+    var pending: (id: CallID, call: PlatformCall)? { calls.first }
+    /// The chunks of the reports among them.
+    var reports: [[Int]] {
+        calls.compactMap { if case .report(_, let chunks) = $0.call { chunks.map(\.chunkIndex) } else { nil } }
+    }
     /// Everything that was asked for.
     private(set) var log: [Seen] = []
     private var lastSession = 0
@@ -42,9 +48,11 @@ final class Rig {
         let seen = machine.apply(event, at: now).map { action -> Seen in
             switch action {
             case .call(let id, let call):
-                pending = (id, call)
+                calls.append((id, call))
                 return .call(call)
-            case .stopTransfers: return .stop
+            case .stopTransfers:
+                calls = []
+                return .stop
             case .abandon(let assetID): return .abandon(assetID)
             case .answer(.success): return .answered(nil)
             case .answer(.failure(let failure)): return .answered(failure.kind)
@@ -81,10 +89,24 @@ final class Rig {
 
     // MARK: The platform
 
-    /// The call under way, which is taken to be answered now.
-    func takePending(_ location: SourceLocation = #_sourceLocation) throws -> (id: CallID, call: PlatformCall) {
-        defer { pending = nil }
-        return try #require(pending, "no call is under way", sourceLocation: location)
+    /// The first call under way that is such a one, which is taken to be answered now.
+    func takePending(
+        _ location: SourceLocation = #_sourceLocation, where isWanted: (PlatformCall) -> Bool = { _ in true }
+    ) throws -> (id: CallID, call: PlatformCall) {
+        let index = try #require(
+            calls.firstIndex { isWanted($0.call) }, "no such call is under way", sourceLocation: location)
+        return calls.remove(at: index)
+    }
+
+    /// The report with that chunk, which is taken to be answered now.
+    func takeReport(
+        with chunk: Int, _ location: SourceLocation = #_sourceLocation
+    ) throws -> (id: CallID, chunks: [ChunkReport]) {
+        let (id, call) = try takePending(location) { call in
+            if case .report(_, let chunks) = call { chunks.contains { $0.chunkIndex == chunk } } else { false }
+        }
+        guard case .report(_, let chunks) = call else { throw Unexpected(call: call) }
+        return (id, chunks)
     }
 
     func url(lifetime: Duration? = .seconds(3600)) -> PresignedURL {
@@ -103,7 +125,7 @@ final class Rig {
     func open(
         urls count: Int = 100, lifetime: Duration? = .seconds(86400), _ location: SourceLocation = #_sourceLocation
     ) throws -> [Seen] {
-        let (id, call) = try takePending(location)
+        let (id, call) = try takePending(location) { if case .openSession = $0 { true } else { false } }
         guard case .openSession(let size) = call else { throw Unexpected(call: call) }
         return apply(.sessionOpened(id, try session(size, urls: count, lifetime: lifetime)))
     }
@@ -122,16 +144,29 @@ final class Rig {
     func giveURLs(
         most: Int = .max, lifetime: Duration? = .seconds(3600), _ location: SourceLocation = #_sourceLocation
     ) throws -> [Seen] {
-        let (id, call) = try takePending(location)
+        let (id, call) = try takePending(location) { if case .requestURLs = $0 { true } else { false } }
         guard case .requestURLs(_, let start, let count) = call else { throw Unexpected(call: call) }
         return apply(.urlsReceived(id, urls(start..<start + min(count, most), lifetime: lifetime)))
     }
 
+    /// Accepts the first report under way, or the one with that chunk.
     @discardableResult
-    func acceptReport(url: String? = nil, _ location: SourceLocation = #_sourceLocation) throws -> [Seen] {
-        let (id, call) = try takePending(location)
-        guard case .report(_, let reports) = call else { throw Unexpected(call: call) }
-        return apply(.reported(id, reports, ReportAnswer(url: url)))
+    func acceptReport(
+        with chunk: Int? = nil, completed: Int? = nil, url: String? = nil,
+        _ location: SourceLocation = #_sourceLocation
+    ) throws -> [Seen] {
+        let first = try #require(chunk ?? reports.first?.first, "no report is under way", sourceLocation: location)
+        let (id, chunks) = try takeReport(with: first, location)
+        return apply(.reported(id, chunks, ReportAnswer(totalCompleted: completed, url: url)))
+    }
+
+    @discardableResult
+    func failReport(
+        with chunk: Int, _ kind: UploadFailure.Kind, random: Double = 0.5,
+        _ location: SourceLocation = #_sourceLocation
+    ) throws -> [Seen] {
+        let (id, _) = try takeReport(with: chunk, location)
+        return apply(.callFailed(id, UploadFailure(kind, message: "as the test wants it"), random: random))
     }
 
     @discardableResult
@@ -139,7 +174,7 @@ final class Rig {
         _ status: SessionState, failed: [Int] = [], pending pendingChunks: [Int] = [],
         _ location: SourceLocation = #_sourceLocation
     ) throws -> [Seen] {
-        let (id, call) = try takePending(location)
+        let (id, call) = try takePending(location) { if case .checkSession = $0 { true } else { false } }
         guard case .checkSession = call else { throw Unexpected(call: call) }
         let verdict = SessionVerdict(status: status, failedChunks: failed, pendingChunks: pendingChunks)
         return apply(.sessionChecked(id, verdict))

@@ -26,6 +26,8 @@ import UploadCore
                   "asset_id": null,
                   "filename": "video.mp4",
                   "path": "/video.mp4",
+                  "type": null,
+                  "type_note": null,
                   "state": "open",
                   "error": null,
                   "total_size": null,
@@ -51,6 +53,7 @@ import UploadCore
                   "asset_status": null,
                   "asset_error": null,
                   "waiting_for": null,
+                  "retry_at": null,
                   "durable": false,
                   "writer": null,
                   "superseded_upload_ids": [],
@@ -61,7 +64,7 @@ import UploadCore
     }
 
     @Test func tellsEverythingThatIsKnown() throws {
-        let document = StatusDocument(
+        var document = StatusDocument(
             uploadID: "u1", assetID: "a1", filename: "video.mp4", path: "/shoot/video.mp4", state: .failed,
             error: StatusError(
                 UploadFailure(
@@ -75,13 +78,19 @@ import UploadCore
             retries: 3, bytesPerSecond: 10, etaSeconds: 4, createdAt: created,
             closedAt: created.advanced(by: .milliseconds(1)), completedAt: created.advanced(by: .seconds(2)),
             expiresAt: created.advanced(by: .seconds(86_400)), assetURL: "https://cdn.example/a1", assetStatus: .failed,
-            assetError: "not a video", waitingFor: .rateLimit, durable: true, writer: "cp (pid 4242)",
+            assetError: "not a video", waitingFor: .rateLimit,
+            retryAt: created.advanced(by: .seconds(3600)), durable: true, writer: "cp (pid 4242)",
             supersededUploadIDs: ["u0"], abandonedUploadIDs: ["x", "y"])
+        document.type = .video
+        document.typeNote = "sent as video"
         let json = document.json()
         let known = try object(json)
+        #expect(known["type"] as? String == "video")
+        #expect(known["type_note"] as? String == "sent as video")
         #expect(known["state"] as? String == "failed")
         #expect(known["size_source"] as? String == "copied-source")
         #expect(known["waiting_for"] as? String == "rate-limit")
+        #expect(known["retry_at"] as? String == "2026-01-02T04:04:05Z")
         #expect(known["asset_status"] as? String == "failed")
         #expect(known["closed_at"] as? String == "2026-01-02T03:04:05.001Z")
         #expect(known["expires_at"] as? String == "2026-01-03T03:04:05Z")
@@ -109,7 +118,7 @@ import UploadCore
         document.error = StatusError(code: "c", message: "m")
         document.chunks = [StatusChunk(chunkIndex: 1, size: 1, state: .failed)]
         #expect(fieldNames(document.json()) == names)
-        #expect(names.count == 34)
+        #expect(names.count == 37)
     }
 
     private func document(chunks count: Int) -> StatusDocument {

@@ -95,7 +95,7 @@ import UploadCore
 
     private func giveUp(_ rig: Rig, _ moment: Moment, _ event: UploadEvent, _ state: UploadState) throws {
         try moment.reach(rig)
-        let open = rig.pending
+        let open = rig.calls
         let under = rig.takeAll()
         let seen = rig.apply(event)
         #expect(rig.machine.state == state)
@@ -105,7 +105,7 @@ import UploadCore
         #expect(seen.compactMap { if case .abandon(let asset) = $0 { asset } else { nil } } == moment.deletes)
 
         // Nothing else happens, whatever still comes in; a session that opens only now is given up too.
-        if let (id, call) = open {
+        for (id, call) in open {
             switch call {
             case .openSession(let size):
                 let late = rig.apply(.sessionOpened(id, try rig.session(size)))
@@ -269,7 +269,7 @@ import UploadCore
             guard let deadline = rig.machine.nextDeadline else { return }
             rig.wait(max(.zero, deadline - rig.now))
             if let next = rig.machine.nextDeadline { #expect(next > rig.now) }
-            if rig.pending != nil { try rig.failCall(.unreachable, random: 0.9) }
+            while rig.pending != nil { try rig.failCall(.unreachable, random: 0.9) }
         }
     }
 

@@ -90,6 +90,69 @@ import func TestSupport.eventually
         }
     }
 
+    @Test func allAreAskedForInOneCall() async throws {
+        let time = ManualTime()
+        try await EngineStage.with(clock: time.clock) { stage in
+            let uploads = try (0..<5).map { try stage.upload("\($0).mp4", bytes(2000)) }
+            for upload in uploads { try await upload.answer().get() }
+            try await pass(time, until: "all are ready") { uploads.allSatisfy { $0.status().assetStatus == .ready } }
+            let lists = stage.sandbox.journal(of: .assets)
+            #expect(lists.count == 1)
+            #expect(Set(lists.first?.assetIDs ?? []) == Set(uploads.compactMap { $0.status().assetID }))
+            #expect(lists.first?.violation == nil)
+            // The list does not tell sizes, which are asked for as long as there are few.
+            #expect(stage.sandbox.journal(of: .asset).count == 5)
+        }
+    }
+
+    @Test(arguments: [400, 403, 404]) func whereTheListIsRefusedEachIsAskedFor(status: Int) async throws {
+        let time = ManualTime()
+        try await EngineStage.with(clock: time.clock) { stage in
+            stage.sandbox.add(Self.always(.assets, .status(status)))
+            let uploads = try (0..<3).map { try stage.upload("\($0).mp4", bytes(2000)) }
+            for upload in uploads { try await upload.answer().get() }
+            try await pass(time, until: "all are ready") { uploads.allSatisfy { $0.status().assetStatus == .ready } }
+            #expect(stage.sandbox.journal(of: .assets).count == 1)
+            // Whatever the list is refused for: the key is good, and nobody waits for another.
+            let next = try stage.upload("next.mp4", bytes(2000))
+            try await next.answer().get()
+        }
+    }
+
+    @Test func anotherAccountsAssetCostsTheOthersNothing() async throws {
+        let time = ManualTime()
+        try await EngineStage.with(clock: time.clock) { stage in
+            stage.sandbox.add(Fault(on: [.assets], .readNotAllowed))
+            let uploads = try (0..<3).map { try stage.upload("\($0).mp4", bytes(2000)) }
+            for upload in uploads { try await upload.answer().get() }
+            stage.sandbox.add(Fault(on: [.asset], .readNotAllowed))
+            try await pass(time, until: "all are decided") {
+                uploads.allSatisfy { $0.inspect { $0.asset?.isDecided ?? false } }
+            }
+            #expect(uploads.count { $0.status().assetStatus == .ready } == 2)
+            #expect(uploads.count { $0.status().assetError?.hasPrefix("read_not_allowed: ") ?? false } == 1)
+        }
+    }
+
+    @Test func manySmallFilesCostFewCallsBeyondTheirUploads() async throws {
+        try await EngineStage.with(sandbox: { $0.processingTime = .seconds(1) }) { stage in
+            let count = 300
+            var uploads: [Upload] = []
+            for first in stride(from: 0, to: count, by: 10) {
+                let batch = try (first..<first + 10).map { try stage.upload("\($0).mp4", bytes(100)) }
+                for upload in batch { try await upload.answer().get() }
+                uploads += batch
+            }
+            let all = uploads
+            try await eventually("all are ready", timeout: .seconds(60)) {
+                all.allSatisfy { $0.status().assetStatus == .ready }
+            }
+            #expect(stage.sandbox.journal(of: .create).count == count)
+            let asked = stage.sandbox.journal(of: .assets).count + stage.sandbox.journal(of: .asset).count
+            #expect(asked <= 40, "\(asked) calls")
+        }
+    }
+
     @Test func nobodyIsAskedWhileARateLimitLasts() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock, sandbox: { $0.processingTime = .seconds(86_400) }) { stage in

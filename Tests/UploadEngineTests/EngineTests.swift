@@ -25,6 +25,27 @@ import func TestSupport.eventually
         }
     }
 
+    @Test func metadataArrivesAsWhatItIs() async throws {
+        let metadata: [(key: String, value: MetadataValue)] = [
+            ("category", .string("recentlyAdded")), ("batch", .string("5")), ("batchNumber", .integer(5)),
+            ("exact", .integer(9_007_199_254_740_993)), ("rating", .float(9.3)), ("whole", .float(2)),
+            ("needsReview", .boolean(true)),
+        ]
+        try await EngineStage.with(engine: { $0.metadata = metadata }) { stage in
+            try await stage.upload("a.mp4", bytes(10)).answer().get()
+            let asset = try #require(try await stage.sandbox.completeAssets().first)
+            #expect(
+                asset.options
+                    == .object([
+                        "user_metadata": .object([
+                            "category": "recentlyAdded", "batch": "5", "batchNumber": 5,
+                            "exact": .integer(9_007_199_254_740_993), "rating": .number(9.3), "whole": 2,
+                            "needsReview": true,
+                        ])
+                    ]))
+        }
+    }
+
     /// A mount that ends in the moment between an upload's commit and its telling of that must wait for it all the same.
     @Test func whatWasCommittedAMomentAgoIsWaitedFor() async throws {
         try await EngineStage.with { stage in

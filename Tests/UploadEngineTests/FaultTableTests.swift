@@ -34,7 +34,7 @@ struct FaultRow: Sendable, CustomTestStringConvertible {
     var waits: [Duration] = []
     var words: Words?
     /// All requests of these kinds; those of a platform that was started again, since then.
-    var requests: [RequestKind: Int] = [.create: 1, .put: 1, .report: 1, .status: 1]
+    var requests: [RequestKind: Int] = [.create: 1, .put: 1, .report: 1]
     var outcome = Outcome.completed
 
     init(_ what: String, _ change: (inout FaultRow) -> Void) {
@@ -116,8 +116,15 @@ extension Fault.Answer {
             row.requests[.urls] = 1
         },
         FaultRow("a call that hangs") { row in
-            row.faults = [Fault(.report, .hang)]
+            row.faults = [Fault(.create, .hang)]
             row.platform = { $0.callTimeout = .seconds(2) }
+            row.requests[.create] = 2
+            row.waits = [half]
+            row.words = .init(waitingFor: .network, code: "timeout")
+        },
+        FaultRow("a report that hangs") { row in
+            row.faults = [Fault(.report, .hang)]
+            row.platform = { $0.reportTimeout = .seconds(2) }
             row.waits = [half]
             row.words = .init(waitingFor: .network, code: "timeout")
             row.requests[.report] = 2
@@ -171,15 +178,19 @@ extension Fault.Answer {
             FaultRow("a chunk fails after its report was accepted") { row in
                 row.faults = [Fault(.report, .failChunks([1]))]
                 row.waits = [.milliseconds(200)]
-                row.requests = [.create: 1, .put: 2, .urls: 1, .report: 2, .status: 3]
+                row.requests = [.create: 1, .put: 2, .urls: 1, .report: 2, .status: 1]
+            },
+            FaultRow("an answer to the report that does not say that the upload is complete") { row in
+                row.sandbox = { $0.assetURLs = false }
+                row.requests[.status] = 1
             },
             FaultRow("the session fails") { row in
                 row.faults = [Fault(.report, .session("failed"))]
-                row.requests = [.create: 2, .put: 2, .report: 2, .status: 2]
+                row.requests = [.create: 2, .put: 2, .report: 2, .status: 1]
             },
             FaultRow("the session expires") { row in
                 row.faults = [Fault(.report, .session("expired"))]
-                row.requests = [.create: 2, .put: 2, .report: 2, .status: 2]
+                row.requests = [.create: 2, .put: 2, .report: 2, .status: 1]
             },
             .call(
                 "the key is refused half-way",
@@ -216,7 +227,7 @@ extension Fault.Answer {
                 row.faults = [Fault(.put, .s3(403, "SignatureDoesNotMatch"))]
                 row.words = .init(waitingFor: nil, code: "SignatureDoesNotMatch", httpStatus: 403)
                 // The session is asked whether it is to blame.
-                row.requests = [.create: 1, .put: 1, .status: 2]
+                row.requests = [.create: 1, .put: 1, .status: 1]
                 row.outcome = .failed(.storeRefused)
             },
             .put(

@@ -16,7 +16,17 @@ final class ManualTime: Sendable {
         var cancelled: Set<Int> = []
     }
 
-    private let state = Mutex(State())
+    /// The time of day at first.
+    static let dawn = Timestamp(millisecondsSince1970: 1_767_323_045_000)
+
+    private let begin: Instant
+    private let state: Mutex<State>
+
+    init() {
+        let state = State()
+        begin = state.now
+        self.state = Mutex(state)
+    }
 
     var now: Instant { state.withLock { $0.now } }
 
@@ -36,7 +46,7 @@ final class ManualTime: Sendable {
 
     var clock: EngineClock {
         EngineClock(
-            now: { self.now }, wallTime: { Timestamp(millisecondsSince1970: 1_767_323_045_000) },
+            now: { self.now }, wallTime: { Self.dawn.advanced(by: self.now - self.begin) },
             sleep: { try await self.sleep(until: $0) })
     }
 

@@ -155,7 +155,8 @@ import UploadEngine
         passage.failed(tickets[1], UploadFailure(.rateLimited, message: "a test"), at: at(1))
         #expect(opens == at(60))
         #expect(take(at: at(59)) == nil)
-        #expect(reason(at: at(59))?.kind == .rateLimited)
+        #expect(reason(at: at(59)) == asked, "the one that asked for it")
+        #expect(passage.hold(at: at(59))?.until == at(60))
         #expect(reason(at: at(60)) == nil)
         for _ in 1...3 { #expect(try #require(take(at: at(60))).isProbe == false) }
     }

@@ -22,6 +22,7 @@ enum JournalFixture {
         record.superseded = ["old-1", "old-2"]
         record.abandoned = ["lost"]
         record.retries = 7
+        record.typeRefusal = number == 2 ? "The type parameter is invalid." : nil
         record.givenUp.insert(10..<20)
         record.givenUp.insert(30..<35)
         return record

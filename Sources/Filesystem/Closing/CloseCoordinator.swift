@@ -91,7 +91,9 @@ final class CloseCoordinator: Sendable {
         DispatchQueue.global().async {
             self.durability.putOnDisk(upload.spool, of: upload) { result in
                 self.closeWaits.remove(wait)
-                wait.answer(result.mapError { FuseErrno($0) })
+                // What is known by now to have failed is not called well.
+                let failure = upload.currentState == .failed ? upload.inspect { $0.failure } : nil
+                wait.answer((failure.map { .failure($0) } ?? result).mapError { FuseErrno($0) })
             }
         }
     }

@@ -37,13 +37,15 @@ extension Committer {
     func interrupt(
         _ file: MountedFile, _ looked: FileVersion?, reason: String, _ facts: CommitRule.Facts
     ) -> Bool {
-        let (isEnded, upload) = file.end(looked, .interrupted)
-        if let upload {
-            let lacksBytes = CommitRule.lacksBytes(facts)
+        let ended = file.end(looked, .interrupted)
+        if let ended, let upload = ended.upload {
             upload.apply(
-                .interrupted(.unfinished(reason, isOnDisk: upload.isDurable, lacksBytes: lacksBytes)))
+                .interrupted(
+                    .unfinished(
+                        reason, isOnDisk: upload.isDurable, lacksBytes: CommitRule.lacksBytes(facts),
+                        cause: ended.refused.isEmpty ? nil : ended.refusal)))
         }
-        return isEnded
+        return ended != nil
     }
 
     // MARK: Facts
@@ -75,7 +77,7 @@ extension Committer {
             }
         }
         facts.taint = taint(of: file, version, closedBy: pid)
-        if !version.refused.isEmpty { facts.refusal = version.refusal ?? "it found no room" }
+        if !version.refused.isEmpty { facts.refusal = version.refusal?.message ?? "it found no room" }
         facts.isCutOffInPlace = version.awaitsFinalTruncation
         facts.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
         facts.shortOf = missingBytes(of: version)

@@ -19,7 +19,7 @@ extension ContentStore {
         if size == 0, before == nil { return }
         if size == before?.size ?? 0, let before, before.phase != .writing { return }
         let name = before?.name ?? namespace.path(of: node).map { namespace.verdict(on: $0) } ?? .keepLocally
-        if name.isUploaded, size > configuration.maxFileSize { throw .fileTooLarge }
+        try checkSize(size, of: before, name)
         let open = OpenFile(node: node, file: file, canWrite: true)
         let change = PendingChange(open: open, pid: context.pid, range: 0..<0)
         var isDone = false
@@ -37,6 +37,16 @@ extension ContentStore {
 
     static let overwritten = UploadFailure(
         .replaced, message: "the file was overwritten before the platform had confirmed it")
+
+    /// Whether a file may get a size, as far as that is known.
+    private func checkSize(
+        _ size: Int64, of version: FileVersion?, _ name: NamePolicy.Verdict
+    ) throws(FuseErrno) {
+        guard name.isUploaded, size > version?.size ?? 0 else { return }
+        if size > configuration.maxFileSize { throw FuseErrno(Self.tooLarge) }
+        let refusal = version?.upload?.inspect { $0.sizeObjection(toSize: size) }
+        if let refusal { throw FuseErrno(refusal) }
+    }
 
     /// Truncates or extends the version that can be changed.
     private func truncate(

@@ -20,7 +20,7 @@ extension ContentStore {
             file.abandonChange(of: first)
         } catch {
             logger.error("no new content could be begun", metadata: ["reason": "\(error.message)"])
-            file.refuseWrite(of: change.range, because: error.message)
+            file.refuseWrite(of: change.range, because: error)
             throw FuseErrno(error)
         }
     }

@@ -71,7 +71,7 @@ extension ContentStore {
             } while !file.endWrite(&version, written: terms.range)
             return terms.range.count
         } catch {
-            file.refuseWrite(version, of: write.range, because: error.message)
+            file.refuseWrite(version, of: write.range, because: error)
             throw refused(error)
         }
     }
@@ -106,7 +106,7 @@ extension ContentStore {
             while !file.endWrite(&next, written: taken) { try put(data, taken, into: next) }
             return taken.count
         } catch {
-            file.refuseWrite(of: write.range, because: error.message)
+            file.refuseWrite(of: write.range, because: error)
             throw refused(error)
         }
     }
@@ -148,7 +148,8 @@ extension ContentStore {
     }
 
     /// How much of a write fits below the size limit, and the range whose room it wants first; throws when nothing
-    /// fits, when the size is known for certain and is over it, and for a part that was given up.
+    /// fits, when the size is known for certain and is over it, or over what the platform takes, and for a part that was
+    /// given up.
     private func terms(
         of version: FileVersion, for wanted: Range<Int64>
     ) throws(UploadFailure) -> (range: Range<Int64>, room: Range<Int64>?) {
@@ -161,7 +162,7 @@ extension ContentStore {
         return (wanted.lowerBound..<min(wanted.upperBound, limit), terms.room)
     }
 
-    private static let tooLarge = UploadFailure(
+    static let tooLarge = UploadFailure(
         .tooLarge, message: "the file is larger than --max-file-size allows",
-        hint: "Mount with a larger --max-file-size, as far as the platform takes such files.")
+        hint: "mount with a larger --max-file-size, as far as the platform takes such files")
 }

@@ -37,8 +37,8 @@ struct FileVersion: Sendable {
     var taint: String?
     /// Ranges whose write was refused and not made good.
     var refused = SegmentMap()
-    /// Why the last of them was, for people.
-    var refusal: String?
+    /// Why the last of them was.
+    var refusal: UploadFailure?
     /// Writes and truncations under way: the version is not committed meanwhile.
     var changesUnderWay = 0
     /// Writes and truncations that are over: each notices by them that the other came in between.

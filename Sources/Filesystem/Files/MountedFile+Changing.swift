@@ -99,7 +99,7 @@ extension MountedFile {
     }
 
     /// The write was refused: the version lacks these bytes until they are written after all.
-    func refuseWrite(_ begun: FileVersion, of range: Range<Int64>, because reason: String) {
+    func refuseWrite(_ begun: FileVersion, of range: Range<Int64>, because reason: UploadFailure) {
         door.withLock { state in
             guard let version = state.version, version.isSame(as: begun) else { return }
             state.version?.changesUnderWay -= 1
@@ -110,7 +110,7 @@ extension MountedFile {
     }
 
     /// A write was refused for which there was no version: the next one lacks these bytes, and a close tells it.
-    func refuseWrite(of range: Range<Int64>?, because reason: String?) {
+    func refuseWrite(of range: Range<Int64>?, because reason: UploadFailure?) {
         door.withLock { state in
             if let range { state.refused.insert(range) }
             if let reason { state.refusal = reason }

@@ -19,14 +19,14 @@ extension MountedFile {
         }
     }
 
-    /// Ends the version that was looked at, so that nothing becomes of it; tells whether it came to its end so, and its
-    /// upload. Not while somebody changes it, nor after it was decided.
-    func end(_ looked: FileVersion?, _ ending: VersionPhase.Ending) -> (isEnded: Bool, upload: Upload?) {
+    /// Ends the version that was looked at, so that nothing becomes of it; gives it as it was at its end. Nil where it
+    /// goes on: while somebody changes it, and after it was decided.
+    func end(_ looked: FileVersion?, _ ending: VersionPhase.Ending) -> FileVersion? {
         door.withLock { state in
             guard let looked, let version = state.version, version.isSame(as: looked), version.changesUnderWay == 0,
                 state.version?.phase.apply(.end(ending)) == .granted
-            else { return (false, nil) }
-            return (true, version.upload)
+            else { return nil }
+            return version
         }
     }
 

@@ -26,8 +26,8 @@ public final class MountedFile: Sendable {
         var lastWriter: (thread: Int32, process: Int32)?
         /// Ranges whose write was refused because no version could be begun for it.
         var refused = SegmentMap()
-        /// Why no version could be begun when it was last tried, for people.
-        var refusal: String?
+        /// Why no version could be begun when it was last tried.
+        var refusal: UploadFailure?
         /// The processes that there were when it was first opened for writing, since it was last closed by all.
         var processesBefore: ProcessSnapshot?
         /// The size that a user has declared for the next version, in bytes.

@@ -67,7 +67,7 @@ extension Namespace {
 
     /// Such a file is listed, so that rsync finds it again, and never uploaded.
     private func setAsidePartial(_ file: MountedFile) {
-        file.end(file.version, .partial).upload?.apply(
+        file.end(file.version, .partial)?.upload?.apply(
             .interrupted(
                 UploadFailure(
                     .interrupted, message: "rsync was cut off and kept a partial file",

@@ -94,7 +94,7 @@ package struct MountCommand: ParsableCommand {
             otherFiles: uploads.otherFiles,
             enableHLS: uploads.enableHLS ? true : nil,
             enableThumbnail: uploads.enableThumbnail ? true : nil,
-            metadata: uploads.metadata.map(\.entry),
+            metadata: uploads.metadata,
             isReadOnly: access.isReadOnly,
             allowsOther: access.allowsOther,
             uid: access.uid,

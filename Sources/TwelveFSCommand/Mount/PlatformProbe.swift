@@ -52,7 +52,8 @@ package enum PlatformProbe {
         // It is there and knows us, and asks for patience: so uploads will wait.
         case .rateLimited: .goOn
         case .unreachable, .connectionLost, .platformUnavailable, .unreadableAnswer, .accessRefused, .accessUnclear,
-            .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .urlExpired, .storeRefused,
+            .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .typeRefused, .urlExpired,
+            .storeRefused,
             .storeRedirected,
             .storeUnavailable, .checksumMismatch, .tooLarge,
             .noSpace,
@@ -93,7 +94,8 @@ package enum PlatformProbe {
             CommandFailure(
                 "the platform refuses the account: \(failure.message)",
                 hint: failure.hint?.replacing(", then 'twelvefs retry'", with: ""))
-        case .unreadableAnswer, .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .rateLimited,
+        case .unreadableAnswer, .requestRefused, .sessionGone, .conflict, .sessionRefused, .sizeRefused, .typeRefused,
+            .rateLimited,
             .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch, .tooLarge, .noSpace,
             .spoolFailed,
             .stalled,

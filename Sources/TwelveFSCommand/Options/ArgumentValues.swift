@@ -72,16 +72,6 @@ struct FileMode: ExpressibleByArgument, Equatable {
     var defaultValueDescription: String { String(bits, radix: 8) }
 }
 
-/// One `KEY=VALUE` of the metadata.
-struct Metadata: ExpressibleByArgument, Equatable {
-    var entry: MountConfiguration.MetadataEntry
-
-    init?(argument: String) {
-        guard let equals = argument.firstIndex(of: "="), equals > argument.startIndex else { return nil }
-        entry = .init(key: String(argument[..<equals]), value: String(argument[argument.index(after: equals)...]))
-    }
-}
-
 /// `on` or `off`.
 enum Switch: String, ExpressibleByArgument, CaseIterable {
     case on

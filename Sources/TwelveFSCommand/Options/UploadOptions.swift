@@ -5,8 +5,14 @@ import UploadCore
 struct UploadOptions: ParsableArguments {
     @Option(
         name: .customLong("asset-type"),
-        help: ArgumentHelp("What the platform is told that files are.", valueName: "type"))
-    var assetType = AssetTypeChoice.video
+        help: ArgumentHelp(
+            "What the platform is told that files are.",
+            discussion: """
+                auto: what the name's extension says; video, audio: always that. Where the platform takes no audio, it is \
+                sent as video, and the status says so.
+                """,
+            valueName: "type"))
+    var assetType = AssetTypeChoice.auto
 
     @Option(
         name: .customLong("other-files"),
@@ -25,8 +31,14 @@ struct UploadOptions: ParsableArguments {
 
     @Option(
         name: .customLong("metadata"),
-        help: ArgumentHelp("User metadata for new assets; may be given several times.", valueName: "key=value"))
-    var metadata: [Metadata] = []
+        help: ArgumentHelp(
+            "User metadata for new assets; may be given several times.",
+            discussion: """
+                KEY=VALUE gives a text, whatever it looks like; KEY:=JSON a number, true or false: batch:=5, rating:=9.3.
+                """,
+            valueName: "key=value"),
+        transform: MetadataArgument.entry)
+    var metadata: [MountConfiguration.MetadataEntry] = []
 
     @Option(
         name: .customLong("upload-concurrency"),
@@ -43,8 +55,10 @@ struct UploadOptions: ParsableArguments {
 
     @Option(
         name: .customLong("max-file-size"),
-        help: ArgumentHelp("Refuse to write files larger than this.", valueName: "size"))
-    var maxFileSize = Size(.gibibytes(4))
+        help: ArgumentHelp(
+            "Refuse to write files larger than this.",
+            discussion: "What the platform refuses below it is refused as well, in its words.", valueName: "size"))
+    var maxFileSize = Size(.gibibytes(10))
 
     @Option(
         name: .customLong("size-hints"),
@@ -74,7 +88,7 @@ struct UploadOptions: ParsableArguments {
         guard maxFileSize.byteCount.bytes > 0 else { throw ValidationError("--max-file-size must be larger than 0") }
         guard stallTimeout.duration > .zero else { throw ValidationError("--stall-timeout must be longer than 0") }
         var keys: Set<String> = []
-        for entry in metadata.map(\.entry) where !keys.insert(entry.key).inserted {
+        for entry in metadata where !keys.insert(entry.key).inserted {
             throw ValidationError("--metadata gives '\(entry.key)' twice")
         }
     }

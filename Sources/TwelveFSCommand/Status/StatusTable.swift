@@ -7,11 +7,14 @@ package struct StatusTable {
     package var bar: ProgressBar
     /// How many lines there is room for, or nil for all.
     package var height: Int?
+    /// What the clock on the wall says.
+    package var localTime: LocalTime
 
-    package init(width: Int?, bar: ProgressBar, height: Int? = nil) {
+    package init(width: Int?, bar: ProgressBar, height: Int? = nil, localTime: LocalTime = .current) {
         self.width = width
         self.bar = bar
         self.height = height
+        self.localTime = localTime
     }
 
     /// A headline, and a table of the uploads: those under way, what went wrong, then the newest finished ones.
@@ -106,10 +109,11 @@ package struct StatusTable {
             notes.append(words.isEmpty ? "failed" : words)
             if let hint = error.hint, !hint.isEmpty { notes.append("hint: \(hint)") }
         }
+        if let typeNote = upload.typeNote { notes.append(typeNote) }
         if let assetError = upload.assetError {
             notes.append(Self.words(for: assetError, assetStatus: upload.assetStatus))
         }
-        if upload.isUnderWay, let waiting = upload.waitingFor { notes.append(Self.waiting(for: waiting)) }
+        if upload.isUnderWay, let waiting = upload.waitingFor { notes.append(self.waiting(for: waiting, upload)) }
         return notes
     }
 
@@ -121,13 +125,18 @@ package struct StatusTable {
         }
     }
 
-    private static func waiting(for what: String) -> String {
+    private func waiting(for what: String, _ upload: UploadDocument) -> String {
         switch StatusDocument.WaitingFor(rawValue: what) {
         case .writer: "waiting for its writer"
         case .room: "waiting for room in the spool"
         case .network: "waiting for the network; it goes on by itself"
         case .key: "waiting for a key that the platform accepts"
-        case .rateLimit: "waiting, as the platform asked (rate limit)"
+        case .rateLimit:
+            if let end = upload.retryAt.flatMap(Timestamp.init(rfc3339:)) {
+                "waiting, as the platform asked: rate limit until \(localTime.text(end))"
+            } else {
+                "waiting, as the platform asked (rate limit)"
+            }
         case nil: "waiting for \(what)"
         }
     }

@@ -15,6 +15,7 @@ package struct UploadDocument: Decodable, Equatable {
     package var filename: String?
     package var path: String?
     package var state: String?
+    package var typeNote: String?
     package var error: Failure?
     package var totalSize: Int64?
     package var bytesWritten: Int64?
@@ -25,6 +26,7 @@ package struct UploadDocument: Decodable, Equatable {
     package var assetStatus: String?
     package var assetError: String?
     package var waitingFor: String?
+    package var retryAt: String?
 
     private enum CodingKeys: String, CodingKey {
         case uploadID = "upload_id"
@@ -32,6 +34,7 @@ package struct UploadDocument: Decodable, Equatable {
         case filename
         case path
         case state
+        case typeNote = "type_note"
         case error
         case totalSize = "total_size"
         case bytesWritten = "bytes_written"
@@ -42,6 +45,7 @@ package struct UploadDocument: Decodable, Equatable {
         case assetStatus = "asset_status"
         case assetError = "asset_error"
         case waitingFor = "waiting_for"
+        case retryAt = "retry_at"
     }
 
     /// Whether nothing will change in it unless somebody asks for it.

@@ -78,8 +78,8 @@ public struct AssetWatcher: Sendable {
         var misses = 0
         /// Lists do not tell what is wanted of it.
         var isAskedForAlone = false
-        /// A list called it failed, without the reason.
-        var isKnownToHaveFailed = false
+        /// What a list called it, without its size or the reason, which *retrieve asset* is asked for.
+        var listedAs: AssetState?
     }
 
     private let limits: Limits
@@ -221,14 +221,23 @@ public struct AssetWatcher: Sendable {
                 return nil
             }
             watched[id]?.misses = 0
-            if asset.status == .failed, asset.error == nil {
-                // A list need not tell the reason.
-                watched[id]?.isKnownToHaveFailed = true
-                watched[id]?.isAskedForAlone = true
-                watched[id]?.due = now
-                return nil
-            }
-            return learned(id, asset)
+            guard let status = asset.status, wantsDetails(of: asset) else { return learned(id, asset) }
+            watched[id]?.listedAs = status
+            watched[id]?.isAskedForAlone = true
+            watched[id]?.due = now
+            return nil
+        }
+    }
+
+    /// Whether it is worth a call to learn what lists do not tell: why an asset failed, and the size of one that is ready as
+    /// long as there are calls to spare.
+    private func wantsDetails(of asset: Asset) -> Bool {
+        switch asset.status {
+        case .failed: return asset.error == nil
+        case .ready where asset.size == nil && asset.sourceSize == nil:
+            let planned = watched.values.count { $0.listedAs != nil }
+            return credit - Double(planned + 1) >= limits.burst / 2
+        case .ready, .processing, .unknown, nil: return false
         }
     }
 
@@ -250,6 +259,8 @@ public struct AssetWatcher: Sendable {
     private mutating func failed(_ call: Call, _ failure: UploadFailure, at now: Instant) -> [News] {
         let verdict = policy.verdict(onAssetCallThatFailed: failure)
         switch (call, verdict) {
+        case (.retrieve(let id), .again) where watched[id]?.listedAs == .ready:
+            return [decided(id, AssetStanding(.ready))].compactMap(\.self)
         case (_, .again(let asked)):
             if case .list = call, failure.kind == .unreadableAnswer { listRefused(at: now) }
             failuresInARow += 1
@@ -269,6 +280,7 @@ public struct AssetWatcher: Sendable {
             ask(id, again: now)
             return [notFound(id, AssetIssue(failure), at: now)].compactMap(\.self)
         case (.retrieve(let id), .refused):
+            if let known = watched[id]?.listedAs { return [decidedByList(id, known)].compactMap(\.self) }
             return [decided(id, AssetStanding(.undetermined, issue: AssetIssue(failure)))].compactMap(\.self)
         }
     }
@@ -298,7 +310,7 @@ public struct AssetWatcher: Sendable {
 
     private mutating func notFound(_ id: String, _ reason: AssetIssue, at now: Instant) -> News? {
         guard var asset = watched[id] else { return nil }
-        if asset.isKnownToHaveFailed { return decided(id, AssetStanding(.failed, issue: Self.failedForNoReason)) }
+        if let known = asset.listedAs { return decidedByList(id, known) }
         let since = asset.missingSince ?? now
         guard since + limits.patience <= now else {
             // Not later than when it is decided.
@@ -310,9 +322,15 @@ public struct AssetWatcher: Sendable {
         return decided(id, AssetStanding(.undetermined, issue: reason))
     }
 
+    /// More than a list told is not to be learned of it.
+    private mutating func decidedByList(_ id: String, _ status: AssetState) -> News? {
+        decided(id, AssetStanding(status, issue: status == .failed ? Self.failedForNoReason : nil))
+    }
+
     private mutating func learned(_ id: String, _ answer: Asset) -> News? {
         guard let asset = watched[id] else { return nil }
         watched[id]?.missingSince = nil
+        watched[id]?.listedAs = nil
         switch answer.status {
         case .ready:
             return decided(id, AssetStanding(.ready, issue: Self.difference(of: answer, from: asset.size)))

@@ -5,39 +5,6 @@ public typealias Instant = ContinuousClock.Instant
 ///
 /// A value inside ``UploadStateMachine``, which decides when; this type only keeps the books.
 struct OpenSession: Sendable {
-    /// One chunk. `generation` rises each time its bytes change.
-    struct Chunk: Sendable {
-        enum State: Sendable, Equatable {
-            /// Not stored, nothing under way.
-            case waiting
-            /// A PUT of that generation is under way.
-            case uploading(generation: Int)
-            /// Stored, not yet reported.
-            case uploaded(etag: String, generation: Int)
-            /// Stored and reported.
-            case completed(etag: String, generation: Int)
-        }
-
-        var state: State = .waiting
-        var generation = 0
-        var attempts = 0
-        var retry = RetryState()
-        /// Named in a report that the platform may have accepted: its proof can't be changed any more.
-        var isClaimed = false
-        /// Named in a report that the platform did accept.
-        var isAccepted = false
-        /// How often the platform accepted it and called it failed afterwards.
-        var rejections = 0
-
-        /// Whether what is stored, or under way, is older than the content.
-        var isStale: Bool {
-            switch state {
-            case .waiting: false
-            case .uploading(let sent), .uploaded(_, let sent), .completed(_, let sent): sent != generation
-            }
-        }
-    }
-
     let uploadID: String
     let assetID: String
     let plan: ChunkPlan
@@ -57,6 +24,8 @@ struct OpenSession: Sendable {
     private(set) var completedCount = 0
     private(set) var claimedCount = 0
     private(set) var uploadingCount = 0
+    /// Chunks stored with the current content that are neither reported nor in a report. Chunk indices.
+    private(set) var reportable = SegmentMap()
 
     init(_ session: UploadSession, at now: Instant) {
         uploadID = session.uploadID
@@ -107,6 +76,7 @@ struct OpenSession: Sendable {
         case .uploaded:
             if !chunks[index - 1].isStale { storedCount -= 1 }
             chunks[index - 1].generation += 1
+            updateReportable(index)
             return false
         case .completed:
             return true
@@ -129,6 +99,7 @@ struct OpenSession: Sendable {
     mutating func resendIfStale(_ index: Int) {
         guard case .uploaded = chunks[index - 1].state, chunks[index - 1].isStale else { return }
         chunks[index - 1].state = .waiting
+        updateReportable(index)
     }
 
     // MARK: Sending
@@ -160,6 +131,7 @@ struct OpenSession: Sendable {
         chunks[index - 1].state = .uploaded(etag: etag, generation: order.generation)
         chunks[index - 1].retry.succeeded()
         if !chunks[index - 1].isStale { storedCount += 1 }
+        updateReportable(index)
     }
 
     /// The PUT failed. The chunk waits until `retryAt`; the URL goes back into the pool where nothing of it was spent.
@@ -240,22 +212,71 @@ struct OpenSession: Sendable {
 
     // MARK: Reporting
 
-    /// At most `most` chunks that are stored with the current content and not yet reported.
-    func unreported(most: Int, includingLast: Bool) -> [ChunkReport] {
-        var reports: [ChunkReport] = []
-        for index in indices where includingLast || index < plan.totalChunks {
-            guard case .uploaded(let etag, let generation) = chunks[index - 1].state,
-                generation == chunks[index - 1].generation
-            else { continue }
-            reports.append(ChunkReport(chunkIndex: index, etag: etag, size: plan.size(of: index)))
-            if reports.count == most { break }
+    /// How many chunks could be put into another report.
+    func reportableCount(includingLast: Bool) -> Int {
+        let all = Int(reportable.byteCount)
+        let last = Int64(plan.totalChunks)
+        return includingLast || !reportable.covers(last..<last + 1) ? all : all - 1
+    }
+
+    /// Whether every chunk is stored, or every one but the last.
+    func isStored(includingLast: Bool) -> Bool {
+        if includingLast { return isFullyStored }
+        return storedCount - (holds(plan.totalChunks) ? 1 : 0) == plan.totalChunks - 1
+    }
+
+    /// Whether every chunk but the last is stored and reported.
+    var isReportedButLast: Bool {
+        let isLastCompleted = if case .completed? = chunks.last?.state { true } else { false }
+        return completedCount - (isLastCompleted ? 1 : 0) == plan.totalChunks - 1
+    }
+
+    /// Puts at most `most` chunks into the report of that number, the first ones first.
+    mutating func gather(intoReport number: Int, most: Int, includingLast: Bool) -> [Int] {
+        var gathered: [Int] = []
+        for wide in reportable.ranges.lazy.joined() {
+            guard gathered.count < most, includingLast || wide < Int64(plan.totalChunks) else { break }
+            gathered.append(Int(wide))
         }
-        return reports
+        for index in gathered {
+            chunks[index - 1].report = number
+            updateReportable(index)
+        }
+        return gathered
+    }
+
+    /// What the report of that number says of those of its chunks that are still in it, as they were stored.
+    func contents(ofReport number: Int, _ indices: [Int]) -> [ChunkReport] {
+        indices.compactMap { index in
+            guard chunks[index - 1].report == number, case .uploaded(let etag, _) = chunks[index - 1].state else {
+                return nil
+            }
+            return ChunkReport(chunkIndex: index, etag: etag, size: plan.size(of: index))
+        }
+    }
+
+    /// There is no such report any more: another one may name its chunks.
+    mutating func dissolve(report number: Int, _ indices: [Int]) {
+        for index in indices where chunks[index - 1].report == number {
+            chunks[index - 1].report = nil
+            updateReportable(index)
+        }
+    }
+
+    /// Keeps the books of what can be reported after a chunk's state, generation or report has changed.
+    private mutating func updateReportable(_ index: Int) {
+        let range = Int64(index)..<Int64(index) + 1
+        guard case .uploaded = chunks[index - 1].state, !chunks[index - 1].isStale else {
+            // What is not stored any more, or is reported, is in no report either.
+            chunks[index - 1].report = nil
+            return reportable.remove(range)
+        }
+        if chunks[index - 1].report == nil { reportable.insert(range) } else { reportable.remove(range) }
     }
 
     /// These chunks are about to be reported. Returns those that were in no report before.
-    mutating func claim(_ reports: [ChunkReport]) -> [Int] {
-        let fresh = reports.map(\.chunkIndex).filter { !chunks[$0 - 1].isClaimed }
+    mutating func claim(_ indices: [Int]) -> [Int] {
+        let fresh = indices.filter { !chunks[$0 - 1].isClaimed }
         for index in fresh { chunks[index - 1].isClaimed = true }
         claimedCount += fresh.count
         return fresh
@@ -271,27 +292,29 @@ struct OpenSession: Sendable {
 
     /// The report of these chunks was accepted. Tells whether that brought the upload on: whether it was the first
     /// report of any of them that was.
-    mutating func reported(_ reports: [ChunkReport]) -> Bool {
+    mutating func reported(_ indices: [Int]) -> Bool {
         var isProgress = false
-        for report in reports {
-            guard case .uploaded(let etag, let generation) = chunks[report.chunkIndex - 1].state else { continue }
-            chunks[report.chunkIndex - 1].state = .completed(etag: etag, generation: generation)
+        for index in indices {
+            guard case .uploaded(let etag, let generation) = chunks[index - 1].state else { continue }
+            chunks[index - 1].state = .completed(etag: etag, generation: generation)
+            updateReportable(index)
             completedCount += 1
-            if !chunks[report.chunkIndex - 1].isAccepted { isProgress = true }
-            chunks[report.chunkIndex - 1].isAccepted = true
+            if !chunks[index - 1].isAccepted { isProgress = true }
+            chunks[index - 1].isAccepted = true
         }
         return isProgress
     }
 
     /// The platform lacks no chunk, whatever became of the answers to the reports.
     mutating func everythingIsReported() {
-        _ = reported(unreported(most: plan.totalChunks, includingLast: true))
+        for index in indices { confirmReport(of: index) }
     }
 
     /// The platform does not hold this chunk for reported: report it again.
     mutating func reportAgain(_ index: Int) {
         guard case .completed(let etag, let generation) = chunks[index - 1].state else { return }
         chunks[index - 1].state = .uploaded(etag: etag, generation: generation)
+        updateReportable(index)
         completedCount -= 1
     }
 
@@ -304,6 +327,7 @@ struct OpenSession: Sendable {
         chunks[index - 1].rejections += 1
         if !chunks[index - 1].isStale { storedCount -= 1 }
         chunks[index - 1].state = .waiting
+        updateReportable(index)
     }
 
     // MARK: Another try
@@ -320,6 +344,8 @@ struct OpenSession: Sendable {
             }
             chunks[index - 1].retry = RetryState()
             chunks[index - 1].rejections = 0
+            chunks[index - 1].report = nil
+            updateReportable(index)
             resendIfStale(index)
             offer(index)
         }
@@ -344,7 +370,8 @@ struct OpenSession: Sendable {
         guard case .waiting = chunks[chunk.index - 1].state else { return }
         chunks[chunk.index - 1].state = .uploaded(etag: chunk.etag, generation: 0)
         storedCount += 1
-        if chunk.isClaimed { _ = claim([ChunkReport(chunkIndex: chunk.index, etag: chunk.etag, size: 0)]) }
+        updateReportable(chunk.index)
+        if chunk.isClaimed { _ = claim([chunk.index]) }
     }
 
     /// The session is complete: every chunk is stored and reported, whether or not we know its ETag.
@@ -357,10 +384,9 @@ struct OpenSession: Sendable {
 
     /// The platform says that it has this chunk's report.
     mutating func confirmReport(of index: Int) {
-        guard case .uploaded(let etag, _) = chunks[index - 1].state, !chunks[index - 1].isStale else { return }
-        let report = ChunkReport(chunkIndex: index, etag: etag, size: plan.size(of: index))
-        _ = claim([report])
-        _ = reported([report])
+        guard case .uploaded = chunks[index - 1].state, !chunks[index - 1].isStale else { return }
+        _ = claim([index])
+        _ = reported([index])
     }
 
     private static func isStored(_ chunk: Chunk) -> Bool {

@@ -5,6 +5,11 @@
 struct RetryState: Sendable {
     private var runs: [UploadFailure.Kind: (count: Int, first: Instant)] = [:]
     var notBefore: Instant?
+    /// What failed, where that is why nothing is tried before that moment.
+    private(set) var cause: UploadFailure?
+
+    /// Whether it failed since it last succeeded.
+    var hasFailed: Bool { !runs.isEmpty }
 
     /// Counts a failure and asks the policy what to do about it.
     mutating func failed(
@@ -17,4 +22,16 @@ struct RetryState: Sendable {
     }
 
     mutating func succeeded() { self = RetryState() }
+
+    /// Nothing is tried before that moment, since something failed.
+    mutating func wait(until moment: Instant, because failure: UploadFailure) {
+        notBefore = moment
+        cause = failure
+    }
+
+    /// It is tried now.
+    mutating func begin() {
+        notBefore = nil
+        cause = nil
+    }
 }

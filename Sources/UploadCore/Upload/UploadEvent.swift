@@ -29,9 +29,9 @@ public enum UploadEvent: Sendable {
     case reported(CallID, [ChunkReport], ReportAnswer)
     /// The session's status, with the indices of chunks that it does not call completed.
     case sessionChecked(CallID, SessionVerdict)
-    /// The call was not made, and none is before ``callsReleased``: no upload makes any, for this reason. Without an
-    /// id, calls that are held back already are so for this reason now.
-    case callHeldBack(CallID?, UploadFailure)
+    /// The call was not made, and none is before ``callsReleased``: no upload makes any, for this reason, and until that
+    /// moment where it is known. Without an id, calls that are held back already are so for this reason now.
+    case callHeldBack(CallID?, UploadFailure, until: Instant? = nil)
     /// Calls may be made again; at least one.
     case callsReleased
     /// Something new became known of the asset of a completed upload.
@@ -48,8 +48,8 @@ public enum UploadEvent: Sendable {
     /// The PUT failed; `random` in 0..<1 spreads the retries.
     case chunkFailed(PutOrder, UploadFailure, random: Double)
 
-    /// No chunk is sent, of no upload, for this reason; nil: chunks are sent again.
-    case chunksHeldBack(UploadFailure?)
+    /// No chunk is sent, of no upload, for this reason, and until that moment where it is known; nil: chunks are sent again.
+    case chunksHeldBack(UploadFailure?, until: Instant? = nil)
 
     /// Time passed: ``UploadStateMachine/nextDeadline`` was reached.
     case tick
@@ -88,8 +88,8 @@ public struct SessionVerdict: Sendable, Equatable {
     }
 }
 
-/// A call to the platform that an upload wants made. At most one is under way for each upload, besides those whose
-/// session was given up meanwhile.
+/// A call to the platform that an upload wants made. At most one is under way for each upload, and a few reports beside it;
+/// calls whose session was given up meanwhile do not count.
 public enum PlatformCall: Sendable, Equatable {
     /// Open a session for this many bytes.
     case openSession(totalSize: Int64)
@@ -129,7 +129,7 @@ public struct PutOrder: Sendable {
 public enum UploadAction: Sendable {
     /// Make this call and tell its outcome with the same id.
     case call(CallID, PlatformCall)
-    /// Stop every PUT under way: its outcome no longer matters, nor that of the call under way, except for a session
+    /// Stop every PUT under way: its outcome no longer matters, nor that of the calls under way, except for a session
     /// that is still being opened.
     case stopTransfers
     /// A session was opened and given up: delete its reserved asset, best effort.

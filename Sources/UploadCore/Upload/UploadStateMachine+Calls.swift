@@ -29,53 +29,69 @@ extension UploadStateMachine {
         session?.add(urls: urls, at: now)
     }
 
-    mutating func reported(_ id: CallID, _ reports: [ChunkReport], _ answer: ReportAnswer, at now: Instant) {
-        guard finishCall(id, at: now, isMovement: false) != nil else { return }
-        if session?.reported(reports) ?? false { moved(at: now) }
-        assetURL = answer.url ?? assetURL
-    }
-
     mutating func callFailed(
         _ id: CallID, _ reason: UploadFailure, _ random: Double, at now: Instant, _ actions: inout [UploadAction]
     ) {
+        if let report = takeReport(id) { return reportFailed(report, reason, random, at: now, &actions) }
         guard let pending = pendingCall, pending.id == id else { return }
         pendingCall = nil
         failure = reason
-        if !configuration.retryPolicy.mayHaveTakenEffect(reason) { takeBackClaims(of: pending) }
-        switch callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now) {
+        noteRefusedSize(of: pending.call, reason)
+        let decision = callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now)
+        if let wait = follow(decision, after: reason, needsSession: pending.call.needsSession, &actions) {
+            callRetry.wait(until: now + wait, because: reason)
+        } else if refusal != nil {
+            // What is asked now is another call.
+            callRetry.succeeded()
+        }
+    }
+
+    /// Does what is to be done about a failed call, but for the wait before it is made again, which it returns.
+    mutating func follow(
+        _ decision: RetryPolicy.Decision, after reason: UploadFailure, needsSession: Bool,
+        _ actions: inout [UploadAction]
+    ) -> Duration? {
+        let mayBeComplete = session?.mayBeComplete ?? false
+        switch decision {
         case .again(let wait):
             retries += 1
-            callRetry.notBefore = now + wait
+            return wait
         case .awaitNetwork, .awaitKey:
-            callsHeldBack = reason
-        case .newSession where refusal == nil && pending.call.needsSession && session?.mayBeComplete ?? false:
+            callsHeldBack = Hold(reason: reason)
+        case .newSession where needsSession && (mayBeComplete || refusal != nil):
             // A session that is complete may be gone for those who still want to report something to it.
-            callRetry.succeeded()
-            refusal = reason
+            lookInto(reason)
         case .newSession:
             replaceSession(reason, &actions)
-        case .giveUp where refusal == nil && pending.call.needsSession && Self.mayTellThatSessionIsOver(reason):
-            callRetry.succeeded()
-            refusal = reason
+        case .giveUp where reason.kind == .typeRefused && typeRefusal == nil:
+            askAsVideo(because: reason)
+        case .giveUp
+        where needsSession && (mayBeComplete || refusal != nil || Self.mayTellThatSessionIsOver(reason)):
+            lookInto(reason)
         case .giveUp:
             giveUp(reason, &actions)
         }
+        return nil
     }
 
-    mutating func callHeldBack(_ id: CallID?, _ reason: UploadFailure) {
+    /// Has the session asked about a refusal, before anything is given up.
+    mutating func lookInto(_ reason: UploadFailure, isFinal: Bool = true) {
+        guard !(refusal?.isFinal ?? false) else { return }
+        refusal = Refusal(reason: reason, isFinal: isFinal)
+    }
+
+    mutating func callHeldBack(_ id: CallID?, _ hold: Hold) {
         if let id {
-            guard let pending = pendingCall, pending.id == id else { return }
-            pendingCall = nil
-            takeBackClaims(of: pending)
+            if let report = takeReport(id) {
+                reportHeldBack(report)
+            } else {
+                guard let pending = pendingCall, pending.id == id else { return }
+                pendingCall = nil
+            }
         } else if callsHeldBack == nil {
             return
         }
-        callsHeldBack = reason
-    }
-
-    private mutating func takeBackClaims(of call: PendingCall) {
-        session?.unclaim(call.claimed)
-        note(UploadFact.unclaimed, call.claimed)
+        callsHeldBack = hold
     }
 
     /// What became of the asset is asked for beside the upload, which ends with its completion.

@@ -22,7 +22,7 @@ extension UploadStateMachine {
         case .open, .staged, .finishing: return .isUnderWay
         case .completed: return .isCompleted
         case .cancelled: return .isCancelled
-        case .interrupted where !isDurable || failure?.code == UploadFailure.incomplete: return .isPartial
+        case .interrupted where !isDurable || failure?.lacksBytes ?? false: return .isPartial
         case .interrupted, .failed: break
         }
         // What its writer wrote after it had failed was not followed.
@@ -42,8 +42,10 @@ extension UploadStateMachine {
         stall = nil
         isConfirmed = false
         waitsForCommit = false
+        forgetRefusals()
         sessionsLost = 0
         callRetry = RetryState()
+        reports = []
         lastMovement = now
         session?.beginAnew()
         isUnverified = session != nil

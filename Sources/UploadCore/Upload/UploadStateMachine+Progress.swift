@@ -18,11 +18,12 @@ extension UploadStateMachine {
         settle(&actions)
         answerStall(at: now, &actions)
         startCall(at: now, &actions)
+        startReports(at: now, &actions)
     }
 
     /// When the session is given up for its age: not while an answer is awaited, nor when it may be complete.
     var sessionExpiry: Instant? {
-        guard let session, pendingCall == nil, !session.mayBeComplete else { return nil }
+        guard let session, pendingCall == nil, reportsUnderWay == 0, !session.mayBeComplete else { return nil }
         return session.deadline
     }
 
@@ -45,7 +46,7 @@ extension UploadStateMachine {
             failure = nil
             actions.append(.answer(.success(())))
         case .allButLast:
-            guard session.isFullyStored, session.unreported(most: 1, includingLast: false).isEmpty else { return }
+            guard session.isFullyStored, session.isReportedButLast else { return }
             state = .staged
             actions.append(.answer(.success(())))
         case .untilNamed, nil:
@@ -54,11 +55,14 @@ extension UploadStateMachine {
     }
 
     private mutating func answerStall(at now: Instant, _ actions: inout [UploadAction]) {
-        guard state == .finishing, stall == nil, lastMovement + configuration.stallTimeout <= now else { return }
+        guard state == .finishing, stall == nil, stallDeadline <= now else { return }
         let cause = currentFailure
+        let isReport = stallDeadline > lastMovement + configuration.stallTimeout
+        let words = DurationText.format(isReport ? reportPatience : configuration.stallTimeout)
         var answer = UploadFailure(
             cause?.kind == .keyRefused ? .keyRefused : .stalled,
-            message: "nothing moved for \(DurationText.format(configuration.stallTimeout))",
+            message: isReport
+                ? "the platform has not answered a report of stored chunks for \(words)" : "nothing moved for \(words)",
             hint: "the bytes are kept and the upload goes on by itself as soon as it can")
         if let cause {
             answer.message += ": \(cause.message)"
@@ -71,37 +75,37 @@ extension UploadStateMachine {
 
     private mutating func startCall(at now: Instant, _ actions: inout [UploadAction]) {
         guard pendingCall == nil, callsHeldBack == nil, (callRetry.notBefore ?? now) <= now else { return }
-        callRetry.notBefore = nil
+        callRetry.begin()
         guard let call = wantedCall(at: now) else { return }
-        lastSerial += 1
-        let id = CallID(serial: lastSerial)
+        let id = nextCallID()
         if case .openSession = call {
             sessionSource = state == .open ? hint?.source : nil
         }
         pendingCall = PendingCall(id: id, call: call)
-        if case .report(_, let reports) = call {
-            pendingCall?.claimed = session?.claim(reports) ?? []
-            note(UploadFact.claimed, pendingCall?.claimed ?? [])
-        }
         actions.append(.call(id, call))
+    }
+
+    mutating func nextCallID() -> CallID {
+        lastSerial += 1
+        return CallID(serial: lastSerial)
     }
 
     private func wantedCall(at now: Instant) -> PlatformCall? {
         guard let session else {
             return sessionSizeWanted.map { .openSession(totalSize: $0) }
         }
-        if refusal != nil || isUnverified { return .checkSession(uploadID: session.uploadID) }
+        if refusal != nil || isUnverified {
+            // What is under way may complete it: the session's answer would be out of date before it is here.
+            return reportsUnderWay == 0 ? .checkSession(uploadID: session.uploadID) : nil
+        }
         if let wanted = session.urlsWanted(
             reserve: configuration.urlReserve, most: configuration.urlBatch, at: now)
         {
             return .requestURLs(uploadID: session.uploadID, start: wanted.lowerBound, count: wanted.count)
         }
-        guard let scope, state == .finishing else { return nil }
-        let reports = session.unreported(most: configuration.reportBatch, includingLast: scope == .whole)
-        if reports.count == configuration.reportBatch || (session.isFullyStored && !reports.isEmpty) {
-            return .report(uploadID: session.uploadID, reports)
-        }
-        return session.isFullyReported && !isConfirmed ? .checkSession(uploadID: session.uploadID) : nil
+        // Only when every report is answered, and none of the answers called the upload complete.
+        guard state == .finishing, session.isFullyReported, reportsUnderWay == 0, !isConfirmed else { return nil }
+        return .checkSession(uploadID: session.uploadID)
     }
 
     /// The size to open a session for, if one should be opened now.
@@ -109,7 +113,7 @@ extension UploadStateMachine {
         guard size > 0 else { return nil }
         if state == .finishing { return size }
         guard scope == nil, !waitsForCommit, let hint, hint.size >= size, hint.size <= configuration.sizeLimit,
-            written.byteCount >= configuration.writtenBeforeSession
+            sizeObjection(toSize: hint.size) == nil, written.byteCount >= configuration.writtenBeforeSession
         else { return nil }
         return hint.size
     }

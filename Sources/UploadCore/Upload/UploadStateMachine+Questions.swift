@@ -31,7 +31,8 @@ extension UploadStateMachine {
             consider(session.delayed.values.min())
             consider(sessionExpiry)
         }
-        if state == .finishing, stall == nil { consider(lastMovement + configuration.stallTimeout) }
+        if let due = nextRepetition { consider(due) }
+        if state == .finishing, stall == nil { consider(stallDeadline) }
         return earliest
     }
 
@@ -42,7 +43,21 @@ extension UploadStateMachine {
     var currentFailure: UploadFailure? {
         if let failure { return failure }
         guard state.isUnderWay else { return nil }
-        return callsHeldBack ?? (hasChunksToSend ? chunksHeldBack : nil)
+        if let cause = callRetry.cause ?? reports.lazy.compactMap(\.retry.cause).first { return cause }
+        return callsHeldBack?.reason ?? (hasChunksToSend ? chunksHeldBack?.reason : nil)
+    }
+
+    /// When what the upload waits for is tried again, where that is known: not while it does not wait, nor while it is tried.
+    public func nextAttempt(after now: Instant) -> Instant? {
+        guard state.isUnderWay, let reason = currentFailure else { return nil }
+        let waits = [callRetry] + reports.map(\.retry)
+        var calls = waits.lazy.filter { $0.cause != nil }.compactMap(\.notBefore).min()
+        if let callsHeldBack { calls = callsHeldBack.until.map { max($0, calls ?? $0) } }
+        var chunks = session?.delayed.values.min()
+        if let chunksHeldBack, hasChunksToSend { chunks = chunksHeldBack.until }
+        // The store knows nothing of the limits of an account.
+        let due = reason.kind == .rateLimited ? calls : [calls, chunks].compactMap(\.self).min()
+        return due.flatMap { $0 > now ? $0 : nil }
     }
 
     /// What the upload waits for, if it does not simply go on.
@@ -52,14 +67,16 @@ extension UploadStateMachine {
         case .keyRefused: return .key
         case .rateLimited: return .rateLimit
         case .unreachable, .connectionLost, .platformUnavailable, .storeUnavailable, .stalled: return .network
-        case .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .requestRefused, .sessionGone, .conflict,
+        case .accessRefused, .accessUnclear, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .sessionGone,
+            .conflict,
             .unreadableAnswer, .urlExpired,
             .storeRefused, .storeRedirected, .checksumMismatch, .tooLarge, .noSpace, .spoolFailed, .interrupted,
             .cancelled, .replaced,
             .invalidConfiguration, nil:
             break
         }
-        guard state == .open, pendingCall == nil, !hasChunksToSend, (session?.uploadingCount ?? 0) == 0 else {
+        guard state == .open, pendingCall == nil, reports.isEmpty, !hasChunksToSend, (session?.uploadingCount ?? 0) == 0
+        else {
             return nil
         }
         return .writer

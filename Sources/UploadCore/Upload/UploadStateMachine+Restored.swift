@@ -46,6 +46,8 @@ public struct RestoredUpload: Sendable {
     public var asset: AssetStanding?
     /// Where the platform serves it.
     public var assetURL: String?
+    /// Why the platform took no session of the type that the file's name tells.
+    public var typeRefusal: UploadFailure?
     /// Bytes that are stored at the platform and no longer in the spool.
     public var givenUp = SegmentMap()
     /// Why the bytes cannot be sent any more, if they cannot: all that is left to do is to ask, and to report.
@@ -71,6 +73,7 @@ extension UploadStateMachine {
         failure = left.failure
         asset = left.asset
         assetURL = left.assetURL
+        typeRefusal = left.typeRefusal
         contentLoss = left.contentLoss
         givenUp = left.givenUp
         sessionSource = left.session?.sizeSource

@@ -15,6 +15,7 @@ extension UploadStateMachine {
     public func terms(forWriting range: Range<Int64>) -> WriteTerms {
         var terms = WriteTerms(hint: hint, room: range)
         if state == .failed { terms.objection = failure }
+        if let refusal = sizeObjection(toWriting: range.upperBound) { terms.objection = refusal }
         guard let session else { return terms }
         let chunks = session.plan.chunks(touching: range)
         if let first = chunks.first, let last = chunks.last {

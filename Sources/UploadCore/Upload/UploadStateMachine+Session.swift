@@ -6,9 +6,11 @@ extension UploadStateMachine {
     ///   can tell.
     mutating func giveUpSession(_ actions: inout [UploadAction], isComplete: Bool? = nil) {
         pendingCall = nil
+        reports = []
         refusal = nil
         isConfirmed = false
         callRetry.succeeded()
+        sessionPollInterval = Self.pollInterval
         actions.append(.stopTransfers)
         guard let lost = session else { return }
         abandonedUploadIDs.append(lost.uploadID)
@@ -65,17 +67,7 @@ extension UploadStateMachine {
                 .sessionGone, code: "session_expired", message: "the platform says that the upload session expired")
             replaceSession(reason, isComplete: false, &actions)
         case .active, .unknown:
-            if let refusal {
-                if session?.mayBeComplete ?? false, verdict.failedChunks.isEmpty, verdict.pendingChunks.isEmpty {
-                    // It lacks nothing, and refused only what it has already: it is about to be completed.
-                    self.refusal = nil
-                    session?.everythingIsReported()
-                    callRetry.notBefore = now + Self.pollInterval
-                    return
-                }
-                if refusal.kind == .sessionGone { return replaceSession(refusal, &actions) }
-                return giveUp(refusal, &actions)
-            }
+            if let refusal { return sessionLives(after: refusal, verdict, at: now, &actions) }
             for index in verdict.failedChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
                 if let session, givenUp.overlaps(session.plan.range(of: index)) {
                     return failIfGivenUpIsNeeded(nil, &actions)
@@ -93,8 +85,34 @@ extension UploadStateMachine {
             for index in verdict.pendingChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
                 session?.reportAgain(index)
             }
-            callRetry.notBefore = now + Self.pollInterval
+            askAgain(at: now)
         }
+    }
+
+    /// The session that refused something is not over.
+    private mutating func sessionLives(
+        after refused: Refusal, _ verdict: SessionVerdict, at now: Instant, _ actions: inout [UploadAction]
+    ) {
+        if session?.mayBeComplete ?? false, verdict.failedChunks.isEmpty, verdict.pendingChunks.isEmpty {
+            // It lacks nothing, and refused only what it has already: it is about to be completed.
+            refusal = nil
+            session?.everythingIsReported()
+            dissolveIdleReports()
+            askAgain(at: now)
+        } else if !refused.isFinal {
+            // What was refused is tried again.
+            refusal = nil
+        } else if refused.reason.kind == .sessionGone {
+            replaceSession(refused.reason, &actions)
+        } else {
+            giveUp(refused.reason, &actions)
+        }
+    }
+
+    /// The session is asked again in a while. Platforms take from a moment to many seconds to finalise an upload.
+    private mutating func askAgain(at now: Instant) {
+        callRetry.notBefore = now + sessionPollInterval
+        sessionPollInterval = min(sessionPollInterval * 2, Self.longestPollInterval)
     }
 
     /// The session ended before its time: another one takes its place, as long as that makes sense.
@@ -108,7 +126,8 @@ extension UploadStateMachine {
     }
 
     /// Nothing that repeating could help. While the writer is at work only the early session is lost: the commit tries
-    /// once more, with the true size.
+    /// once more, with the true size. (A writer of whose size it is known meanwhile that the platform refuses it is told
+    /// at its next write: ``sizeObjection(toWriting:)``.)
     mutating func giveUp(_ reason: UploadFailure, _ actions: inout [UploadAction]) {
         failure = reason
         if scope == nil {

@@ -56,7 +56,7 @@ extension UploadStateMachine {
             replaceSession(reason, &actions)
         case .giveUp where reason.kind == .storeRefused:
             session?.failed(order, retryAt: nil, urlIsUnspent: false, at: now)
-            refusal = reason
+            lookInto(reason)
         case .giveUp, nil:
             giveUp(reason, &actions)
         }

@@ -35,6 +35,7 @@ extension UploadStateMachine {
         }
         self.scope = nil
         state = .open
+        dissolveIdleReports()
     }
 
     mutating func contentChanged(in range: Range<Int64>, _ actions: inout [UploadAction]) {
@@ -63,6 +64,7 @@ extension UploadStateMachine {
         stall = nil
         lastMovement = now
         facts.append(.changed)
+        if let refusal = sizeObjection(toSize: size) { return end(.failed, refusal, &actions) }
         guard let session else { return }
         for index in session.indices {
             resendIfStale(index)
@@ -80,6 +82,7 @@ extension UploadStateMachine {
         case .interrupted, .cancelled: giveUpSession(&actions)
         case .failed:
             pendingCall = nil
+            reports = []
             actions.append(.stopTransfers)
         case .open, .staged, .finishing, .completed: break
         }

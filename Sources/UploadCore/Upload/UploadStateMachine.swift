@@ -8,12 +8,24 @@
 /// it. The session may be opened long before, when the size can be guessed; a guess is checked at commit, and a session
 /// of another size is abandoned for a new one.
 public struct UploadStateMachine: Sendable {
-    /// The call under way.
+    /// The call under way, other than a report.
     struct PendingCall: Sendable {
         var id: CallID
         var call: PlatformCall
-        /// Of a report: the chunks that it was the first to name.
-        var claimed: [Int] = []
+    }
+
+    /// Why nothing of a kind is sent, of no upload.
+    struct Hold: Sendable {
+        var reason: UploadFailure
+        /// When that is tried again, where it is known.
+        var until: Instant?
+    }
+
+    /// A refusal that is being looked into.
+    struct Refusal: Sendable {
+        var reason: UploadFailure
+        /// Whether nothing is left to try where the session lives and is not complete.
+        var isFinal: Bool
     }
 
     // What people see.
@@ -38,6 +50,8 @@ public struct UploadStateMachine: Sendable {
     public internal(set) var retries = 0
     /// Bytes a second, lately.
     public internal(set) var rate = TransferRate()
+    /// Why the platform takes no session of the type that the file's name tells: it is asked for a video instead.
+    public internal(set) var typeRefusal: UploadFailure?
     /// The session's books, while there is one.
     var session: OpenSession?
 
@@ -51,20 +65,27 @@ public struct UploadStateMachine: Sendable {
     var scope: CommitScope?
     var pendingCall: PendingCall?
     var callRetry = RetryState()
+    /// The reports that are not answered yet, in the order in which they were put together.
+    var reports: [PendingReport] = []
+    var lastReport = 0
+    /// How many of them may be under way, or wait to be repeated.
+    var reportsAtOnce: Int
     var lastSerial = 0
     var sessionsLost = 0
     /// A session could not be opened, or was lost for good, while the writer was at work: try again at commit.
     var waitsForCommit = false
+    /// The smallest size that the platform has refused to open a session for, in bytes, and in what words.
+    var sizeRefusal: (size: Int64, reason: UploadFailure)?
     /// Why no call is made before ``UploadEvent/callsReleased``.
-    var callsHeldBack: UploadFailure?
+    var callsHeldBack: Hold?
     /// Why no chunk is sent, of no upload.
-    var chunksHeldBack: UploadFailure?
+    var chunksHeldBack: Hold?
     var lastMovement: Instant
     /// Bytes that are stored at the platform and no longer in the spool.
     public internal(set) var givenUp = SegmentMap()
     var isConfirmed = false
     /// A refusal that may only mean that the session is over: the session is asked before anything is given up.
-    var refusal: UploadFailure?
+    var refusal: Refusal?
     /// The session was opened by another process, and the platform has not yet been asked whether it lives.
     var isUnverified = false
     /// Why the bytes that are not stored yet are lost, if they are.
@@ -72,11 +93,15 @@ public struct UploadStateMachine: Sendable {
     /// What a journal has not been told.
     public internal(set) var facts: [UploadFact] = []
 
+    /// How long to wait before the session is asked again whether it is completed.
+    var sessionPollInterval = pollInterval
     static let pollInterval: Duration = .milliseconds(200)
+    static let longestPollInterval: Duration = .seconds(2)
 
     /// An upload of which nothing is written yet.
     public init(configuration: Configuration, at now: Instant) {
         self.configuration = configuration
+        reportsAtOnce = configuration.reportsAtOnce
         lastMovement = now
     }
 
@@ -106,13 +131,13 @@ public struct UploadStateMachine: Sendable {
         case .retried: retried(at: now)
         case .sessionOpened(let id, let opened): sessionOpened(id, opened, at: now, &actions)
         case .urlsReceived(let id, let urls): urlsReceived(id, urls, at: now, &actions)
-        case .reported(let id, let reports, let answer): reported(id, reports, answer, at: now)
+        case .reported(let id, _, let answer): reported(id, answer, at: now)
         case .sessionChecked(let id, let verdict): sessionChecked(id, verdict, at: now, &actions)
         case .assetLearned(let standing): assetLearned(standing)
         case .callFailed(let id, let failure, let random): callFailed(id, failure, random, at: now, &actions)
-        case .callHeldBack(let id, let reason): callHeldBack(id, reason)
+        case .callHeldBack(let id, let reason, let until): callHeldBack(id, Hold(reason: reason, until: until))
         case .callsReleased: callsHeldBack = nil
-        case .chunksHeldBack(let reason): chunksHeldBack = reason
+        case .chunksHeldBack(let reason, let until): chunksHeldBack = reason.map { Hold(reason: $0, until: until) }
         case .bytesSent(let count):
             moved(at: now)
             rate.add(count, at: now)

@@ -10,8 +10,10 @@ public struct UploadRecord: Sendable, Equatable {
     public var path: [[UInt8]]
     /// The base name that its session bears.
     public var filename: String
-    /// What the platform is told it is.
+    /// What the platform is told it is, if it takes sessions of that type.
     public var type: AssetKind
+    /// In what words the platform refused that type; it was told that it is a video then.
+    public var typeRefusal: String?
     /// Who wrote it, for people.
     public var writer: String?
     /// Where it stood.

@@ -102,7 +102,9 @@ enum JournalRepair {
         for order in ["ASC", "DESC"] {
             _ = try? queue.read { database in
                 let key = Record.columns.prefix(Record.keyCount).map { "\($0) \(order)" }.joined(separator: ", ")
-                let rows = try Row.fetchCursor(database, sql: "\(Record.selectAll) ORDER BY \(key)")
+                // Nothing is changed in what is damaged, so that it may be as an earlier version left it.
+                let rows = try Row.fetchCursor(
+                    database, sql: "\(try Record.selectAll(in: database)) ORDER BY \(key)")
                 while let row = try rows.next() {
                     if let record = Record.decode(row) { records.append(record) }
                 }

@@ -10,8 +10,10 @@ extension UploadRecord: JournalRow {
         "number", "spool", "path", "filename", "type", "writer", "state", "scope", "size", "boot", "is_synced",
         "created", "closed", "completed", "failure_kind", "failure_code", "failure_message", "failure_hint",
         "failure_status", "asset_url", "asset_status", "asset_error", "superseded", "abandoned", "retries", "given_up",
+        "type_refusal",
     ]
     static let keyCount = 1
+    static let laterCount = 1
 
     var values: [DatabaseValue] {
         [
@@ -26,6 +28,7 @@ extension UploadRecord: JournalRow {
             superseded.joined(separator: "\n").databaseValue, abandoned.joined(separator: "\n").databaseValue,
             retries.databaseValue,
             givenUp.ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: " ").databaseValue,
+            typeRefusal.databaseValue,
         ]
     }
 
@@ -64,6 +67,7 @@ extension UploadRecord: JournalRow {
             guard bounds.count == 2, bounds[0] < bounds[1] else { return nil }
             givenUp.insert(bounds[0]..<bounds[1])
         }
+        typeRefusal = row.optionalText()
         guard row.isSound, number > 0, size >= 0 else { return nil }
     }
 }

@@ -36,6 +36,9 @@ enum JournalSchema {
                     INSERT INTO commits VALUES (1, 0);
                     """)
         }
+        migrator.registerMigration("refused types") { database in
+            try database.execute(sql: "ALTER TABLE uploads ADD COLUMN type_refusal TEXT")
+        }
         return migrator
     }
 }

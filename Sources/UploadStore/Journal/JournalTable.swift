@@ -9,6 +9,9 @@ protocol JournalRow: Sendable, Equatable {
     static var columns: [String] { get }
     /// How many of them are the key.
     static var keyCount: Int { get }
+    /// How many of them, the last ones, came with later versions. They may be NULL, as they are in rows that were written
+    /// before; such rows have the checksum that they had.
+    static var laterCount: Int { get }
 
     /// In the order of the columns.
     var values: [DatabaseValue] { get }
@@ -18,8 +21,24 @@ protocol JournalRow: Sendable, Equatable {
 }
 
 extension JournalRow {
-    static var selectAll: String {
+    static var laterCount: Int { 0 }
+
+    static var selectAll: String { selectAll(columns) }
+
+    /// The same of a table that may be of an earlier version.
+    static func selectAll(in database: Database) throws -> String {
+        let known = Set(try database.columns(in: table).map(\.name))
+        return selectAll(columns.map { known.contains($0) ? $0 : "NULL" })
+    }
+
+    private static func selectAll(_ columns: [String]) -> String {
         "SELECT \((columns + ["checksum"]).joined(separator: ", ")) FROM \(table)"
+    }
+
+    private static func checksum(_ values: [DatabaseValue]) -> DatabaseValue {
+        var values = values[...]
+        for _ in 0..<laterCount where values.last?.isNull ?? false { values.removeLast() }
+        return RowChecksum.of(Array(values), in: table).databaseValue
     }
 
     static var insert: String {
@@ -33,7 +52,7 @@ extension JournalRow {
 
     func put(in database: Database) throws {
         let values = values
-        let sum = RowChecksum.of(values, in: Self.table).databaseValue
+        let sum = Self.checksum(values)
         try database.cachedStatement(sql: Self.insert).execute(arguments: StatementArguments(values + [sum]))
     }
 
@@ -53,7 +72,7 @@ extension JournalRow {
         let all = Array(row.databaseValues)
         guard all.count == columns.count + 1, let sum = all.last else { return nil }
         let values = Array(all.dropLast())
-        guard sum == RowChecksum.of(values, in: table).databaseValue else { return nil }
+        guard sum == checksum(values) else { return nil }
         return Self(RowReader(values))
     }
 }

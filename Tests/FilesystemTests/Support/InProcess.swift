@@ -40,11 +40,13 @@ final class InProcess: Sendable {
     static func run(
         _ configure: (inout FilesystemConfiguration) -> Void = { _ in }, stallTimeout: Duration = .seconds(300),
         bootID: String = "this boot", prepare: (_ stateDirectory: String) throws -> Void = { _ in },
+        sandbox changeSandbox: (inout SandboxConfiguration) -> Void = { _ in },
         _ body: (InProcess) async throws -> Void
     ) async throws {
         try await withScratch { scratch in
             var platform = SandboxConfiguration()
             platform.processingTime = .zero
+            changeSandbox(&platform)
             let sandbox = try await Sandbox.start(platform)
             let key = APIKeySource(try APIKey(platform.apiKey))
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
