@@ -18,6 +18,8 @@ needs=(
     "zip|command -v zip"
     "unzip|command -v unzip"
     "strace|command -v strace"
+    "iproute2|command -v ip"
+    "tinyproxy-bin|command -v tinyproxy"
     "python3|command -v python3"
     "python3-venv|python3 -c 'import ensurepip, venv'"
 )

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test: those of the modules, the mounted ones with real tools, and those whose judges are not ours: the
-# official SDK, an S3 of others, and the platform's published constraints.
+# official SDK, an S3 of others, tinyproxy, and the platform's published constraints.
 # With --witnesses, only the latter; with other arguments, only `swift test` with them: scripts/test.sh --filter Interrupts
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/venvs.sh"
@@ -87,6 +87,7 @@ ask_witnesses() {
     done
     witness "S3 that is not ours" "$ROOT/Tests/witnesses/run.sh" s3
     witness "each request by the published constraints" "$ROOT/Tests/witnesses/run.sh" requests
+    witness "a proxy as the only way out" "$ROOT/Tests/witnesses/run.sh" proxy
 }
 
 if [[ $* == --witnesses ]]; then

@@ -55,7 +55,8 @@ struct ProxyFailures {
     /// What it answered, where that is known.
     private var notConnected: UploadFailure? {
         switch answer {
-        case .status(407): authenticationRequired
+        // 401 is not a proxy's to answer, but tinyproxy does when a password is wrong.
+        case .status(407), .status(401): authenticationRequired
         case .status(let status): refused("it answers \(status) to CONNECT")
         case .notHTTP: misunderstood("HTTP")
         case nil: nil

@@ -229,6 +229,10 @@ import class TestSupport.QuietPort
                 .says("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), "proxy_authentication",
                 "asks for a user name"
             ),
+            (
+                .says("HTTP/1.0 401 Unauthorized\r\nConnection: close\r\n\r\n"), "proxy_authentication",
+                "asks for a user name"
+            ),
             (.says("HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n"), "proxy_refused", "it answers 302"),
         ] as [(TestProxy.Behaviour, String, String)])
     func nonsenseOfAProxyIsToldAsSuch(_ behaviour: TestProxy.Behaviour, _ code: String, _ words: String) async throws {

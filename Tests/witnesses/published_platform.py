@@ -122,9 +122,14 @@ class Platform:
         return {
             "upload_id": upload.upload_id, "asset_id": upload.asset_id,
             "upload_urls": self._urls(upload, range(1, min(upload.total_chunks, FIRST_URLS) + 1)),
-            "upload_headers": {"Content-Type": "application/octet-stream"}, "chunk_size": CHUNK_SIZE,
+            "upload_headers": self._upload_headers(), "chunk_size": CHUNK_SIZE,
             "total_chunks": upload.total_chunks, "expires_at": _time(timedelta(hours=24)),
         }
+
+    def _upload_headers(self) -> dict:
+        """As a backend has them that passes on all headers which its presigner signed, and those that it did not set."""
+        host = urlsplit(self.store.presigned("head_bucket")).netloc
+        return {"Content-Type": "application/octet-stream", "Host": host, "Content-Length": None, "X-Amz-Tagging": None}
 
     def _urls(self, upload: Upload, chunks) -> list[dict]:
         return [{
