@@ -79,14 +79,25 @@ import UploadEngine
         }
     }
 
-    @Test func whatAllWasWrittenIsToldAtClose() async throws {
-        try await withRefusal(of: 9 << 20, .copied) { run, handle, upload in
+    @Test(arguments: CloseMode.allCases)
+    func whatWasWrittenBeforeTheRefusalCameIsToldAtClose(mode: CloseMode) async throws {
+        let content = [UInt8](repeating: 7, count: 9 << 20)
+        try await InProcess.run({ $0.closeMode = mode }, sandbox: { $0.maxFileSize = 8 << 20 }) { run in
+            run.writers.change { $0.source = source(9 << 20, .copied) }
+            let handle = try run.create("a.mp4")
+            try run.write(content, to: handle)
+            let upload = try #require(run.engine.uploads.first)
+            try await eventually("the platform has refused it") { refusal(of: upload) == .sizeRefused }
+            #expect(await run.close(handle) == .fileTooLarge)
+            run.filesystem.committer.release(handle)
+            #expect(upload.currentState == .failed)
+            #expect(upload.status().error?.message.contains("total_size") == true)
+            #expect(run.sandbox.journal(of: .create).count == 1, "it is not asked again")
+            // It is whole, and the platform may change its mind.
             run.sandbox.configure { $0.maxFileSize = 1 << 30 }
-            // Another writer of the same file, which declares less than it copies: it is not refused.
-            upload.apply(.hinted(nil))
-            try run.write([1], to: handle, at: (8 << 20) - 1)
-            #expect(await run.close(handle) == nil)
-            #expect(upload.currentState == .completed)
+            try upload.retry()
+            #expect(await upload.end() == .completed)
+            #expect(try await run.onlyAsset() == content)
         }
     }
 

@@ -16,7 +16,8 @@ enum JournalFixture {
         record.synced = .everything
         record.closed = Timestamp(millisecondsSince1970: 1_700_000_000_456)
         record.failure = UploadFailure(
-            .platformUnavailable, code: "internal", message: "it is ill", hint: "wait", httpStatus: 503)
+            .platformUnavailable, code: "internal", message: "it is ill", hint: "wait", httpStatus: 503,
+            traceID: number == 2 ? "trace-2" : nil)
         record.assetURL = "https://cdn.test/1"
         record.assetStatus = .unknown("indexing")
         record.superseded = ["old-1", "old-2"]

@@ -18,7 +18,8 @@ import UploadStore
             try database.execute(
                 sql: """
                     ALTER TABLE uploads DROP COLUMN type_refusal;
-                    DELETE FROM grdb_migrations WHERE identifier = 'refused types';
+                    ALTER TABLE uploads DROP COLUMN failure_trace;
+                    DELETE FROM grdb_migrations WHERE identifier IN ('refused types', 'names of failed calls');
                     """)
         }
         try database.close()
@@ -37,7 +38,7 @@ import UploadStore
         let again = try directory.journalContents()
         #expect(again.uploads.count == 4)
         #expect(again.uploads.first { $0.number == 2 } == JournalFixture.upload(2))
-        #expect(JournalFixture.upload(2).typeRefusal != nil)
+        #expect(JournalFixture.upload(2).typeRefusal != nil && JournalFixture.upload(2).failure?.traceID != nil)
     }
 
     @Test func areSalvagedWhereTheyAreDamaged() throws {
@@ -54,13 +55,14 @@ import UploadStore
         #expect(journal.contents.uploads == contents.uploads.filter { $0.number != 3 })
     }
 
-    @Test func aRefusalThatWasLostIsNoticed() throws {
+    @Test(arguments: ["type_refusal", "failure_trace"])
+    func aLaterColumnThatWasLostIsNoticed(column: String) throws {
         let directory = try TemporaryDirectory()
         let journal = try directory.journal()
         for number: Int64 in [1, 2] { try journal.write(JournalFixture.changes(number)) }
         journal.close()
         let database = try DatabaseQueue(path: directory.path + "/journal.sqlite")
-        try database.write { try $0.execute(sql: "UPDATE uploads SET type_refusal = NULL WHERE number = 2") }
+        try database.write { try $0.execute(sql: "UPDATE uploads SET \(column) = NULL WHERE number = 2") }
         try database.close()
         let again = try directory.journal()
         defer { again.close() }

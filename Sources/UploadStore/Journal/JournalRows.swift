@@ -10,10 +10,10 @@ extension UploadRecord: JournalRow {
         "number", "spool", "path", "filename", "type", "writer", "state", "scope", "size", "boot", "is_synced",
         "created", "closed", "completed", "failure_kind", "failure_code", "failure_message", "failure_hint",
         "failure_status", "asset_url", "asset_status", "asset_error", "superseded", "abandoned", "retries", "given_up",
-        "type_refusal",
+        "type_refusal", "failure_trace",
     ]
     static let keyCount = 1
-    static let laterCount = 1
+    static let laterCount = 2
 
     var values: [DatabaseValue] {
         [
@@ -28,7 +28,7 @@ extension UploadRecord: JournalRow {
             superseded.joined(separator: "\n").databaseValue, abandoned.joined(separator: "\n").databaseValue,
             retries.databaseValue,
             givenUp.ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: " ").databaseValue,
-            typeRefusal.databaseValue,
+            typeRefusal.databaseValue, (failure?.traceID).databaseValue,
         ]
     }
 
@@ -68,6 +68,8 @@ extension UploadRecord: JournalRow {
             givenUp.insert(bounds[0]..<bounds[1])
         }
         typeRefusal = row.optionalText()
+        let trace = row.optionalText()
+        failure?.traceID = trace
         guard row.isSound, number > 0, size >= 0 else { return nil }
     }
 }

@@ -39,6 +39,9 @@ enum JournalSchema {
         migrator.registerMigration("refused types") { database in
             try database.execute(sql: "ALTER TABLE uploads ADD COLUMN type_refusal TEXT")
         }
+        migrator.registerMigration("names of failed calls") { database in
+            try database.execute(sql: "ALTER TABLE uploads ADD COLUMN failure_trace TEXT")
+        }
         return migrator
     }
 }
