@@ -55,7 +55,7 @@ final class RoomKeeper: Sendable {
         }
         candidates.sort { $0.version.lastUse < $1.version.lastUse }
         for (file, version) in candidates where file.markEvicted(version) {
-            try version.spool.punchHole(0..<version.size)
+            if let upload = version.upload { try upload.evictContent() }
             logger.debug("the content of a finished file was evicted", metadata: ["bytes": "\(version.size)"])
             return true
         }
