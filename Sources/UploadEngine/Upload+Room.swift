@@ -21,6 +21,15 @@ extension Upload {
         return true
     }
 
+    /// Gives the content of a completed upload back to the disk. Blocks on the disk.
+    public func evictContent() throws(SpoolError) {
+        state.withLock { $0.machine.contentIsEvicted() }
+        noteInJournal()
+        // As above: a hole that ends within a page of the disk leaves zeros there, which look like content to the next mount.
+        try waitForJournal()
+        try spool.punchEverything()
+    }
+
     /// Whether the writer is further ahead of what is stored than `window` bytes, or a few chunks where that is more.
     public func isAhead(of window: Int64, chunks: Int) -> Bool {
         inspect { $0.backlog > max(window, Int64(chunks) * ($0.chunkSize ?? 0)) }

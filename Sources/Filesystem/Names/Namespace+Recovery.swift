@@ -226,12 +226,22 @@ private struct RecoveredUploads {
 }
 
 extension Upload {
+    /// What disks allocate, in bytes, or a multiple of it.
+    private static var page: Int64 { 4096 }
+
     /// Whether the spool has all the bytes that the journal knows of, and they can be relied on.
     ///
-    /// One that is nothing but a hole was evicted, when the platform had it.
+    /// One that was evicted, when the platform had it, is nothing but a hole, perhaps with zeros in its last page. Its record
+    /// says so, unless an earlier version of twelvefs wrote it.
     fileprivate func spoolHolds(_ record: UploadRecord) -> Bool {
         guard inspect({ !$0.contentIsLost }), let size = try? spool.size(), size >= record.size else { return false }
-        return record.size == 0 || (try? spool.dataRanges().isEmpty) == false
+        guard record.size > 0 else { return true }
+        guard !record.givenUp.covers(0..<record.size), let data = try? spool.dataRanges() else { return false }
+        if record.state == .completed, record.size > Self.page {
+            let lastPage = (record.size - 1) / Self.page * Self.page
+            return data.ranges.contains { $0.lowerBound < lastPage }
+        }
+        return !data.isEmpty
     }
 }
 

@@ -97,7 +97,7 @@ final class SpaceManager: Sendable {
         }
         candidates.sort { $0.version.lastUse < $1.version.lastUse }
         for (file, version) in candidates where file.evict(version) {
-            try version.spool.punchEverything()
+            if let upload = version.upload { try upload.evictContent() }
             logger.debug("the content of a finished file was evicted", metadata: ["bytes": "\(version.size)"])
             return true
         }

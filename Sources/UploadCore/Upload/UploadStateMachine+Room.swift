@@ -72,6 +72,13 @@ extension UploadStateMachine {
         return nil
     }
 
+    /// The whole content of a completed upload leaves the spool: all of it counts as given up from now on.
+    public mutating func contentIsEvicted() {
+        guard state == .completed, size > 0 else { return }
+        givenUp.insert(0..<size)
+        facts.append(.changed)
+    }
+
     /// Ends an upload that would have to send bytes which the spool has given up.
     mutating func failIfGivenUpIsNeeded(_ cause: UploadFailure?, _ actions: inout [UploadAction]) {
         guard !givenUp.isEmpty, state.isUnderWay else { return }
