@@ -35,7 +35,7 @@ enum RequestBodies {
 }
 
 extension JSONValue {
-    /// A value of the metadata, so that it arrives as what it is: 1.0 as a float, and 2^53 + 1 with its last digit.
+    /// A value of the metadata, so that it arrives as what it is: 1.0 as a float, and the largest integer with its last digit.
     init(_ value: MetadataValue) {
         switch value {
         case .string(let text): self = .string(text)

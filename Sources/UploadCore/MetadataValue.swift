@@ -3,12 +3,16 @@
 public enum MetadataValue: Sendable, Equatable, Codable {
     /// Text.
     case string(String)
-    /// A whole number. It reaches the platform digit by digit.
+    /// A whole number, one of ``integers``. It reaches the platform digit by digit.
     case integer(Int64)
     /// Any other number; finite, since JSON has no word for what is not.
     case float(Double)
     /// True or false.
     case boolean(Bool)
+
+    /// The integers that can be sent: "Send an integer wider than 53 bits (-9007199254740991 to 9007199254740991) […] as a
+    /// string", as the official SDK (1.3.6) has it.
+    public static let integers: ClosedRange<Int64> = -9_007_199_254_740_991...9_007_199_254_740_991
 
     /// What the specification says to do with everything else.
     public static let otherTypes =

@@ -21,7 +21,7 @@ import UploadCore
                         filename: "a \"b\"\\.mp4", type: .video, totalSize: 250, enableHLS: true,
                         enableThumbnail: false,
                         metadata: [
-                            ("k", .string("v\n")), ("é", .string("5")), ("i", .integer(9_007_199_254_740_993)),
+                            ("k", .string("v\n")), ("é", .string("5")), ("i", .integer(9_007_199_254_740_991)),
                             ("f", .float(9.3)), ("one", .float(1)), ("small", .float(1e-7)), ("b", .boolean(true)),
                         ]))
             }
@@ -41,7 +41,7 @@ import UploadCore
                         "filename": .string("a \"b\"\\.mp4"), "type": .string("video"), "total_size": .number("250"),
                         "enable_hls": .bool(true), "enable_thumbnail": .bool(false),
                         "user_metadata": .object([
-                            "k": .string("v\n"), "é": .string("5"), "i": .number("9007199254740993"),
+                            "k": .string("v\n"), "é": .string("5"), "i": .number("9007199254740991"),
                             "f": .number("9.3"), "one": .number("1.0"), "small": .number("1e-07"), "b": .bool(true),
                         ]),
                     ]))

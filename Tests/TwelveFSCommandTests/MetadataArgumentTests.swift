@@ -31,8 +31,9 @@ import UploadCore
         ("nothing=", "nothing", .string("")), ("a=b:=c", "a", .string("b:=c")), ("a=b=c", "a", .string("b=c")),
         ("a = b", "a ", .string(" b")), ("naïve=日本", "naïve", .string("日本")),
         ("batchNumber:=5", "batchNumber", .integer(5)), ("n:=-0", "n", .integer(0)),
-        ("n:=9007199254740993", "n", .integer(9_007_199_254_740_993)),
-        ("n:=9223372036854775807", "n", .integer(.max)), ("n:=-9223372036854775808", "n", .integer(.min)),
+        ("n:=9007199254740991", "n", .integer(9_007_199_254_740_991)),
+        ("n:=-9007199254740991", "n", .integer(-9_007_199_254_740_991)),
+        ("n=9007199254740993", "n", .string("9007199254740993")),
         ("rating:=9.3", "rating", .float(9.3)), ("f:=1.0", "f", .float(1)), ("f:=5e0", "f", .float(5)),
         ("f:=-1E-3", "f", .float(-0.001)), ("f:=0e999", "f", .float(0)), ("f:=-0.0", "f", .float(-0.0)),
         ("f:=5e-324", "f", .float(.leastNonzeroMagnitude)),
@@ -62,8 +63,9 @@ import UploadCore
     }
 
     @Test(arguments: [
-        ("k:=9223372036854775808", "64 bits"), ("k:=-9223372036854775809", "64 bits"),
-        ("k:=123456789012345678901234567890", "64 bits"), ("k:=1e400", "beyond"), ("k:=-1.5e309", "beyond"),
+        ("k:=9007199254740992", "53 bits"), ("k:=-9007199254740992", "53 bits"), ("k:=9223372036854775808", "53 bits"),
+        ("k:=123456789012345678901234567890", "53 bits"), ("k:=1e16", "53 bits"), ("k:=-1e300", "53 bits"),
+        ("k:=9007199254740992.0", "53 bits"), ("k:=1e400", "beyond"), ("k:=-1.5e309", "beyond"),
         ("k:=1e-400", "beyond"), ("k", "KEY:=JSON"), ("", "KEY:=JSON"), ("=v", "no key"), (":=5", "no key"),
     ])
     func whatWouldBecomeSomethingElseIsRefused(_ argument: String, _ words: String) throws {

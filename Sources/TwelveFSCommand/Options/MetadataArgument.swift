@@ -37,19 +37,24 @@ enum MetadataArgument {
         }
     }
 
-    /// Whole numbers are kept digit by digit; what would become another number, or none, is refused.
+    /// Integers are kept digit by digit; what would become another number, or none, is refused.
     private static func number(_ text: String) throws -> MetadataValue {
         let isWhole = text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || (0x30...0x39).contains($0) }
         if isWhole {
-            guard let exact = Int64(text) else {
-                throw ValidationError("it does not fit 64 bits: give such a number as text")
-            }
+            guard let exact = Int64(text), MetadataValue.integers.contains(exact) else { throw tooWide }
             return .integer(exact)
         }
         let isZero = text.prefix { $0 != "e" && $0 != "E" }.allSatisfy { "-.0".contains($0) }
         guard let float = Double(text), float.isFinite, isZero || !float.isZero else {
             throw ValidationError("it is beyond what a float can be: give such a number as text")
         }
+        // Without a fraction it is an integer to JSON, however it is written.
+        let isInteger = float.rounded() == float
+        guard !isInteger || float.magnitude <= Double(MetadataValue.integers.upperBound) else { throw tooWide }
         return .float(float)
     }
+
+    private static let tooWide = ValidationError(
+        "an integer wider than 53 bits (\(MetadataValue.integers.lowerBound) to \(MetadataValue.integers.upperBound)) is sent as text: KEY=TEXT"
+    )
 }
