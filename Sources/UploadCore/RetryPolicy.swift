@@ -214,10 +214,10 @@ public struct RetryPolicy: Sendable {
     public func verdict(onAssetCallThatFailed failure: UploadFailure) -> AssetVerdict {
         if failure.code == "read_not_allowed" || failure.code == "identifier_malformed" { return .refused }
         switch failure.kind {
-        case .requestRefused, .sessionGone, .sizeRefused, .typeRefused, .sessionRefused, .accessUnclear:
+        case .requestRefused, .sessionGone, .sizeRefused, .sessionRefused, .accessUnclear:
             return .notFound
         case .accessRefused: return .refused
-        case .keyRefused, .conflict, .rateLimited, .platformUnavailable, .unreachable, .connectionLost,
+        case .keyRefused, .typeRefused, .conflict, .rateLimited, .platformUnavailable, .unreachable, .connectionLost,
             .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable, .checksumMismatch,
             .tooLarge, .noSpace,
             .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:

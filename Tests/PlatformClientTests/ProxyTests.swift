@@ -60,8 +60,10 @@ import class TestSupport.QuietPort
                     #expect(String(buffer: content) == "x")
                     expectNoSecret(in: client)
                 }
-                // One connection of the API's calls and one of the chunks, each kept.
-                #expect(proxy.targets == Array(repeating: "127.0.0.1:\(server.port)", count: 2))
+                // One connection of the API's calls and one of the chunks, each kept; on a slow machine one may have been idle
+                // for so long that another takes its place.
+                #expect(Set(proxy.targets) == ["127.0.0.1:\(server.port)"])
+                #expect((2...5).contains(proxy.targets.count))
                 #expect(server.requests.map(\.method) == ["GET", "GET", "GET", "PUT", "GET"])
                 #expect(server.requests[3].bodyMD5 == chunk.md5)
                 for request in server.requests {

@@ -37,7 +37,9 @@ import func TestSupport.eventually
             stage.sandbox.add(Self.always(.report, .hang))
             let content = bytes(Self.many)
             let upload = try stage.upload("a.mp4", content)
-            try await eventually("all chunks are stored") { upload.status().bytesUploaded == Int64(Self.many) }
+            try await eventually("all chunks are stored", timeout: .seconds(90)) {
+                upload.status().bytesUploaded == Int64(Self.many)
+            }
             try await stage.sandbox.waitForJournal { $0.count { $0.kind == .report } == 8 }
             #expect(upload.currentState == .finishing)
             stage.sandbox.clearFaults()
@@ -118,7 +120,9 @@ import func TestSupport.eventually
                 upload.apply(.committed(.whole))
                 let wanted = min(17, answered + 8)
                 try await stage.sandbox.waitForJournal { $0.count { $0.kind == .report } == wanted }
-                try await eventually("all chunks are stored") { upload.status().bytesUploaded == Int64(Self.many) }
+                try await eventually("all chunks are stored", timeout: .seconds(90)) {
+                    upload.status().bytesUploaded == Int64(Self.many)
+                }
                 try await life.journal.written(durably: false)
             }
             stage.sandbox.clearFaults()
