@@ -29,8 +29,8 @@ struct HostileAnswer: Sendable, CustomTestStringConvertible {
             testDescription: "a header that brings another", answer: session(headers: #""x-a":"1\r\nx-injected: 1""#),
             mentions: "x-a has a value that no header may have"),
         HostileAnswer(
-            testDescription: "a header that is ours to set", answer: session(headers: #""Content-Length":"5""#),
-            mentions: "content-length"),
+            testDescription: "a header with credentials", answer: session(headers: #""Authorization":"Basic eA==""#),
+            mentions: "authorization"),
         HostileAnswer(
             testDescription: "a URL of another scheme", answer: session(url: "file:///etc/passwd"),
             mentions: "its scheme is neither"),
