@@ -88,6 +88,7 @@ ask_witnesses() {
     witness "S3 that is not ours" "$ROOT/Tests/witnesses/run.sh" s3
     witness "each request by the published constraints" "$ROOT/Tests/witnesses/run.sh" requests
     witness "a proxy as the only way out" "$ROOT/Tests/witnesses/run.sh" proxy
+    witness "the calls of 2000 small files" "$ROOT/Tests/witnesses/run.sh" many
 }
 
 if [[ $* == --witnesses ]]; then
