@@ -181,6 +181,17 @@ import UploadCore
         #expect(rig.machine.size == 20)
     }
 
+    @Test func aRefusalOfASizeThatTheFileHasNoMoreIsNoneOfTheFile() throws {
+        let rig = Rig()
+        rig.hint(30)
+        rig.write(0..<10)
+        // The size that was asked for turns out to be wrong while the answer is on its way.
+        rig.commit()
+        #expect(try rig.failCall(.sizeRefused) == [.call(.openSession(totalSize: 10))])
+        #expect(rig.machine.failure == nil)
+        try rig.finish()
+    }
+
     @Test func aSizeThatIsRefusedAtCommitIsAnsweredAndARetryAsksAgain() throws {
         let rig = Rig()
         rig.write(0..<30)

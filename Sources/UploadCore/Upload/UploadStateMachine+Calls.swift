@@ -37,6 +37,13 @@ extension UploadStateMachine {
         pendingCall = nil
         failure = reason
         noteRefusedSize(of: pending.call, reason)
+        if reason.kind == .sizeRefused, case .openSession = pending.call, scope != nil,
+            sizeObjection(toSize: size) == nil
+        {
+            // The file has got another size since it was asked for: with that it is asked for again.
+            failure = nil
+            return callRetry.succeeded()
+        }
         let decision = callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now)
         if let wait = follow(decision, after: reason, needsSession: pending.call.needsSession, &actions) {
             callRetry.wait(until: now + wait, because: reason)
