@@ -76,9 +76,6 @@ final class DescriptorCache: Sendable {
         _ = close(entry.number)
     }
 
-    /// How many are open now.
-    var count: Int { state.withLock { $0.entries.count } }
-
     private func reopened(_ open: () throws(SpoolError) -> Int32) throws(SpoolError) -> Int32 {
         do throws(SpoolError) {
             return try open()

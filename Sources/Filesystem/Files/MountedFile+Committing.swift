@@ -103,14 +103,6 @@ extension MountedFile {
         }
     }
 
-    /// Keeps the content that readers see in the spool until ``endUse(of:)``; nil where there is none.
-    func beginUse() -> FileVersion? {
-        door.withLock { state in
-            state.version?.uses += 1
-            return state.version
-        }
-    }
-
     /// Whoever read the spool file of that version is done.
     func endUse(of used: FileVersion?) {
         door.withLock { state in

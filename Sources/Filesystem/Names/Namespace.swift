@@ -75,7 +75,12 @@ package final class Namespace: Sendable {
     /// The file of an inode; nil where there is none, for whatever reason.
     func anyFile(_ node: NodeID) -> MountedFile? { tree.withLock { try? $0.file(node) } }
 
-    /// Every file that has a name, with its path.
+    /// Every file that has a name.
+    var allFiles: [MountedFile] {
+        tree.withLock { $0.files(atOrBelow: .root) }.map(\.1)
+    }
+
+    /// The same with their nodes and paths, which take time to put together.
     var files: [(node: NodeID, file: MountedFile, path: [[UInt8]])] { files(atOrBelow: .root) }
 
     func files(atOrBelow node: NodeID) -> [(node: NodeID, file: MountedFile, path: [[UInt8]])] {

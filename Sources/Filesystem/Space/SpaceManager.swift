@@ -50,7 +50,7 @@ final class SpaceManager: Sendable {
     }
 
     /// Bytes of finished files that a writer who needs space would get.
-    var evictableBytes: Int64 { namespace.files.reduce(0) { $0 + ($1.file.evictable?.size ?? 0) } }
+    var evictableBytes: Int64 { namespace.allFiles.reduce(0) { $0 + ($1.evictable?.size ?? 0) } }
 
     /// The space in the spool: what can be written before `ENOSPC`.
     func statistics() throws(FuseErrno) -> FileSystemStatistics {
@@ -92,7 +92,7 @@ final class SpaceManager: Sendable {
     }
 
     private func evictOne() throws(SpoolError) -> Bool {
-        var candidates: [(file: MountedFile, version: FileVersion)] = namespace.files.compactMap { _, file, _ in
+        var candidates: [(file: MountedFile, version: FileVersion)] = namespace.allFiles.compactMap { file in
             file.evictable.map { (file, $0) }
         }
         candidates.sort { $0.version.lastUse < $1.version.lastUse }
