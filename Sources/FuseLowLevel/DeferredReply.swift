@@ -10,9 +10,9 @@ import Synchronization
 /// ignores afterwards), never a second, and goes on waiting: the file system decides whether to answer EINTR.
 ///
 /// libfuse calls back on the worker that read the INTERRUPT, with the request's own lock held, so the callback only posts
-/// this reply's ticket (a number, no pointer) to the session's ``InterruptDispatcher``, whose thread runs the handler.
+/// this reply's token (a number, no pointer) to the session's ``InterruptDispatcher``, whose thread runs the handler.
 /// - *Interrupted before a handler is registered*: libfuse calls back from within the registration.
-/// - *Answered while libfuse is about to call back*: libfuse keeps the request alive meanwhile; the ticket is found
+/// - *Answered while libfuse is about to call back*: libfuse keeps the request alive meanwhile; the token is found
 ///   withdrawn, or its reply answered, and nothing happens.
 /// - *Answered while the dispatcher is about to run the handler*: the handler is taken out under this reply's lock, and
 ///   only if nobody has answered. One that was taken out just before the answer still runs; it cannot
@@ -26,7 +26,7 @@ public final class DeferredReply<Payload>: Sendable {
     private struct State {
         /// Nil once it is answered.
         var request: FuseRequest?
-        var ticket: InterruptDispatcher.Ticket?
+        var token: InterruptDispatcher.Token?
         var handler: (@Sendable () -> Void)?
     }
 
@@ -65,20 +65,20 @@ public final class DeferredReply<Payload>: Sendable {
         state.withLock { state in
             guard let request = state.request else { return }
             state.handler = handler
-            let ticket = state.ticket ?? request.core.interrupts.issueTicket(for: self)
-            state.ticket = ticket
-            request.notifyOfInterrupt(as: ticket)
+            let token = state.token ?? request.core.interrupts.issueToken(for: self)
+            state.token = token
+            request.notifyOfInterrupt(as: token)
         }
     }
 
     /// Takes the request out, so that nobody else can answer it, and sends the answer with no lock held.
     func answer(_ send: (FuseRequest) -> Void) -> Bool {
-        let (request, ticket, handler) = state.withLock { state in
-            (state.request.take(), state.ticket.take(), state.handler.take())
+        let (request, token, handler) = state.withLock { state in
+            (state.request.take(), state.token.take(), state.handler.take())
         }
         guard let request else { return false }
-        if let ticket {
-            request.core.interrupts.withdraw(ticket)
+        if let token {
+            request.core.interrupts.withdraw(token)
         }
         // What the handler captured may have a deinit that does anything: it is let go after the lock.
         _ = handler

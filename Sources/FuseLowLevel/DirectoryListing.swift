@@ -41,9 +41,9 @@ public struct DirectoryListing: Sendable {
         var attributes = stat()
         attributes.st_ino = UInt(entry.inode.rawValue)
         attributes.st_mode = entry.kind.rawValue
-        return bytes.packDirectoryEntry(named: entry.name, capacity: capacity) { name, room, size in
+        return bytes.packDirectoryEntry(named: entry.name, capacity: capacity) { name, buffer, size in
             // libfuse's packing does not look at the request.
-            fuse_add_direntry(nil, room, size, name, &attributes, off_t(entry.nextOffset))
+            fuse_add_direntry(nil, buffer, size, name, &attributes, off_t(entry.nextOffset))
         }
     }
 }
@@ -73,8 +73,8 @@ public struct DirectoryPlusListing: Sendable {
         if !isCounted {
             parameters.ino = 0
         }
-        let isPacked = bytes.packDirectoryEntry(named: name, capacity: capacity) { name, room, size in
-            fuse_add_direntry_plus(nil, room, size, name, &parameters, off_t(nextOffset))
+        let isPacked = bytes.packDirectoryEntry(named: name, capacity: capacity) { name, buffer, size in
+            fuse_add_direntry_plus(nil, buffer, size, name, &parameters, off_t(nextOffset))
         }
         if isPacked && isCounted {
             inodes.append(entry.inode)

@@ -141,14 +141,14 @@ struct FuseRequest: @unchecked Sendable {
         fuse_req_interrupted(pointer) != 0
     }
 
-    /// Has libfuse post the ticket when the caller is interrupted; before this returns, when it was already.
-    func notifyOfInterrupt(as ticket: InterruptDispatcher.Ticket) {
+    /// Has libfuse post the token when the caller is interrupted; before this returns, when it was already.
+    func notifyOfInterrupt(as token: InterruptDispatcher.Token) {
         fuse_req_interrupt_func(
             pointer,
-            { request, ticket in
+            { request, token in
                 // libfuse keeps the request and with it the session until this returns.
                 guard let request, let core = SessionCore.of(request) else { return }
-                core.interrupts.post(InterruptDispatcher.Ticket(number: UInt(bitPattern: ticket)))
-            }, UnsafeMutableRawPointer(bitPattern: ticket.number))
+                core.interrupts.post(InterruptDispatcher.Token(number: UInt(bitPattern: token)))
+            }, UnsafeMutableRawPointer(bitPattern: token.number))
     }
 }

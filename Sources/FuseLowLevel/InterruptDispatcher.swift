@@ -10,7 +10,7 @@ protocol Interruptible: AnyObject, Sendable {
 /// ``DeferredReply`` has the list of races.
 final class InterruptDispatcher: Sendable {
     /// Names a reply towards libfuse. A number rather than a pointer: libfuse may call back when the reply is long gone.
-    struct Ticket: Hashable, Sendable {
+    struct Token: Hashable, Sendable {
         let number: UInt
     }
 
@@ -20,9 +20,9 @@ final class InterruptDispatcher: Sendable {
     }
 
     private struct State: Sendable {
-        var lastTicket: UInt = 0
-        var waiting: [Ticket: Waiting] = [:]
-        var posted: [Ticket] = []
+        var lastToken: UInt = 0
+        var waiting: [Token: Waiting] = [:]
+        var posted: [Token] = []
         var isStopped = false
     }
 
@@ -40,35 +40,35 @@ final class InterruptDispatcher: Sendable {
         thread.withLock { $0.take() }?.join()
     }
 
-    func issueTicket(for target: some Interruptible) -> Ticket {
+    func issueToken(for target: some Interruptible) -> Token {
         state.update { state in
-            state.lastTicket += 1
-            let ticket = Ticket(number: state.lastTicket)
-            state.waiting[ticket] = Waiting(target: target)
-            return ticket
+            state.lastToken += 1
+            let token = Token(number: state.lastToken)
+            state.waiting[token] = Waiting(target: target)
+            return token
         }
     }
 
-    func withdraw(_ ticket: Ticket) {
-        state.update { _ = $0.waiting.removeValue(forKey: ticket) }
+    func withdraw(_ token: Token) {
+        state.update { _ = $0.waiting.removeValue(forKey: token) }
     }
 
     /// Called by libfuse's callback: takes no other lock and runs nothing.
-    func post(_ ticket: Ticket) {
-        state.update { $0.posted.append(ticket) }
+    func post(_ token: Token) {
+        state.update { $0.posted.append(token) }
     }
 
     private func run() {
-        while let tickets = nextTickets() {
-            for ticket in tickets {
-                target(of: ticket)?.interrupted()
+        while let tokens = nextTokens() {
+            for token in tokens {
+                target(of: token)?.interrupted()
             }
         }
     }
 
     /// - Returns: nil once it is stopped.
-    private func nextTickets() -> [Ticket]? {
-        state.wait { state -> [Ticket]?? in
+    private func nextTokens() -> [Token]? {
+        state.wait { state -> [Token]?? in
             if state.isStopped { return .some(nil) }
             if state.posted.isEmpty { return .none }
             defer { state.posted = [] }
@@ -77,7 +77,7 @@ final class InterruptDispatcher: Sendable {
     }
 
     /// The last reference to a reply may end here; its deinit answers EIO, which must not happen under the lock.
-    private func target(of ticket: Ticket) -> (any Interruptible)? {
-        state.update { $0.waiting[ticket]?.target }
+    private func target(of token: Token) -> (any Interruptible)? {
+        state.update { $0.waiting[token]?.target }
     }
 }

@@ -13,7 +13,7 @@ struct APIFailures {
     let keyLocation: String
 
     /// Nil for a 2xx.
-    func failure(of answer: Answer) -> UploadFailure? {
+    func failure(of answer: HTTPAnswer) -> UploadFailure? {
         guard !(200..<300).contains(answer.status) else { return nil }
         let told = told(by: answer)
         let kind = kind(status: answer.status, code: told.code, message: told.message)
@@ -66,7 +66,7 @@ struct APIFailures {
         }
     }
 
-    private func told(by answer: Answer) -> (code: String?, message: String?) {
+    private func told(by answer: HTTPAnswer) -> (code: String?, message: String?) {
         let bytes = Array(answer.body.readableBytesView)
         guard case .object(var fields)? = try? JSONParser.parse(bytes) else { return (nil, nil) }
         // Gateways like to wrap: {"error": {"code": …, "message": …}}.
@@ -81,12 +81,12 @@ struct APIFailures {
     }
 
     /// What the platform's support asks for.
-    private func traceID(of answer: Answer) -> String? {
+    private func traceID(of answer: HTTPAnswer) -> String? {
         SafeText.traceID(answer.headers.first(name: "x-trace-id"), key: context.key)
             ?? SafeText.traceID(answer.headers.first(name: "x-request-id"), key: context.key)
     }
 
-    private func words(for answer: Answer, _ told: (code: String?, message: String?)) -> String {
+    private func words(for answer: HTTPAnswer, _ told: (code: String?, message: String?)) -> String {
         if let message = told.message { return message }
         if let code = told.code {
             return "the platform answered \(answer.status) (\(code)) when asked to \(call.words)"

@@ -10,7 +10,7 @@ struct AnswerDecoder {
     private let context: AnswerContext
 
     /// - Throws: `unreadableAnswer` unless the body is one JSON object.
-    init(_ answer: Answer, of call: APICall, context: AnswerContext) throws(UploadFailure) {
+    init(_ answer: HTTPAnswer, of call: APICall, context: AnswerContext) throws(UploadFailure) {
         let problem: String
         do throws(JSONParser.Problem) {
             let value = try JSONParser.parse(Array(answer.body.readableBytesView))

@@ -5,7 +5,7 @@ import Synchronization
 import UploadCore
 
 /// An answer, whole.
-struct Answer: Sendable {
+struct HTTPAnswer: Sendable {
     let status: Int
     let headers: HTTPHeaders
     let body: ByteBuffer
@@ -66,30 +66,30 @@ final class Exchange: HTTPClientResponseDelegate {
     var mayHaveBeenSent: Bool { state.withLock { $0.mayHaveBeenSent } }
 
     /// A refusal of which at least the head has come. It says more than how the connection ended after it.
-    var refusal: Answer? {
+    var refusal: HTTPAnswer? {
         state.withLock { state in
             guard let head = state.head, head.status.code >= 300 else { return nil }
-            return Answer(status: Int(head.status.code), headers: head.headers, body: state.body)
+            return HTTPAnswer(status: Int(head.status.code), headers: head.headers, body: state.body)
         }
     }
 
     // MARK: HTTPClientResponseDelegate
 
-    func didSendRequestHead(task: HTTPClient.Task<Answer>, _ head: HTTPRequestHead) {
+    func didSendRequestHead(task: HTTPClient.Task<HTTPAnswer>, _ head: HTTPRequestHead) {
         state.withLock { $0.mayHaveBeenSent = true }
         onActivity()
     }
 
-    func didSendRequestPart(task: HTTPClient.Task<Answer>, _ part: IOData) {
+    func didSendRequestPart(task: HTTPClient.Task<HTTPAnswer>, _ part: IOData) {
         onBody(.sent(part.readableBytes))
         onActivity()
     }
 
-    func didSendRequest(task: HTTPClient.Task<Answer>) {
+    func didSendRequest(task: HTTPClient.Task<HTTPAnswer>) {
         state.withLock { $0.wasSentWhole = true }
     }
 
-    func didReceiveHead(task: HTTPClient.Task<Answer>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
+    func didReceiveHead(task: HTTPClient.Task<HTTPAnswer>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
         onActivity()
         let isRefusedEarly = state.withLock { state in
             state.head = head
@@ -100,7 +100,7 @@ final class Exchange: HTTPClientResponseDelegate {
         return proceed(announced <= maximumBody.bytes, on: task.eventLoop)
     }
 
-    func didReceiveBodyPart(task: HTTPClient.Task<Answer>, _ buffer: ByteBuffer) -> EventLoopFuture<Void> {
+    func didReceiveBodyPart(task: HTTPClient.Task<HTTPAnswer>, _ buffer: ByteBuffer) -> EventLoopFuture<Void> {
         let fits = state.withLock { state in
             guard Int64(state.body.readableBytes) + Int64(buffer.readableBytes) <= maximumBody.bytes else {
                 return false
@@ -111,10 +111,10 @@ final class Exchange: HTTPClientResponseDelegate {
         return proceed(fits, on: task.eventLoop)
     }
 
-    func didFinishRequest(task: HTTPClient.Task<Answer>) throws -> Answer {
+    func didFinishRequest(task: HTTPClient.Task<HTTPAnswer>) throws -> HTTPAnswer {
         try state.withLock { state in
             guard let head = state.head else { throw HTTPClientError.remoteConnectionClosed }
-            return Answer(status: Int(head.status.code), headers: head.headers, body: state.body)
+            return HTTPAnswer(status: Int(head.status.code), headers: head.headers, body: state.body)
         }
     }
 
@@ -127,12 +127,12 @@ final class Exchange: HTTPClientResponseDelegate {
     }
 }
 
-extension HTTPClient.Task<Answer> {
+extension HTTPClient.Task<HTTPAnswer> {
     /// Waits for the answer while `companions` run beside it: what one of them throws ends the exchange with that error, and
     /// they are cancelled when it ends. Cancelling the calling task gives the exchange up.
     func answer(
         of exchange: Exchange, beside companions: [@Sendable () async throws -> Void]
-    ) async -> Result<Answer, PlatformClient.Broken> {
+    ) async -> Result<HTTPAnswer, PlatformClient.Broken> {
         let result = await ending(beside: companions)
         return result.flatMapError { error in
             if let refusal = exchange.refusal, !Task.isCancelled, !ExchangeLimit.isTooLarge(error) {
@@ -142,7 +142,7 @@ extension HTTPClient.Task<Answer> {
         }
     }
 
-    private func ending(beside companions: [@Sendable () async throws -> Void]) async -> Result<Answer, any Error> {
+    private func ending(beside companions: [@Sendable () async throws -> Void]) async -> Result<HTTPAnswer, any Error> {
         await withTaskCancellationHandler {
             await withTaskGroup(of: Void.self) { group in
                 for companion in companions {
@@ -156,7 +156,7 @@ extension HTTPClient.Task<Answer> {
                         }
                     }
                 }
-                let result: Result<Answer, any Error>
+                let result: Result<HTTPAnswer, any Error>
                 do {
                     result = .success(try await self.get())
                 } catch {

@@ -24,8 +24,8 @@ struct NetworkFailures {
                 .unreadableAnswer, code: "answer_too_large",
                 message: "\(party)'s answer is larger than \(limit), more than any that makes sense",
                 hint: "something between here and \(party) may have answered in its place")
-        case is CancellationError: return givenUp
-        case let error as HTTPClientError where error == .cancelled || error == .alreadyShutdown: return givenUp
+        case is CancellationError: return cancelled
+        case let error as HTTPClientError where error == .cancelled || error == .alreadyShutdown: return cancelled
         case ExchangeLimit.timedOut(let limit):
             return mayHaveBeenSent
                 ? lost("did not answer within \(limit.words)", code: "timeout")
@@ -56,7 +56,7 @@ struct NetworkFailures {
 
     // MARK: Texts
 
-    private var givenUp: UploadFailure {
+    private var cancelled: UploadFailure {
         UploadFailure(.cancelled, message: "the request to \(party) was given up")
     }
 

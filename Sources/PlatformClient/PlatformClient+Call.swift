@@ -8,7 +8,7 @@ extension PlatformClient {
     /// One call of the API, and its answer when that is a success.
     func call(
         _ call: APICall, id: String = "", query: String? = nil, body: JSONValue? = nil
-    ) async throws(UploadFailure) -> (answer: Answer, context: AnswerContext) {
+    ) async throws(UploadFailure) -> (answer: HTTPAnswer, context: AnswerContext) {
         if call.hasIDInPath, !APICall.isPlainID(id) {
             throw UploadFailure(
                 .requestRefused, code: "identifier_malformed", message: "no upload or asset has such an identifier")
@@ -50,7 +50,7 @@ extension PlatformClient {
         }
     }
 
-    private func record(_ answer: Answer, of call: APICall, _ context: AnswerContext) {
+    private func record(_ answer: HTTPAnswer, of call: APICall, _ context: AnswerContext) {
         guard let limit = RateLimit(answer.headers, now: context.now) else { return }
         limits.withLock { $0.record(limit, of: call.rawValue) }
     }
@@ -131,7 +131,7 @@ extension PlatformClient {
     static let userAgent = "twelvefs"
 
     func decoder(
-        _ call: (answer: Answer, context: AnswerContext), _ kind: APICall
+        _ call: (answer: HTTPAnswer, context: AnswerContext), _ kind: APICall
     ) throws(UploadFailure) -> AnswerDecoder {
         try AnswerDecoder(call.answer, of: kind, context: call.context)
     }

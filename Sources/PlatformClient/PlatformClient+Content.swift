@@ -62,7 +62,7 @@ extension PlatformClient {
     }
 
     /// RFC 9110, 14.4: a part comes as 206 with `Content-Range: bytes first-last/size`; the whole may come as 200.
-    private static func isExactly(_ range: Range<Int64>, of totalSize: Int64, _ answer: Answer) -> Bool {
+    private static func isExactly(_ range: Range<Int64>, of totalSize: Int64, _ answer: HTTPAnswer) -> Bool {
         guard answer.body.readableBytes == range.count else { return false }
         switch answer.status {
         case 200: return range == 0..<totalSize

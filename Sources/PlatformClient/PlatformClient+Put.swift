@@ -84,7 +84,7 @@ extension PlatformClient {
     private func send(
         _ source: some ChunkSource, to url: PresignedURL, at address: WebAddress, head: HTTPHeaders,
         onBytesSent: @Sendable @escaping (Int) -> Void
-    ) async -> Result<(answer: Answer, md5: String?), Broken> {
+    ) async -> Result<(answer: HTTPAnswer, md5: String?), Broken> {
         let clock = configuration.clock
         let body = ChunkBody(
             source, pieceSize: configuration.pieceSize, on: group.any(), onBytesSent: onBytesSent,

@@ -13,7 +13,7 @@ struct StoreFailures {
     let scheme: WebAddress.Scheme
 
     /// Nil for a 2xx.
-    func failure(of answer: Answer) -> UploadFailure? {
+    func failure(of answer: HTTPAnswer) -> UploadFailure? {
         guard !(200..<300).contains(answer.status) else { return nil }
         let told = StoreError(parsing: answer.body, key: key)
         if Self.redirects.contains(answer.status) { return redirect(answer, told) }
@@ -26,7 +26,7 @@ struct StoreFailures {
     /// RFC 9110, 15.4: those that name another place for the same thing.
     private static let redirects: Set<Int> = [301, 302, 303, 307, 308]
 
-    private func redirect(_ answer: Answer, _ told: StoreError) -> UploadFailure {
+    private func redirect(_ answer: HTTPAnswer, _ told: StoreError) -> UploadFailure {
         let target = RedirectTarget(answer.headers.first(name: "location"), from: scheme, key: key)
         let staysInScheme = target.scheme == scheme
         return UploadFailure(
@@ -59,7 +59,7 @@ struct StoreFailures {
         }
     }
 
-    private func words(for answer: Answer, _ told: StoreError) -> String {
+    private func words(for answer: HTTPAnswer, _ told: StoreError) -> String {
         if let message = told.message { return "the object store says: \(message)" }
         if let code = told.code { return "the object store answered \(answer.status) (\(code))" }
         let kind = SafeText.kind(

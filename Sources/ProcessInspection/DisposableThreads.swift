@@ -22,12 +22,12 @@ package final class DisposableThreads: Sendable {
         let job = Job<Value>()
         let started = DetachedThread.start {
             let value = body(job.steps)
-            let wasGivenUp = job.state.withLock { state in
+            let wasAbandoned = job.state.withLock { state in
                 defer { state = .ended(value) }
-                if case .givenUp = state { return true }
+                if case .abandoned = state { return true }
                 return false
             }
-            if wasGivenUp { self.leftBehind.withLock { $0 -= 1 } }
+            if wasAbandoned { self.leftBehind.withLock { $0 -= 1 } }
             job.ended.signal()
         }
         guard started else { return nil }
@@ -37,8 +37,8 @@ package final class DisposableThreads: Sendable {
             return job.state.withLock { state in
                 switch state {
                 case .ended(let value): return value
-                case .running, .givenUp:
-                    state = .givenUp
+                case .running, .abandoned:
+                    state = .abandoned
                     // Counted before the thread can see that it was given up.
                     leftBehind.withLock { $0 += 1 }
                     return nil
@@ -76,7 +76,7 @@ package final class DisposableThreads: Sendable {
         let ended = DispatchSemaphore(value: 0)
 
         enum State {
-            case running, givenUp
+            case running, abandoned
             case ended(Value)
         }
     }

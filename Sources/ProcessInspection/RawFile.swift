@@ -10,13 +10,13 @@ enum RawFile {
         withDescriptor(of: path) { descriptor in
             var bytes: [UInt8] = []
             // Most files here fit into one read; the second one is how the end is known.
-            var room = min(limit, 4096)
+            var capacity = min(limit, 4096)
             while bytes.count <= limit {
-                guard let more = readOnce(descriptor, upTo: room) else { return nil }
+                guard let more = readOnce(descriptor, upTo: capacity) else { return nil }
                 if more.isEmpty { return bytes }
                 bytes += more
                 // One byte past the limit tells a file that is too long from one that just fits.
-                room = min(65536, limit + 1 - bytes.count)
+                capacity = min(65536, limit + 1 - bytes.count)
             }
             return nil
         }

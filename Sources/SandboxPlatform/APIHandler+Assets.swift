@@ -3,7 +3,7 @@ extension APIHandler {
     // MARK: list and retrieve
 
     /// Newest first, those of sessions that are not complete included.
-    func assets() -> Answer {
+    func assets() -> SandboxAnswer {
         let (settings, now) = (platform.currentSettings, platform.now)
         let ids = request.list("asset_ids")
         let types = request.list("asset_types")
@@ -13,8 +13,8 @@ extension APIHandler {
                 && (types.isEmpty || types.contains(record.type))
                 && (part.isEmpty || record.filename.lowercased().contains(part))
         }
-        note { if !ids.isEmpty { $0.assetIDs = ids } }
-        let page = Page(request)
+        amend { if !ids.isEmpty { $0.assetIDs = ids } }
+        let page = PageRequest(request)
         return .json(
             .object([
                 "data": .array(page.items(of: found).map { .object(description(of: $0, at: now, settings)) }),
@@ -22,7 +22,7 @@ extension APIHandler {
             ]))
     }
 
-    func asset(_ assetID: String) throws(Refusal) -> Answer {
+    func asset(_ assetID: String) throws(Refusal) -> SandboxAnswer {
         let now = platform.now
         let record = try found(assetID, at: now)
         let settings = platform.currentSettings
@@ -32,11 +32,11 @@ extension APIHandler {
 
     /// What *list assets* and *retrieve asset* say of an asset: the schema `Asset`.
     private func description(
-        of record: UploadRecord, at now: WallTime, _ settings: SandboxSettings
-    ) -> [String: JSONValue] {
+        of record: SandboxUpload, at now: WallTime, _ settings: SandboxSettings
+    ) -> [String: SandboxJSON] {
         let status = platform.assetStatus(of: record, at: now)
         let type = mediaType(ofFile: record.filename, assetType: record.type)
-        var members: [String: JSONValue] = [
+        var members: [String: SandboxJSON] = [
             "_id": .string(record.assetID), "status": .string(status), "filename": .string(record.filename),
             "file_type": .string(type), "created_at": .string(record.createdAt.rfc3339),
         ]
@@ -55,11 +55,11 @@ extension APIHandler {
 
     /// What *retrieve asset* alone says, besides: what July's schema `AssetDetail` has more than `Asset`.
     private func details(
-        of record: UploadRecord, at now: WallTime, _ settings: SandboxSettings
-    ) -> [String: JSONValue] {
+        of record: SandboxUpload, at now: WallTime, _ settings: SandboxSettings
+    ) -> [String: SandboxJSON] {
         guard settings.specification == .july2026 else { return [:] }
         let status = platform.assetStatus(of: record, at: now)
-        var members: [String: JSONValue] = [:]
+        var members: [String: SandboxJSON] = [:]
         if record.options["enable_hls"] == true, record.type != "image" {
             members["hls"] = .object(["status": status == "ready" ? "ready" : "pending"])
         }
@@ -67,7 +67,7 @@ extension APIHandler {
             members["thumbnail"] = .object(["status": status == "ready" ? "ready" : "pending"])
         }
         if status == "ready" {
-            let size = JSONValue.integer(record.reportedSize ?? record.totalSize)
+            let size = SandboxJSON.integer(record.reportedSize ?? record.totalSize)
             members["size"] = size
             let type = mediaType(ofFile: record.filename, assetType: record.type)
             members["technical_metadata"] = .object(["file_size_bytes": size, "file_mime_type": .string(type)])
@@ -81,7 +81,7 @@ extension APIHandler {
 
     // MARK: delete and change
 
-    func delete(_ assetID: String) async throws -> Answer {
+    func delete(_ assetID: String) async throws -> SandboxAnswer {
         let force = request.list("force").first == "true"
         let record = try found(assetID, at: platform.now)
         let missing = unknown("asset_id", assetID)
@@ -95,14 +95,14 @@ extension APIHandler {
             }
             record.deleted = true
         }
-        note { $0.uploadID = record.uploadID }
+        amend { $0.uploadID = record.uploadID }
         try await platform.directory.write(snapshot)
         try await platform.directory.removeParts(snapshot.record)
-        return Answer(status: platform.currentSettings.specification.deletedStatus)
+        return SandboxAnswer(status: platform.currentSettings.specification.deletedStatus)
     }
 
     /// Adds to an asset's metadata and replaces what is there; null removes a key, an empty string is ignored.
-    func changeMetadata(_ assetID: String) async throws -> Answer {
+    func changeMetadata(_ assetID: String) async throws -> SandboxAnswer {
         guard case .object(let changes) = try Fields(request.body).required("user_metadata") else {
             throw Refusal.parameterInvalid("user_metadata", "an object is expected")
         }
@@ -110,18 +110,18 @@ extension APIHandler {
         let (_, snapshot) = try platform.sessions.change(record.uploadID, orThrow: unknown("asset_id", assetID)) {
             record throws(Refusal) in
             guard case .object(var options) = record.options else { return }
-            var metadata: [String: JSONValue] = [:]
+            var metadata: [String: SandboxJSON] = [:]
             if case .object(let members)? = options["user_metadata"] { metadata = members }
             for (name, value) in changes where value != "" { metadata[name] = value == .null ? nil : value }
             options["user_metadata"] = .object(metadata)
             record.options = .object(options)
         }
-        note { $0.uploadID = record.uploadID }
+        amend { $0.uploadID = record.uploadID }
         try await platform.directory.write(snapshot)
-        return Answer(status: 200)
+        return SandboxAnswer(status: 200)
     }
 
-    private func found(_ assetID: String, at now: WallTime) throws(Refusal) -> UploadRecord {
+    private func found(_ assetID: String, at now: WallTime) throws(Refusal) -> SandboxUpload {
         guard let record = platform.sessions.record(ofAsset: assetID), record.isVisible(at: now) else {
             throw unknown("asset_id", assetID)
         }

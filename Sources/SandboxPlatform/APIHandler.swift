@@ -9,20 +9,20 @@ struct APIHandler: Sendable {
     /// Chunks of a report that come out as failed although they are accepted.
     var failing: Set<Int> = []
     /// Adds to the request's journal entry.
-    let note: @Sendable ((inout JournalEntry) -> Void) -> Void
+    let amend: @Sendable ((inout JournalEntry) -> Void) -> Void
 
     init(
         platform: Platform, request: APIRequest, storeOrigin: String,
-        note: @escaping @Sendable ((inout JournalEntry) -> Void) -> Void
+        amend: @escaping @Sendable ((inout JournalEntry) -> Void) -> Void
     ) {
         self.platform = platform
         self.request = request
         self.storeOrigin = storeOrigin
-        self.note = note
+        self.amend = amend
     }
 
     /// Throws `Refusal` for what the platform refuses; file errors.
-    func answer(_ route: Route) async throws -> Answer {
+    func answer(_ route: Route) async throws -> SandboxAnswer {
         switch route {
         case .create: try await create()
         case .list: try list()
@@ -39,21 +39,21 @@ struct APIHandler: Sendable {
 
     // MARK: create
 
-    private func create() async throws -> Answer {
+    private func create() async throws -> SandboxAnswer {
         let settings = platform.currentSettings
         let request = try CreateRequest(request)
-        note {
+        amend {
             $0.filename = request.filename
             $0.totalSize = request.totalSize
         }
         let now = platform.now
-        let record = UploadRecord(
+        let record = SandboxUpload(
             uploadID: platform.ids.next(at: now), assetID: platform.ids.next(at: now), filename: request.filename,
             type: request.type, totalSize: request.totalSize, chunkSize: settings.chunkSize,
             totalChunks: Int((request.totalSize + settings.chunkSize - 1) / settings.chunkSize), createdAt: now,
             expiresAt: now.advanced(by: settings.sessionLifetime), updatedAt: now, options: request.options)
         try await platform.directory.create(platform.sessions.insert(record))
-        note {
+        amend {
             $0.uploadID = record.uploadID
             $0.assetID = record.assetID
         }
@@ -73,10 +73,10 @@ struct APIHandler: Sendable {
 
     // MARK: list and status
 
-    private func list() throws -> Answer {
+    private func list() throws -> SandboxAnswer {
         let now = platform.now
         let incomplete = platform.sessions.all.filter { !$0.deleted && $0.status(at: now) == .active }
-        let page = Page(request)
+        let page = PageRequest(request)
         return .json(
             .object([
                 "data": .array(
@@ -94,8 +94,8 @@ struct APIHandler: Sendable {
             ]))
     }
 
-    private func status(_ uploadID: String) throws -> Answer {
-        let page = Page(request)
+    private func status(_ uploadID: String) throws -> SandboxAnswer {
+        let page = PageRequest(request)
         let record = try session(uploadID)
         let uploadedSize = record.reported.values.reduce(0) { $0 + $1.size }
         return .json(
@@ -112,8 +112,8 @@ struct APIHandler: Sendable {
             ]))
     }
 
-    private func chunk(_ index: Int, of record: UploadRecord) -> JSONValue {
-        var members: [String: JSONValue] = [
+    private func chunk(_ index: Int, of record: SandboxUpload) -> SandboxJSON {
+        var members: [String: SandboxJSON] = [
             "index": .integer(Int64(index)), "status": "pending", "uploaded_at": .null,
             "updated_at": .string(record.createdAt.rfc3339),
         ]
@@ -131,9 +131,9 @@ struct APIHandler: Sendable {
 
     // MARK: report
 
-    private func report(_ uploadID: String) async throws -> Answer {
+    private func report(_ uploadID: String) async throws -> SandboxAnswer {
         let chunks = try ReportRequest(request).chunks
-        note { $0.chunkIndices = chunks.map(\.index) }
+        amend { $0.chunkIndices = chunks.map(\.index) }
         let settings = platform.currentSettings
         let now = platform.now
         let (counts, snapshot) = try platform.sessions.change(uploadID, orThrow: unknown("upload_id", uploadID)) {
@@ -141,11 +141,11 @@ struct APIHandler: Sendable {
         }
         try await platform.directory.write(snapshot)
         let record = snapshot.record
-        note {
+        amend {
             $0.assetID = record.assetID
             $0.duplicateChunks = counts.duplicates
         }
-        var members: [String: JSONValue] = [
+        var members: [String: SandboxJSON] = [
             "asset_id": .string(record.assetID), "processed_chunks": .integer(Int64(counts.processed)),
             "duplicate_chunks": .integer(Int64(counts.duplicates)),
             "total_completed": .integer(Int64(record.reported.count)),
@@ -156,14 +156,14 @@ struct APIHandler: Sendable {
         return .json(.object(members))
     }
 
-    private func contentURL(of record: UploadRecord, at now: WallTime, lifetime: Duration?) -> String {
+    private func contentURL(of record: SandboxUpload, at now: WallTime, lifetime: Duration?) -> String {
         let expires = lifetime.map { now.advanced(by: $0) }
         return storeOrigin + platform.signer.target(ofAsset: record.assetID, named: record.filename, until: expires)
     }
 
     // MARK: more URLs
 
-    private func urls(_ uploadID: String) throws -> Answer {
+    private func urls(_ uploadID: String) throws -> SandboxAnswer {
         let settings = platform.currentSettings
         let now = platform.now
         let fields = try Fields(request.body)
@@ -187,8 +187,8 @@ struct APIHandler: Sendable {
     }
 
     private func presignedURLs(
-        _ record: UploadRecord, _ chunks: Range<Int>, at now: WallTime, settings: SandboxSettings
-    ) -> JSONValue {
+        _ record: SandboxUpload, _ chunks: Range<Int>, at now: WallTime, settings: SandboxSettings
+    ) -> SandboxJSON {
         // Whole seconds, as the field `expires_at` can tell them, and never earlier than it tells.
         let expires = now.advanced(by: settings.urlLifetime)
         return .array(
@@ -208,7 +208,7 @@ struct APIHandler: Sendable {
     // MARK: looking up
 
     /// A session whose asset was deleted is gone too.
-    private func session(_ uploadID: String) throws(Refusal) -> UploadRecord {
+    private func session(_ uploadID: String) throws(Refusal) -> SandboxUpload {
         guard let record = platform.sessions.record(uploadID), !record.deleted else {
             throw unknown("upload_id", uploadID)
         }

@@ -8,16 +8,16 @@ struct APIRequest: Sendable {
     /// The parameters of the query in their order, percent-decoded.
     let query: [(name: String, value: String)]
     /// Nil when it is no JSON.
-    let body: JSONValue?
-    private let headers: JSONValue
-    private let queryFields: JSONValue
+    let body: SandboxJSON?
+    private let headers: SandboxJSON
+    private let queryFields: SandboxJSON
 
     init(_ route: Route, _ head: HTTPRequest, body: ByteBuffer, specification: Specification) {
         call = route.kind
         self.specification = specification
         query = queryItems(of: head.path ?? "")
-        self.body = try? JSONValue(parsing: body)
-        var headers: [String: JSONValue] = [:]
+        self.body = try? SandboxJSON(parsing: body)
+        var headers: [String: SandboxJSON] = [:]
         if let key = head.headerFields.apiKey { headers["x-api-key"] = .string(key) }
         if let type = head.headerFields[.contentType] {
             let mediaType = type.prefix { $0 != ";" }.lowercased()
@@ -25,7 +25,7 @@ struct APIRequest: Sendable {
         }
         self.headers = .object(headers)
         let types = Constraints.of(call, specification).types(in: .query)
-        var fields: [String: JSONValue] = [:]
+        var fields: [String: SandboxJSON] = [:]
         for (name, values) in Dictionary(grouping: query, by: \.name) {
             fields[name] = Self.field(values.map(\.value), type: types[name])
         }
@@ -33,8 +33,8 @@ struct APIRequest: Sendable {
     }
 
     /// What a parameter's texts stand for: a list stays one, anything else that is there more than once is none of its type.
-    private static func field(_ values: [String], type: Constraint.ValueType?) -> JSONValue {
-        let list = JSONValue.array(values.map { .string($0) })
+    private static func field(_ values: [String], type: Constraint.ValueType?) -> SandboxJSON {
+        let list = SandboxJSON.array(values.map { .string($0) })
         guard type != .array, values.count == 1, let text = values.first else { return list }
         switch type {
         case .integer: return integer(text).map { .integer($0) } ?? .string(text)
@@ -52,7 +52,7 @@ struct APIRequest: Sendable {
     func list(_ name: String) -> [String] { query.filter { $0.name == name }.map(\.value) }
 
     /// What a place of the request holds; nil when there is no such thing. Paths are not looked into here.
-    func value(of place: Constraint.Place) -> JSONValue? {
+    func value(of place: Constraint.Place) -> SandboxJSON? {
         switch place {
         case .header: headers
         case .query: queryFields

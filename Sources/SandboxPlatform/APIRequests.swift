@@ -2,23 +2,23 @@ import NIOCore
 
 /// An object's fields, each asked for by its name.
 struct Fields {
-    private let members: [String: JSONValue]
+    private let members: [String: SandboxJSON]
 
     /// Throws for what is no object.
-    init(_ json: JSONValue?) throws(Refusal) {
+    init(_ json: SandboxJSON?) throws(Refusal) {
         guard case .object(let members)? = json else { throw .parameterInvalid("body", "an object is expected") }
         self.members = members
     }
 
     /// Throws for a field that is not known.
-    init(_ json: JSONValue?, known: Set<String>) throws(Refusal) {
+    init(_ json: SandboxJSON?, known: Set<String>) throws(Refusal) {
         try self.init(json)
         for name in members.keys.sorted() where !known.contains(name) { throw .parameterUnknown(name) }
     }
 
-    subscript(_ name: String) -> JSONValue? { members[name] }
+    subscript(_ name: String) -> SandboxJSON? { members[name] }
 
-    func required(_ name: String) throws(Refusal) -> JSONValue {
+    func required(_ name: String) throws(Refusal) -> SandboxJSON {
         guard let value = members[name], value != .null else { throw .parameterMissing(name) }
         return value
     }
@@ -40,14 +40,14 @@ struct CreateRequest {
     let type: String
     let totalSize: Int64
     /// `enable_hls`, `enable_thumbnail`, `user_metadata`, where given.
-    let options: JSONValue
+    let options: SandboxJSON
 
     init(_ request: APIRequest) throws(Refusal) {
         let fields = try Fields(request.body)
         filename = try fields.string("filename")
         type = try fields.string("type")
         totalSize = try fields.integer("total_size")
-        var given: [String: JSONValue] = [:]
+        var given: [String: SandboxJSON] = [:]
         for name in ["enable_hls", "enable_thumbnail", "user_metadata"] {
             if let value = fields[name] { given[name] = value }
         }
@@ -79,7 +79,7 @@ struct ReportRequest {
     }
 }
 
-extension UploadRecord {
+extension SandboxUpload {
     struct ReportCounts: Sendable {
         var processed = 0
         var duplicates = 0
@@ -144,7 +144,7 @@ extension UploadRecord {
 }
 
 /// `page` and `page_limit`.
-struct Page {
+struct PageRequest {
     let number: Int
     let limit: Int
 
@@ -161,7 +161,7 @@ struct Page {
         return all[start..<start + min(limit, all.count - start)]
     }
 
-    func info(total: Int) -> JSONValue {
+    func info(total: Int) -> SandboxJSON {
         .object([
             "limit_per_page": .integer(Int64(limit)), "page": .integer(Int64(number)),
             "total_page": .integer(Int64((total + limit - 1) / limit)), "total_results": .integer(Int64(total)),

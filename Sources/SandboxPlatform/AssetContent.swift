@@ -15,7 +15,7 @@ struct AssetContent: Sendable {
     let size: Int64
     let disk: NIOThreadPool
 
-    init(_ record: UploadRecord, directory: String, disk: NIOThreadPool) {
+    init(_ record: SandboxUpload, directory: String, disk: NIOThreadPool) {
         var pieces: [Piece] = []
         var start: Int64 = 0
         for (_, part) in record.parts.sorted(by: { $0.key < $1.key }) {

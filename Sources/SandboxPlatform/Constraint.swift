@@ -112,7 +112,7 @@ extension Constraint.Rule {
 
     /// Whether a value follows it. Values of another type than the rule speaks of are for the rule on types to refuse.
     /// What ``known`` asks for, a value does not tell.
-    func holds(for value: JSONValue) -> Bool {
+    func holds(for value: SandboxJSON) -> Bool {
         switch (self, value) {
         case (.required, .null): false
         case (.noOthers(let names), .object(let members)): members.keys.allSatisfy { names.contains($0) }
@@ -132,7 +132,7 @@ extension Constraint.Rule {
 }
 
 extension Constraint.ValueType {
-    func holds(for value: JSONValue) -> Bool {
+    func holds(for value: SandboxJSON) -> Bool {
         switch (self, value) {
         case (.string, .string), (.integer, .integer), (.boolean, .bool), (.object, .object), (.array, .array),
             (.metadata, .string), (.metadata, .integer), (.metadata, .number), (.metadata, .bool),

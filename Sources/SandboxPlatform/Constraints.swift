@@ -102,8 +102,8 @@ extension Constraint {
     }
 
     /// Every place in a request where the parameter is, or would be if it were given.
-    fileprivate func occurrences(in request: APIRequest) -> [(path: String, value: JSONValue?)] {
-        var found: [(path: String, value: JSONValue?)] = [("", request.value(of: place))]
+    fileprivate func occurrences(in request: APIRequest) -> [(path: String, value: SandboxJSON?)] {
+        var found: [(path: String, value: SandboxJSON?)] = [("", request.value(of: place))]
         guard !parameter.isEmpty else { return found }
         for component in parameter.split(separator: ".") {
             let name = component.prefix { $0 != "[" }
@@ -114,8 +114,8 @@ extension Constraint {
     }
 
     private static func step(
-        _ name: Substring, from parent: (path: String, value: JSONValue?)
-    ) -> [(path: String, value: JSONValue?)] {
+        _ name: Substring, from parent: (path: String, value: SandboxJSON?)
+    ) -> [(path: String, value: SandboxJSON?)] {
         guard case .object(let members)? = parent.value else { return [] }
         let prefix = parent.path.isEmpty ? "" : parent.path + "."
         guard name == "*" else { return [(prefix + name, members[String(name)])] }
@@ -123,8 +123,8 @@ extension Constraint {
     }
 
     private static func elements(
-        of list: (path: String, value: JSONValue?)
-    ) -> [(path: String, value: JSONValue?)] {
+        of list: (path: String, value: SandboxJSON?)
+    ) -> [(path: String, value: SandboxJSON?)] {
         (list.value?.array ?? []).enumerated().map { ("\(list.path)[\($0.offset)]", $0.element) }
     }
 }

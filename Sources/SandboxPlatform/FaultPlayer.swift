@@ -9,7 +9,7 @@ struct FaultPlayer: Sendable {
     typealias Exchange = RequestHandler.Exchange
 
     /// What a fault does before the request takes effect. Nil: the request goes on.
-    func early(_ exchange: Exchange) async throws -> Answer? {
+    func early(_ exchange: Exchange) async throws -> SandboxAnswer? {
         guard let fault = exchange.fault, fault.timing == .before else { return nil }
         switch fault.answer {
         case .session(let status):
@@ -22,7 +22,7 @@ struct FaultPlayer: Sendable {
     }
 
     /// What a fault makes of the right answer.
-    func late(_ right: Answer, _ exchange: Exchange) async throws -> Answer {
+    func late(_ right: SandboxAnswer, _ exchange: Exchange) async throws -> SandboxAnswer {
         guard let fault = exchange.fault, fault.timing == .after else { return right }
         switch fault.answer {
         case .cutOff: return try right.cutOff()
@@ -40,7 +40,7 @@ struct FaultPlayer: Sendable {
         }
     }
 
-    private func play(_ fault: Fault.Answer, _ exchange: Exchange) async throws -> Answer? {
+    private func play(_ fault: InjectedFault.Answer, _ exchange: Exchange) async throws -> SandboxAnswer? {
         switch fault {
         case .status(let status, let body, let headers):
             let type = body.hasPrefix("<") ? "application/xml" : "application/json"
@@ -48,9 +48,10 @@ struct FaultPlayer: Sendable {
             if !headers.keys.contains(where: { $0.lowercased() == "content-type" }) {
                 fields.append(("Content-Type", type))
             }
-            return Answer(status: status, headers: fields, body: .bytes(ByteBuffer(string: body)))
+            return SandboxAnswer(status: status, headers: fields, body: .bytes(ByteBuffer(string: body)))
         case .html: return .html
-        case .endless: return Answer(status: 200, headers: [("Content-Type", "application/json")], body: .endless)
+        case .endless:
+            return SandboxAnswer(status: 200, headers: [("Content-Type", "application/json")], body: .endless)
         case .hang:
             if let due = exchange.due { try await platform.faults.hang(due) }
             return nil

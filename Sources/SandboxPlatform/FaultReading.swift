@@ -1,20 +1,20 @@
-extension Fault {
+extension InjectedFault {
     /// Reads a text as `POST /_sandbox/faults` takes it. Throws for anything that is not understood.
-    public static func list(parsing text: String) throws -> [Fault] {
-        try list(try JSONValue(parsing: text))
+    public static func list(parsing text: String) throws -> [InjectedFault] {
+        try list(try SandboxJSON(parsing: text))
     }
 
     /// Reads `{"faults": [...]}`. Throws for anything that is not understood, so that no script expects a fault in vain.
-    static func list(_ json: JSONValue) throws(Refusal) -> [Fault] {
+    static func list(_ json: SandboxJSON) throws(Refusal) -> [InjectedFault] {
         guard case .object(let members) = json, members.keys.allSatisfy({ $0 == "faults" }),
             let faults = json["faults"]?.array
         else { throw .parameterInvalid("faults", "an array of faults is expected") }
-        var list: [Fault] = []
-        for fault in faults { list.append(try Fault(fault)) }
+        var list: [InjectedFault] = []
+        for fault in faults { list.append(try InjectedFault(fault)) }
         return list
     }
 
-    init(_ json: JSONValue) throws(Refusal) {
+    init(_ json: SandboxJSON) throws(Refusal) {
         guard case .object(let members) = json else { throw .parameterInvalid("faults", "a fault is an object") }
         guard let answer = members["answer"] else { throw .parameterMissing("answer") }
         self.init(on: try Self.kinds(members["on"]), try Self.answer(answer))
@@ -55,7 +55,7 @@ extension Fault {
         }
     }
 
-    private static func kinds(_ json: JSONValue?) throws(Refusal) -> Set<RequestKind> {
+    private static func kinds(_ json: SandboxJSON?) throws(Refusal) -> Set<RequestKind> {
         guard let json else { throw .parameterMissing("on") }
         var kinds: Set<RequestKind> = []
         for name in json.array ?? [json] {
@@ -68,7 +68,7 @@ extension Fault {
         return kinds
     }
 
-    private static func answer(_ json: JSONValue) throws(Refusal) -> Answer {
+    private static func answer(_ json: SandboxJSON) throws(Refusal) -> Answer {
         switch json.string {
         case "html": return .html
         case "cut-off": return .cutOff
@@ -89,7 +89,7 @@ extension Fault {
     }
 
     /// An answer that is an object: the first field that is known tells which.
-    private static func answerWithDetails(_ json: JSONValue) throws(Refusal) -> Answer {
+    private static func answerWithDetails(_ json: SandboxJSON) throws(Refusal) -> Answer {
         func given(_ name: String) -> GivenSetting? { json[name].map { GivenSetting(name: name, value: $0) } }
         if let delay = given("delay") { return .delay(try delay.duration()) }
         if let location = json["redirect"]?.string {
@@ -107,7 +107,7 @@ extension Fault {
         return try answerOfSpoiledFields(json)
     }
 
-    private static func answerOfSpoiledFields(_ json: JSONValue) throws(Refusal) -> Answer {
+    private static func answerOfSpoiledFields(_ json: SandboxJSON) throws(Refusal) -> Answer {
         if let status = json["status"]?.integer, (200...599) ~= status {
             var headers: [String: String] = [:]
             if case .object(let members)? = json["headers"] {

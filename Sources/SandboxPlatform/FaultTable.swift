@@ -3,7 +3,7 @@ import Synchronization
 /// The faults that are still to come, and the requests that hang.
 final class FaultTable: Sendable {
     private struct Armed {
-        var fault: Fault
+        var fault: InjectedFault
         /// Matching requests so far.
         var seen = 0
         var played = 0
@@ -19,7 +19,7 @@ final class FaultTable: Sendable {
 
     /// A fault that a request has to play.
     struct Due: Sendable {
-        var fault: Fault
+        var fault: InjectedFault
         /// How often the faults had been cleared when it was taken: a request that comes to hang only after the next
         /// clearing must not.
         fileprivate var clearings: Int
@@ -27,11 +27,11 @@ final class FaultTable: Sendable {
 
     private let state = Mutex(State())
 
-    init(_ faults: [Fault]) {
+    init(_ faults: [InjectedFault]) {
         add(faults)
     }
 
-    func add(_ faults: [Fault]) {
+    func add(_ faults: [InjectedFault]) {
         state.withLock { $0.armed += faults.map { Armed(fault: $0) } }
     }
 
@@ -48,7 +48,7 @@ final class FaultTable: Sendable {
     }
 
     /// The faults that have not been played to the end.
-    var remaining: [Fault] { state.withLock { $0.armed.map(\.fault) } }
+    var remaining: [InjectedFault] { state.withLock { $0.armed.map(\.fault) } }
 
     /// The fault for a request, if one is due. The first that is due is taken; those after it do not count the request.
     /// - Parameter age: how long ago the last report was on what the request is about; nil when there was none.

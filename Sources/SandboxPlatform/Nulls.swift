@@ -1,8 +1,8 @@
 /// Answers that hold nothing that a client can do without.
-extension Answer {
+extension SandboxAnswer {
     /// The answer with null in every field that the documentation does not promise and a client can do without, whether
     /// it was there or not. Of a report, a `url` that is there stays: that is what completion is told by.
-    func withNulls(of kind: RequestKind) -> Answer {
+    func withNulls(of kind: RequestKind) -> SandboxAnswer {
         guard case .json(let value) = body else { return self }
         var answer = self
         let paths = (200..<300).contains(status) ? Self.dispensable(kind) : ["docs_url"]
@@ -35,11 +35,11 @@ extension Answer {
 
     /// *Create*'s answer as of a backend that hands on what its presigner signed: the store's name and the chunk's
     /// length, which are the client's to compute, and a header without a value.
-    func namingSignedHeaders() -> Answer {
+    func namingSignedHeaders() -> SandboxAnswer {
         guard case .json(let value) = body, let url = value["upload_urls"]?.array?.first?["url"]?.string,
             let size = value["chunk_size"]?.integer
         else { return self }
-        var headers: [String: JSONValue] = [:]
+        var headers: [String: SandboxJSON] = [:]
         if case .object(let members)? = value["upload_headers"] { headers = members }
         headers["Host"] = .string(String(url.afterScheme.prefix { $0 != "/" }))
         headers["Content-Length"] = .string(String(size))
@@ -48,16 +48,16 @@ extension Answer {
     }
 }
 
-extension JSONValue {
+extension SandboxJSON {
     /// The object with another value for a member; anything else stays as it is.
-    fileprivate func setting(_ name: String, _ value: JSONValue) -> JSONValue {
+    fileprivate func setting(_ name: String, _ value: SandboxJSON) -> SandboxJSON {
         guard case .object(var members) = self else { return self }
         members[name] = value
         return .object(members)
     }
 
     /// With null at `list.[].field`.
-    fileprivate func settingNull(at path: ArraySlice<Substring>) -> JSONValue {
+    fileprivate func settingNull(at path: ArraySlice<Substring>) -> SandboxJSON {
         guard let name = path.first else { return .null }
         if name == "[]" {
             guard case .array(let items) = self else { return self }

@@ -7,9 +7,9 @@ final class Platform: Sendable {
     let clock: any SandboxClock
     let settings: Mutex<SandboxSettings>
     let sessions: SessionStore
-    let directory: StateDirectory
+    let directory: SandboxStateDirectory
     let signer: URLSigner
-    let journal: Journal
+    let journal: RequestJournal
     let faults: FaultTable
     let throttle: Throttle
     let disk: NIOThreadPool
@@ -17,7 +17,7 @@ final class Platform: Sendable {
     let limiter = RateLimiter()
     let unenforced: Set<Constraint>
 
-    init(_ configuration: SandboxConfiguration, directory: StateDirectory, disk: NIOThreadPool) throws {
+    init(_ configuration: SandboxConfiguration, directory: SandboxStateDirectory, disk: NIOThreadPool) throws {
         clock = configuration.clock
         unenforced = configuration.unenforced
         settings = Mutex(configuration.settings)
@@ -27,9 +27,9 @@ final class Platform: Sendable {
         // A temporary directory is gone before anybody could read it again.
         if configuration.stateDirectory != nil {
             let (file, entries) = try JournalFile.open(in: directory.path)
-            journal = Journal(keptIn: file, after: entries)
+            journal = RequestJournal(keptIn: file, after: entries)
         } else {
-            journal = Journal()
+            journal = RequestJournal()
         }
         faults = FaultTable(configuration.faults)
         throttle = Throttle(clock: configuration.clock)
@@ -43,7 +43,7 @@ final class Platform: Sendable {
     var now: WallTime { clock.now.advanced(by: currentSettings.clockSkew) }
 
     /// Throws, and changes nothing, for a setting that is not known.
-    func configure(_ changes: JSONValue) throws(Refusal) {
+    func configure(_ changes: SandboxJSON) throws(Refusal) {
         let failure = settings.withLock { settings -> Refusal? in
             do throws(Refusal) {
                 try settings.apply(changes)
@@ -68,12 +68,12 @@ final class Platform: Sendable {
         return record?.completedAt.map { .milliseconds(Int64((now.seconds - $0.seconds) * 1000)) }
     }
 
-    func content(of record: UploadRecord) -> AssetContent {
+    func content(of record: SandboxUpload) -> AssetContent {
         AssetContent(record, directory: directory.directory(of: record.uploadID), disk: disk)
     }
 
     /// `processing`, `ready` or `failed`, as the asset's status field has it.
-    func assetStatus(of record: UploadRecord, at now: WallTime) -> String {
+    func assetStatus(of record: SandboxUpload, at now: WallTime) -> String {
         switch record.status(at: now) {
         case .active: "processing"
         case .failed, .expired: "failed"
@@ -105,7 +105,7 @@ final class Platform: Sendable {
         return assets
     }
 
-    private func computeDigest(of record: UploadRecord) async throws -> String {
+    private func computeDigest(of record: SandboxUpload) async throws -> String {
         let digest = try await content(of: record).sha256()
         let (_, snapshot) = try sessions.change(record.uploadID, orThrow: .notFound("upload session")) {
             record throws(Refusal) in record.sha256 = digest
@@ -131,7 +131,7 @@ final class Platform: Sendable {
     }
 
     /// Changes an asset. Throws when there is none.
-    func change(asset assetID: String, _ body: (inout UploadRecord) -> Void) async throws {
+    func change(asset assetID: String, _ body: (inout SandboxUpload) -> Void) async throws {
         guard let record = sessions.record(ofAsset: assetID) else { throw Refusal.notFound("asset") }
         let (_, snapshot) = try sessions.change(record.uploadID, orThrow: .notFound("asset")) {
             record throws(Refusal) in body(&record)

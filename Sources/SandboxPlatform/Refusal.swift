@@ -39,13 +39,13 @@ struct Refusal: Error, CustomStringConvertible {
         Refusal(style: .store, status: status, code: code, message: message)
     }
 
-    var answer: Answer {
+    var answer: SandboxAnswer {
         var answer = body
         answer.headers += headers
         return answer
     }
 
-    private var body: Answer {
+    private var body: SandboxAnswer {
         switch style {
         case .api:
             return .json(.object(["code": .string(code), "message": .string(message)]), status: status)
@@ -53,7 +53,7 @@ struct Refusal: Error, CustomStringConvertible {
             let xml =
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>\(code)</Code>"
                 + "<Message>\(message)</Message></Error>"
-            return Answer(
+            return SandboxAnswer(
                 status: status, headers: [("Content-Type", "application/xml")], body: .bytes(ByteBuffer(string: xml)))
         }
     }

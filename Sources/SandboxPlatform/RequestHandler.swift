@@ -25,7 +25,7 @@ struct RequestHandler: Sendable {
         var sequence: Int
         var channel: any Channel
         var due: FaultTable.Due?
-        var fault: Fault? { due?.fault }
+        var fault: InjectedFault? { due?.fault }
     }
 
     private var player: FaultPlayer { FaultPlayer(platform: platform) }
@@ -69,7 +69,7 @@ struct RequestHandler: Sendable {
     }
 
     /// Everything but writing: the right answer, or what a fault made of it.
-    private func answer(_ exchange: Exchange, _ writer: borrowing ResponseWriter) async throws -> Answer {
+    private func answer(_ exchange: Exchange, _ writer: borrowing ResponseWriter) async throws -> SandboxAnswer {
         defer { platform.journal.ended(exchange.route.kind) }
         let right =
             switch exchange.route {
@@ -87,19 +87,19 @@ struct RequestHandler: Sendable {
     }
 
     /// What the settings have every answer of the API tell.
-    private func addHeaders(to answer: inout Answer, _ exchange: Exchange, _ settings: SandboxSettings) {
+    private func addHeaders(to answer: inout SandboxAnswer, _ exchange: Exchange, _ settings: SandboxSettings) {
         for (name, value) in platform.limiter.standing(settings, at: platform.now)?.headers ?? [] {
             answer.addHeader(name, value)
         }
         if settings.traceIDs { answer.addHeader("x-trace-id", hex(UInt64.random(in: 0...UInt64.max), digits: 32)) }
         if let traceID = answer.header("x-trace-id") {
-            platform.journal.note(exchange.sequence) { $0.traceID = traceID }
+            platform.journal.amend(exchange.sequence) { $0.traceID = traceID }
         }
     }
 
     // MARK: the API, and assets' content
 
-    private func content(_ exchange: Exchange, _ assetID: String) async throws -> Answer {
+    private func content(_ exchange: Exchange, _ assetID: String) async throws -> SandboxAnswer {
         _ = try await exchange.request.body.collect(upTo: Self.largestBody)
         if let answer = try await player.early(exchange) { return answer }
         return try await refusalsAnswered {
@@ -107,7 +107,7 @@ struct RequestHandler: Sendable {
         }
     }
 
-    private func call(_ exchange: Exchange) async throws -> Answer {
+    private func call(_ exchange: Exchange) async throws -> SandboxAnswer {
         let head = exchange.request.head
         let body = try await exchange.request.body.collect(upTo: Self.largestBody)
         let settings = platform.currentSettings
@@ -115,7 +115,7 @@ struct RequestHandler: Sendable {
         let constraints = Constraints.of(request.call, settings.specification)
         let violation = constraints.violation(of: request, largest: settings.maxFileSize, except: platform.unenforced)
         let (journal, sequence) = (platform.journal, exchange.sequence)
-        journal.note(sequence) {
+        journal.amend(sequence) {
             guard exchange.route.isCall else { return }
             $0.body =
                 body.readableBytes == 0 ? nil : String(decoding: body.readableBytesView.prefix(64 << 10), as: UTF8.self)
@@ -133,12 +133,12 @@ struct RequestHandler: Sendable {
                 var handler = APIHandler(
                     platform: platform, request: request, storeOrigin: origins.store(askedBy: head.authority)
                 ) {
-                    journal.note(sequence, $0)
+                    journal.amend(sequence, $0)
                 }
                 if case .failChunks(let chunks)? = exchange.fault?.answer { handler.failing = Set(chunks) }
                 return try await handler.answer(exchange.route)
             } catch let refusal as Refusal {
-                if let constraint = refusal.constraint { journal.note(sequence) { $0.violation = constraint } }
+                if let constraint = refusal.constraint { journal.amend(sequence) { $0.violation = constraint } }
                 throw refusal
             }
         }
@@ -157,24 +157,24 @@ struct RequestHandler: Sendable {
 
     private func put(
         _ exchange: Exchange, _ uploadID: String, _ chunkIndex: Int, _ writer: borrowing ResponseWriter
-    ) async throws -> Answer {
+    ) async throws -> SandboxAnswer {
         let store = StoreHandler(platform: platform)
         let request = exchange.request
-        let ticket: StoreHandler.Ticket
+        let admitted: StoreHandler.AdmittedPut
         do {
-            ticket = try await store.admit(request.head, uploadID: uploadID, chunkIndex: chunkIndex)
+            admitted = try await store.admit(request.head, uploadID: uploadID, chunkIndex: chunkIndex)
         } catch let refusal as Refusal {
             return closing(refusal.answer, request)
         }
         let fault = exchange.fault?.timing == .before ? exchange.fault : nil
-        let toDrain = fault.map { $0.drain ? ticket.size : Int64($0.afterBytes ?? 0) } ?? 0
+        let toDrain = fault.map { $0.drain ? admitted.size : Int64($0.afterBytes ?? 0) } ?? 0
         let refusesUnread = toDrain == 0 && (fault?.answersByItself ?? false)
         if !refusesUnread, request.headers[.expect]?.lowercased() == "100-continue" {
             try await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
         if toDrain > 0 { try await drain(toDrain, exchange) }
         if let answer = try await player.early(exchange) {
-            return toDrain >= ticket.size ? answer : closing(answer, request)
+            return toDrain >= admitted.size ? answer : closing(answer, request)
         }
         guard toDrain == 0 else { throw ConnectionEnded() }
         try PutBuffers.fit(exchange.channel, bandwidth: platform.currentSettings.bandwidth)
@@ -182,8 +182,8 @@ struct RequestHandler: Sendable {
             let (journal, sequence) = (platform.journal, exchange.sequence)
             var etags = platform.currentSettings.etags
             if exchange.fault?.answer == .opaqueETag { etags = .opaque }
-            return try await store.receive(ticket, request.body, etags: etags) { count in
-                journal.note(sequence) { $0.bytes = ($0.bytes ?? 0) + Int64(count) }
+            return try await store.receive(admitted, request.body, etags: etags) { count in
+                journal.amend(sequence) { $0.bytes = ($0.bytes ?? 0) + Int64(count) }
             }
         }
     }
@@ -193,7 +193,7 @@ struct RequestHandler: Sendable {
         var rest = count
         for try await buffer in exchange.request.body {
             rest -= Int64(buffer.readableBytes)
-            platform.journal.note(exchange.sequence) { $0.bytes = ($0.bytes ?? 0) + Int64(buffer.readableBytes) }
+            platform.journal.amend(exchange.sequence) { $0.bytes = ($0.bytes ?? 0) + Int64(buffer.readableBytes) }
             try await platform.throttle.pass(buffer.readableBytes)
             if rest <= 0 { return }
         }
@@ -201,7 +201,7 @@ struct RequestHandler: Sendable {
 
     /// An answer that comes before the body was read: the client is told not to use the connection again, so that a
     /// good one stops sending. Until it does, what still comes is dropped.
-    private func closing(_ answer: Answer, _ request: Request) -> Answer {
+    private func closing(_ answer: SandboxAnswer, _ request: Request) -> SandboxAnswer {
         var answer = answer
         if request.headers[.contentLength] != "0" { answer.headers.append(("Connection", "close")) }
         return answer
@@ -209,10 +209,11 @@ struct RequestHandler: Sendable {
 
     // MARK: writing
 
-    private func deliver(_ answer: Answer, _ exchange: Exchange, _ writer: consuming ResponseWriter) async throws {
+    private func deliver(_ answer: SandboxAnswer, _ exchange: Exchange, _ writer: consuming ResponseWriter) async throws
+    {
         let (platform, sequence) = (platform, exchange.sequence)
         let finish: @Sendable (Int64?) -> Void = { bytes in
-            if let bytes { platform.journal.note(sequence) { $0.bytes = bytes } }
+            if let bytes { platform.journal.amend(sequence) { $0.bytes = bytes } }
             platform.journal.finish(sequence, at: platform.clock.now, status: answer.status)
         }
         let date = platform.now.httpDate
@@ -234,7 +235,7 @@ struct RequestHandler: Sendable {
     }
 
     /// Refusals become answers, and what went wrong inside becomes 500.
-    private func refusalsAnswered(_ body: () async throws -> Answer) async throws -> Answer {
+    private func refusalsAnswered(_ body: () async throws -> SandboxAnswer) async throws -> SandboxAnswer {
         do {
             return try await body()
         } catch let refusal as Refusal {

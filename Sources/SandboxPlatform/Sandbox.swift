@@ -32,9 +32,9 @@ public final class Sandbox: Sendable {
         let disk = NIOThreadPool(numberOfThreads: configuration.diskThreads)
         disk.start()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads)
-        var directory: StateDirectory?
+        var directory: SandboxStateDirectory?
         do {
-            let opened = try StateDirectory(path: configuration.stateDirectory, disk: disk)
+            let opened = try SandboxStateDirectory(path: configuration.stateDirectory, disk: disk)
             directory = opened
             let platform = try Platform(configuration, directory: opened, disk: disk)
             let ports = try await Ports.open(configuration, platform, group)
@@ -130,7 +130,7 @@ extension Sandbox {
     }
 
     /// Faults to come, after those that are still to come.
-    public func add(_ faults: Fault...) { platform.faults.add(faults) }
+    public func add(_ faults: InjectedFault...) { platform.faults.add(faults) }
 
     /// No more faults; requests that hang go on.
     public func clearFaults() { platform.faults.clear() }

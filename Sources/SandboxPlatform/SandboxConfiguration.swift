@@ -28,7 +28,7 @@ public struct SandboxConfiguration: Sendable {
     /// Time.
     public var clock: any SandboxClock = SystemClock()
     /// Faults to play from the start.
-    public var faults: [Fault] = []
+    public var faults: [InjectedFault] = []
     /// What can change while it runs.
     public var settings = SandboxSettings()
     /// Constraints that are not enforced: with them a test shows that it is the constraint that refuses a request.

@@ -74,7 +74,7 @@ public struct SandboxSettings: Sendable, Equatable {
 
 extension SandboxSettings {
     /// Changes what the object names. Throws for a name or a value that it does not know, and then nothing is changed.
-    mutating func apply(_ changes: JSONValue) throws(Refusal) {
+    mutating func apply(_ changes: SandboxJSON) throws(Refusal) {
         guard case .object(let members) = changes else {
             throw .parameterInvalid("body", "an object is expected")
         }
@@ -94,7 +94,7 @@ extension SandboxSettings {
     }
 
     /// What `GET /_sandbox/configuration` answers: bytes and seconds. The key is not shown.
-    var json: JSONValue {
+    var json: SandboxJSON {
         .object(
             Dictionary(
                 uniqueKeysWithValues: Setting.all.compactMap { setting in

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// All sessions, in memory; `StateDirectory` keeps their descriptions on disk.
+/// All sessions, in memory; `SandboxStateDirectory` keeps their descriptions on disk.
 final class SessionStore: Sendable {
     private struct State {
-        var records: [String: UploadRecord] = [:]
+        var records: [String: SandboxUpload] = [:]
         /// Upload ids, oldest first.
         var order: [String] = []
         var uploadIDs: [String: String] = [:]
@@ -13,19 +13,19 @@ final class SessionStore: Sendable {
 
     /// A record as it was after a change.
     struct Snapshot: Sendable {
-        var record: UploadRecord
+        var record: SandboxUpload
         var change: UInt64
     }
 
     private let state = Mutex(State())
 
-    init(_ records: [UploadRecord]) {
+    init(_ records: [SandboxUpload]) {
         state.withLock { state in
             for record in records.sorted(by: { $0.createdAt < $1.createdAt }) { Self.insert(record, into: &state) }
         }
     }
 
-    func insert(_ record: UploadRecord) -> Snapshot {
+    func insert(_ record: SandboxUpload) -> Snapshot {
         state.withLock { state in
             Self.insert(record, into: &state)
             state.changes += 1
@@ -33,31 +33,31 @@ final class SessionStore: Sendable {
         }
     }
 
-    private static func insert(_ record: UploadRecord, into state: inout State) {
+    private static func insert(_ record: SandboxUpload, into state: inout State) {
         state.records[record.uploadID] = record
         state.order.append(record.uploadID)
         state.uploadIDs[record.assetID] = record.uploadID
     }
 
     /// Nil when there is no such session.
-    func record(_ uploadID: String) -> UploadRecord? {
+    func record(_ uploadID: String) -> SandboxUpload? {
         state.withLock { $0.records[uploadID] }
     }
 
     /// Nil when there is no such asset.
-    func record(ofAsset assetID: String) -> UploadRecord? {
+    func record(ofAsset assetID: String) -> SandboxUpload? {
         state.withLock { state in state.uploadIDs[assetID].flatMap { state.records[$0] } }
     }
 
     /// Oldest first.
-    var all: [UploadRecord] {
+    var all: [SandboxUpload] {
         state.withLock { state in state.order.compactMap { state.records[$0] } }
     }
 
     /// Changes a record under the lock; when `body` throws, nothing is changed.
     /// Throws what `body` throws, and `unknown` when there is no such session.
     func change<Result: Sendable>(
-        _ uploadID: String, orThrow unknown: Refusal, _ body: (inout UploadRecord) throws(Refusal) -> Result
+        _ uploadID: String, orThrow unknown: Refusal, _ body: (inout SandboxUpload) throws(Refusal) -> Result
     ) throws(Refusal) -> (Result, Snapshot) {
         let outcome = state.withLock { state -> Swift.Result<(Result, Snapshot), Refusal> in
             guard var record = state.records[uploadID] else { return .failure(unknown) }

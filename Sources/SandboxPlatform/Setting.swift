@@ -4,7 +4,7 @@ struct Setting: Sendable {
 
     let name: String
     /// Nil for what is not shown.
-    let read: @Sendable (SandboxSettings) -> JSONValue?
+    let read: @Sendable (SandboxSettings) -> SandboxJSON?
     let write: @Sendable (inout SandboxSettings, GivenSetting) throws(Refusal) -> Void
 
     /// Every setting.
@@ -100,7 +100,7 @@ struct Setting: Sendable {
 /// A value that a setting was given: as JSON has it, or as people write it on a command line.
 struct GivenSetting {
     let name: String
-    let value: JSONValue
+    let value: SandboxJSON
 
     var isUnlimited: Bool { value == .null || value == "unlimited" }
 

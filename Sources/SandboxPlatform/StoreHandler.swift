@@ -8,7 +8,7 @@ struct StoreHandler: Sendable {
     let platform: Platform
 
     /// A PUT whose head is right: its body may come.
-    struct Ticket: Sendable {
+    struct AdmittedPut: Sendable {
         var grant: URLSigner.Grant
         var size: Int64
     }
@@ -17,7 +17,7 @@ struct StoreHandler: Sendable {
 
     /// Checks a PUT's head. A URL whose signature is right is spent by that, whatever comes of the request.
     /// - Throws: `Refusal`, in the store's words.
-    func admit(_ head: HTTPRequest, uploadID: String, chunkIndex: Int) async throws -> Ticket {
+    func admit(_ head: HTTPRequest, uploadID: String, chunkIndex: Int) async throws -> AdmittedPut {
         let settings = platform.currentSettings
         let now = platform.now
         let query = queryParameters(of: head.path ?? "")
@@ -46,7 +46,7 @@ struct StoreHandler: Sendable {
                 }
             }
         }
-        return Ticket(grant: grant, size: try checkLength(head, size))
+        return AdmittedPut(grant: grant, size: try checkLength(head, size))
     }
 
     /// Answers the size that the chunk has to have.
@@ -86,13 +86,14 @@ struct StoreHandler: Sendable {
     /// answered as any other, and its bytes are dropped.
     /// - Throws: `Refusal`; what reading and writing throw. Nothing is stored then.
     func receive(
-        _ ticket: Ticket, _ body: RequestBody, etags form: SandboxSettings.ETags, onBytes: @Sendable (Int) -> Void
-    ) async throws -> Answer {
-        let grant = ticket.grant
+        _ admitted: AdmittedPut, _ body: RequestBody, etags form: SandboxSettings.ETags,
+        onBytes: @Sendable (Int) -> Void
+    ) async throws -> SandboxAnswer {
+        let grant = admitted.grant
         let file = "part-\(grant.chunkIndex).\(grant.serial)"
         let path = "\(platform.directory.directory(of: grant.uploadID))/\(file)"
         let receiver = PartReceiver(disk: platform.disk, throttle: platform.throttle)
-        let received = try await receiver.receive(body, expecting: ticket.size, into: path, onBytes: onBytes)
+        let received = try await receiver.receive(body, expecting: admitted.size, into: path, onBytes: onBytes)
         let etag = Self.etag(form, md5: received.md5)
         let part = StoredPart(file: file, etag: etag, size: received.size)
         do {
@@ -120,7 +121,7 @@ struct StoreHandler: Sendable {
         }
         var headers = [("ETag", "\"\(etag)\"")]
         if form == .kms { headers.append(("x-amz-server-side-encryption", "aws:kms")) }
-        return Answer(status: 200, headers: headers)
+        return SandboxAnswer(status: 200, headers: headers)
     }
 
     private static func etag(_ form: SandboxSettings.ETags, md5: String) -> String {
@@ -134,7 +135,7 @@ struct StoreHandler: Sendable {
     // MARK: GET
 
     /// An asset's bytes, all or the range that is asked for.
-    func content(_ assetID: String, _ head: HTTPRequest) throws(Refusal) -> Answer {
+    func content(_ assetID: String, _ head: HTTPRequest) throws(Refusal) -> SandboxAnswer {
         guard head.headerFields.apiKey == nil else {
             throw .store(400, "InvalidArgument", "The x-api-key header must not be sent to the store")
         }
@@ -162,7 +163,7 @@ struct StoreHandler: Sendable {
             return answer
         }
         let isHead = head.method == .head
-        return Answer(
+        return SandboxAnswer(
             status: status, headers: headers,
             body: isHead ? .contentHead(length: Int64(range.count)) : .content(content, range))
     }

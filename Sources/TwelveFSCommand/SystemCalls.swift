@@ -5,7 +5,7 @@ import Glibc
 #endif
 
 /// What `stat` tells of a file, as far as the commands ask.
-struct FileStatus: Equatable {
+struct PathStatus: Equatable {
     var mode: mode_t
     var owner: uid_t
     var device: dev_t

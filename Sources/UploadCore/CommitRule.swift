@@ -1,11 +1,11 @@
 /// Whether the close of a descriptor, or the release of the last handle, commits what the file holds: the one table.
 ///
 /// The rule: a version is committed when no descriptor in any visible process still refers to the file. Everything else
-/// here is an exception to it, each with what tells that it applies. Facts in, verdict out; who gathers the facts and
+/// here is an exception to it, each with what tells that it applies. CloseContext in, verdict out; who gathers the context and
 /// who acts on the verdict is elsewhere.
 public enum CommitRule {
     /// What is known when a handle that can write is closed.
-    public struct Facts: Sendable, Equatable {
+    public struct CloseContext: Sendable, Equatable {
         /// How the closing process is faring.
         public enum Closer: Sendable, Equatable {
             /// It runs: it reads the answer.
@@ -53,7 +53,7 @@ public enum CommitRule {
         /// What becomes of files of this name.
         public var name = Name.final
 
-        /// The facts of the most ordinary close: the only writer, running, is done with a file that is to be uploaded.
+        /// The context of the most ordinary close: the only writer, running, is done with a file that is to be uploaded.
         public init() {}
     }
 
@@ -74,31 +74,31 @@ public enum CommitRule {
     }
 
     /// The verdict on the close (FLUSH) of a handle that can write.
-    public static func onFlush(_ facts: Facts) -> Verdict {
-        guard facts.hasUncommittedContent else { return .nothing }
-        var taint = facts.taint
-        switch facts.closer {
+    public static func onFlush(_ context: CloseContext) -> Verdict {
+        guard context.hasUncommittedContent else { return .nothing }
+        var taint = context.taint
+        switch context.closer {
         case .unknown: return .notYet
-        case .dying(let how) where facts.closerWrote: taint = taint ?? how
+        case .dying(let how) where context.closerWrote: taint = taint ?? how
         case .dying, .exiting, .running: break
         }
-        if facts.isHeld { return taint.map { .taint($0) } ?? .notYet }
-        return verdict(facts, taint: taint, isAnswered: facts.closer == .running)
+        if context.isHeld { return taint.map { .taint($0) } ?? .notYet }
+        return verdict(context, taint: taint, isAnswered: context.closer == .running)
     }
 
     /// The verdict on the release of the last handle that could write, when no close has committed the version. Its
     /// answer reaches nobody.
-    public static func onLastRelease(_ facts: Facts) -> Verdict {
-        guard facts.hasUncommittedContent else { return .nothing }
-        return verdict(facts, taint: facts.taint, isAnswered: false)
+    public static func onLastRelease(_ context: CloseContext) -> Verdict {
+        guard context.hasUncommittedContent else { return .nothing }
+        return verdict(context, taint: context.taint, isAnswered: false)
     }
 
-    private static func verdict(_ facts: Facts, taint: String?, isAnswered: Bool) -> Verdict {
-        if facts.name == .local { return .nothing }
-        if let reason = taint ?? unfinished(facts) { return .interrupt(reason) }
-        if facts.size == 0 { return .nothing }
+    private static func verdict(_ context: CloseContext, taint: String?, isAnswered: Bool) -> Verdict {
+        if context.name == .local { return .nothing }
+        if let reason = taint ?? unfinished(context) { return .interrupt(reason) }
+        if context.size == 0 { return .nothing }
         let scope: CommitScope
-        switch facts.name {
+        switch context.name {
         case .final: scope = .whole
         case .temporary: scope = .allButLast
         case .temporaryWithoutFinal: scope = .untilNamed
@@ -108,14 +108,14 @@ public enum CommitRule {
     }
 
     /// Whether something is known to be missing of the file, whatever became of its writer.
-    public static func lacksBytes(_ facts: Facts) -> Bool { unfinished(facts) != nil }
+    public static func lacksBytes(_ context: CloseContext) -> Bool { unfinished(context) != nil }
 
     /// What tells that the writer stopped before it was done, though it closed the file as if it were.
-    private static func unfinished(_ facts: Facts) -> String? {
-        if let refusal = facts.refusal { return "a write was refused: \(refusal)" }
-        if let whole = facts.shortOf { return "the copy stopped after \(facts.size) of \(whole) bytes" }
-        if facts.lacksDeclaredBytes { return "not all of the declared size was written" }
-        if facts.isCutOffInPlace { return "rsync was cut off while it wrote in place" }
+    private static func unfinished(_ context: CloseContext) -> String? {
+        if let refusal = context.refusal { return "a write was refused: \(refusal)" }
+        if let whole = context.shortOf { return "the copy stopped after \(context.size) of \(whole) bytes" }
+        if context.lacksDeclaredBytes { return "not all of the declared size was written" }
+        if context.isCutOffInPlace { return "rsync was cut off while it wrote in place" }
         return nil
     }
 }

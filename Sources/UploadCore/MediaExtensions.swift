@@ -1,6 +1,6 @@
 /// The extensions by which a file is taken for a video or an audio file.
 enum MediaExtensions {
-    static func kind(of name: FileName) -> AssetKind? {
+    static func kind(of name: FoldedName) -> AssetKind? {
         guard let text = name.fileExtension else { return nil }
         if video.contains(text) { return .video }
         if audio.contains(text) { return .audio }

@@ -40,8 +40,8 @@ public struct NamePolicy: Sendable {
     ///   - name: its base name.
     ///   - parents: the names of the directories above it, from the root of the mount down.
     public func verdict(on name: [UInt8], parents: [[UInt8]]) -> Verdict {
-        let name = FileName(name)
-        let parents = parents.map { FileName($0) }
+        let name = FoldedName(name)
+        let parents = parents.map { FoldedName($0) }
         if parents.contains(where: Litter.isTrash) { return .keepLocally }
         if Litter.contains(name) {
             // rsync's temporary for `_a.mp4` begins with `._`, like the litter that `._a.mp4` is: the rename will tell.
@@ -57,7 +57,7 @@ public struct NamePolicy: Sendable {
         return verdict(onOrdinary: name)
     }
 
-    private func verdict(onOrdinary name: FileName) -> Verdict {
+    private func verdict(onOrdinary name: FoldedName) -> Verdict {
         if MediaExtensions.kind(of: name) != nil { return .upload }
         switch otherFiles {
         case .refuse: return .refuse
@@ -68,7 +68,7 @@ public struct NamePolicy: Sendable {
 
     /// What the extension says that a file is; nil when it says neither video nor audio.
     public static func assetType(for name: [UInt8]) -> AssetKind? {
-        MediaExtensions.kind(of: FileName(name))
+        MediaExtensions.kind(of: FoldedName(name))
     }
 }
 

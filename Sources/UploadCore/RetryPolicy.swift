@@ -52,18 +52,18 @@ public struct RetryPolicy: Sendable {
         /// Repeat the call after a wait: the backoff, or `Retry-After` when that is longer.
         case again(after: Duration)
         /// Nothing can be reached: repeat the call when it can be again, which one call finds out for all
-        /// (``RetryPolicy/Restraint/probe(every:)``); whoever is alone asks again after this wait. Not counted as an attempt.
+        /// (``RetryPolicy/Backpressure/probe(every:)``); whoever is alone asks again after this wait. Not counted as an attempt.
         case awaitNetwork(after: Duration)
         /// The key was refused: repeat the call when there is a good one. Not counted as an attempt either.
         case awaitKey
         /// The session is gone: open another one and send the spool again.
         case newSession
         /// Repeating cannot help, or has not.
-        case giveUp
+        case fail
     }
 
     /// What a failure of one call tells all calls of its kind to do.
-    public enum Restraint: Sendable, Equatable {
+    public enum Backpressure: Sendable, Equatable {
         /// There are too many: wait so long, then all may be made.
         case pause(Duration)
         /// None can succeed: wait so long, then make one of them, whose outcome tells about all.
@@ -95,10 +95,10 @@ public struct RetryPolicy: Sendable {
         case .unreadableAnswer, .checksumMismatch, .conflict:
             let wait = wait(failure, backoff(attempt: attempt, random: random))
             let isWorthIt = attempt < limits.doubtfulAttempts && sinceFirst + wait <= limits.doubtfulWindow
-            return isWorthIt ? .again(after: wait) : .giveUp
+            return isWorthIt ? .again(after: wait) : .fail
         case .storeRedirected:
             // A store that was moved redirects until its new name is known everywhere; a fresh URL may name the right place.
-            guard attempt < limits.doubtfulAttempts else { return .giveUp }
+            guard attempt < limits.doubtfulAttempts else { return .fail }
             return .again(after: wait(failure, backoff(attempt: attempt, random: random)))
         case .urlExpired:
             // A fresh URL is all that is needed. When those keep coming back expired, a clock is wrong somewhere: slow down.
@@ -111,9 +111,9 @@ public struct RetryPolicy: Sendable {
         case .sessionGone:
             return .newSession
         case .accessRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .storeRefused:
-            return .giveUp
+            return .fail
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:
-            return .giveUp
+            return .fail
         }
     }
 
@@ -122,7 +122,7 @@ public struct RetryPolicy: Sendable {
     public func decideOnDelete(
         _ failure: UploadFailure, attempt: Int, sinceFirst: Duration, random: Double
     ) -> Decision {
-        if failure.kind == .conflict { return .giveUp }
+        if failure.kind == .conflict { return .fail }
         return decide(failure, attempt: attempt, sinceFirst: sinceFirst, random: random)
     }
 
@@ -163,7 +163,7 @@ public struct RetryPolicy: Sendable {
     /// What a failure tells all calls of its kind, of the API or of the store; nil when it concerns nobody else.
     ///
     /// - Parameter lostInARow: how many connections were lost one after another, this one included, since there was an answer.
-    public func restraint(after failure: UploadFailure, lostInARow: Int) -> Restraint? {
+    public func backpressure(after failure: UploadFailure, lostInARow: Int) -> Backpressure? {
         switch failure.kind {
         case .connectionLost: return lostInARow < limits.lostConnections ? nil : .probe(every: limits.lostInterval)
         case .rateLimited: return .pause(wait(failure, limits.base))

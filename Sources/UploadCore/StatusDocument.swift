@@ -133,7 +133,7 @@ extension StatusDocument {
         /// The program that writes the file.
         case writer
         /// Room in the spool.
-        case room
+        case space = "room"
         /// A network that can be reached.
         case network
         /// A key that is not refused.

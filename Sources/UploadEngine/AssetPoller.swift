@@ -21,14 +21,14 @@ final class AssetPoller: Sendable {
     private let state: Mutex<State>
     private let client: PlatformClient
     private let clock: EngineClock
-    private let restraint: Restraint
+    private let gate: CallGate
     private let logger: Logger
 
-    init(policy: RetryPolicy, client: PlatformClient, clock: EngineClock, restraint: Restraint, logger: Logger) {
+    init(policy: RetryPolicy, client: PlatformClient, clock: EngineClock, gate: CallGate, logger: Logger) {
         state = Mutex(State(watcher: AssetWatcher(policy: policy, at: clock.now())))
         self.client = client
         self.clock = clock
-        self.restraint = restraint
+        self.gate = gate
         self.logger = logger
     }
 
@@ -108,31 +108,31 @@ final class AssetPoller: Sendable {
 
     private func ask() async {
         // Only then is it decided what to ask for: that may take a day.
-        guard let ticket = await restraint.pass() else {
+        guard let permit = await gate.pass() else {
             // No calls are made any more.
             return state.withLock { $0.asking = nil }
         }
         let now = clock.now()
         if let call = state.withLock({ $0.watcher.takeCall(at: now) }) {
-            tell(of: await make(call, ticket), to: call)
+            tell(of: await make(call, permit), to: call)
         } else {
-            restraint.giveBack(ticket)
+            gate.giveBack(permit)
         }
         state.withLock { $0.asking = nil }
         advance()
     }
 
-    private func make(_ call: AssetWatcher.Call, _ ticket: Restraint.Ticket) async -> AssetWatcher.Answer {
+    private func make(_ call: AssetWatcher.Call, _ permit: CallGate.Permit) async -> AssetWatcher.Answer {
         do throws(UploadFailure) {
             let answer: AssetWatcher.Answer
             switch call {
             case .list(let ids): answer = .listed(try await client.assets(ids))
             case .retrieve(let id): answer = .retrieved(try await client.asset(id))
             }
-            restraint.succeeded(ticket)
+            gate.succeeded(permit)
             return answer
         } catch {
-            restraint.failed(ticket, error)
+            gate.failed(permit, error)
             logger.debug(
                 "the platform could not be asked for assets",
                 metadata: ["code": "\(error.code)", "reason": "\(error.message)"])

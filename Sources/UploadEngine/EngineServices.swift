@@ -9,13 +9,13 @@ struct EngineServices: Sendable {
     let configuration: EngineConfiguration
     let client: PlatformClient
     let scheduler: PutScheduler
-    let restraint: Restraint
+    let gate: CallGate
     let keyCheck: KeyCheck
-    let housekeeping: Housekeeping
+    let cleaner: AbandonedAssetCleaner
     let assets: AssetPoller
-    let activity: Activity
-    let movement: Movement
-    let assetTypes: AssetTypes
+    let inFlight: InFlightUploads
+    let progress: ProgressSignal
+    let assetTypes: AssetTypeMemory
     let threads: NIOThreadPool
     let clock: EngineClock
     let logger: Logger

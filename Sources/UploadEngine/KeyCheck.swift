@@ -57,10 +57,10 @@ extension EngineServices {
     ///
     /// - Returns: the failure, and whether it shows that the platform and its key are good.
     func explain(
-        _ failure: UploadFailure, of call: PlatformCall, _ ticket: Passage.Ticket
+        _ failure: UploadFailure, of call: PlatformCall, _ permit: CircuitBreaker.Permit
     ) async -> (failure: UploadFailure, isKeyAccepted: Bool) {
         // While no call is to be made, none is made for this either: the next attempt tells more.
-        guard failure.kind == .accessUnclear, !restraint.holdsBack(beside: ticket) else { return (failure, false) }
+        guard failure.kind == .accessUnclear, !gate.holdsBack(beside: permit) else { return (failure, false) }
         switch await keyCheck.verdict() {
         case .accepted: return (failure.asRefusal(call.kindOfRefusal), true)
         case .refused(let refusal): return (refusal, false)

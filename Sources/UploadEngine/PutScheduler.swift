@@ -15,7 +15,7 @@ final class PutScheduler: Sendable {
         var freePlaces: Int
         var shares: [Int: Share] = [:]
         var turn = 0
-        var passage: Passage
+        var breaker: CircuitBreaker
     }
 
     private let state: Mutex<State>
@@ -24,33 +24,33 @@ final class PutScheduler: Sendable {
 
     /// - Parameter places: PUTs at a time, for the whole mount; at least 1.
     init(places: Int, policy: RetryPolicy, clock: EngineClock) {
-        state = Mutex(State(freePlaces: max(1, places), passage: Passage(policy: policy)))
+        state = Mutex(State(freePlaces: max(1, places), breaker: CircuitBreaker(policy: policy)))
         self.clock = clock
         alarm = Alarm(clock: clock)
     }
 
     /// The chunk is stored.
-    func succeeded(_ ticket: Passage.Ticket) { change { $0.succeeded(ticket) } }
+    func succeeded(_ permit: CircuitBreaker.Permit) { change { $0.succeeded(permit) } }
 
     /// Bytes of the chunk are on their way.
-    func moved(_ ticket: Passage.Ticket) {
+    func moved(_ permit: CircuitBreaker.Permit) {
         // Asked once or more for each chunk, and of use for the probe alone.
-        if ticket.isProbe { change { $0.moved(ticket) } }
+        if permit.isProbe { change { $0.moved(permit) } }
     }
 
     /// The chunk was not stored; said before its upload offers it again.
-    func failed(_ ticket: Passage.Ticket, _ failure: UploadFailure) {
+    func failed(_ permit: CircuitBreaker.Permit, _ failure: UploadFailure) {
         let now = clock.now()
-        change { $0.failed(ticket, failure, at: now) }
+        change { $0.failed(permit, failure, at: now) }
     }
 
     /// Tells those that wait when the reason for it is another.
-    private func change(_ change: (inout Passage) -> Void) {
+    private func change(_ change: (inout CircuitBreaker) -> Void) {
         let now = clock.now()
         let (hold, told) = state.withLock { state in
-            let before = state.passage.hold(at: now)
-            change(&state.passage)
-            let hold = state.passage.hold(at: now)
+            let before = state.breaker.hold(at: now)
+            change(&state.breaker)
+            let hold = state.breaker.hold(at: now)
             let isSame = hold?.reason.kind == before?.reason.kind && hold?.until == before?.until
             return (hold, isSame ? [] : state.shares.values.filter(\.isWaiting).map(\.upload))
         }
@@ -64,7 +64,7 @@ final class PutScheduler: Sendable {
         let hold = state.withLock { state in
             let wasWaiting = state.shares[upload.number]?.isWaiting ?? false
             state.shares[upload.number, default: Share(upload: upload)].isWaiting = true
-            return wasWaiting ? nil : state.passage.hold(at: now)
+            return wasWaiting ? nil : state.breaker.hold(at: now)
         }
         if let hold { upload.apply(.chunksHeldBack(hold.reason, until: hold.until)) }
         fillPlaces()
@@ -83,17 +83,17 @@ final class PutScheduler: Sendable {
     /// Gives away free places for as long as there are both places and chunks, and PUTs may be made.
     private func fillPlaces() {
         let now = clock.now()
-        while let (upload, ticket) = state.withLock({ Self.reserve(&$0, at: now) }) {
-            if let order = upload.takeChunk() {
+        while let (upload, permit) = state.withLock({ Self.reserve(&$0, at: now) }) {
+            if let put = upload.takeChunk() {
                 state.withLock { $0.shares[upload.number]?.isWaiting = true }
                 Task {
-                    await upload.send(order, ticket)
+                    await upload.send(put, permit)
                     self.state.withLock { Self.release(upload, &$0) }
                     self.fillPlaces()
                 }
             } else {
                 state.withLock { state in
-                    state.passage.giveBack(ticket)
+                    state.breaker.giveBack(permit)
                     Self.release(upload, &state)
                 }
             }
@@ -104,25 +104,25 @@ final class PutScheduler: Sendable {
     /// Comes back when the next PUT may be made, if one waits for that.
     private func setAlarm() {
         let opens = state.withLock { state in
-            state.freePlaces > 0 && state.shares.values.contains(where: \.isWaiting) ? state.passage.opens : nil
+            state.freePlaces > 0 && state.shares.values.contains(where: \.isWaiting) ? state.breaker.opens : nil
         }
         if let opens { alarm.set(to: opens) { [weak self] in self?.fillPlaces() } }
     }
 
     /// Takes a place for the upload whose turn it is, which is asked for a chunk outside of the lock.
-    private static func reserve(_ state: inout State, at now: Instant) -> (Upload, Passage.Ticket)? {
+    private static func reserve(_ state: inout State, at now: Instant) -> (Upload, CircuitBreaker.Permit)? {
         guard state.freePlaces > 0 else { return nil }
         let next = state.shares.values.filter(\.isWaiting).min { one, other in
             (one.underWay, one.lastServed) < (other.underWay, other.lastServed)
         }
-        guard let upload = next?.upload, let ticket = state.passage.take(at: now) else { return nil }
+        guard let upload = next?.upload, let permit = state.breaker.take(at: now) else { return nil }
         state.freePlaces -= 1
         state.turn += 1
         let turn = state.turn
         state.shares[upload.number]?.isWaiting = false
         state.shares[upload.number]?.underWay += 1
         state.shares[upload.number]?.lastServed = turn
-        return (upload, ticket)
+        return (upload, permit)
     }
 
     private static func release(_ upload: Upload, _ state: inout State) {

@@ -9,39 +9,39 @@ extension Upload {
     // MARK: The scheduler's side
 
     /// The next chunk to send; nil when none can be sent now.
-    func takeChunk() -> PutOrder? {
+    func takeChunk() -> ChunkPut? {
         let now = services.clock.now()
         return state.withLock { $0.isStopped ? nil : $0.machine.takeChunk(at: now) }
     }
 
     /// Sends a chunk and tells the machine how it went.
-    func send(_ order: PutOrder, _ ticket: Passage.Ticket) async {
-        let chunk = SpoolChunk(spool: spool, range: order.range, threads: services.threads)
+    func send(_ put: ChunkPut, _ permit: CircuitBreaker.Permit) async {
+        let chunk = SpoolChunk(spool: spool, range: put.range, threads: services.threads)
         let transfer = Task {
             do throws(UploadFailure) {
                 let stored = try await services.client.put(
-                    chunk, to: order.url, headers: order.headers,
+                    chunk, to: put.url, headers: put.headers,
                     onBytesSent: {
-                        self.services.scheduler.moved(ticket)
+                        self.services.scheduler.moved(permit)
                         self.apply(.bytesSent(Int64($0)))
                     })
-                self.services.scheduler.succeeded(ticket)
-                self.apply(.chunkStored(order, stored))
+                self.services.scheduler.succeeded(permit)
+                self.apply(.chunkStored(put, stored))
             } catch {
-                self.services.scheduler.failed(ticket, error)
-                self.log(.debug, "a chunk was not stored", error, ["chunk": "\(order.chunkIndex)"])
-                self.apply(.chunkFailed(order, error, random: self.services.configuration.random()))
+                self.services.scheduler.failed(permit, error)
+                self.log(.debug, "a chunk was not stored", error, ["chunk": "\(put.chunkIndex)"])
+                self.apply(.chunkFailed(put, error, random: self.services.configuration.random()))
             }
         }
         // A chunk is under way once at a time, so its index names the transfer; a session given up in between is
-        // noticed here, since its machine has forgotten the order.
+        // noticed here, since its machine has forgotten the put.
         let isWanted = state.withLock { state in
-            state.transfers[order.chunkIndex] = transfer
-            return !state.isStopped && state.machine.isUnderWay(order)
+            state.transfers[put.chunkIndex] = transfer
+            return !state.isStopped && state.machine.isUnderWay(put)
         }
         if !isWanted { transfer.cancel() }
         await transfer.value
-        state.withLock { if $0.transfers[order.chunkIndex] == transfer { $0.transfers[order.chunkIndex] = nil } }
+        state.withLock { if $0.transfers[put.chunkIndex] == transfer { $0.transfers[put.chunkIndex] = nil } }
     }
 
     // MARK: Acting
@@ -51,7 +51,7 @@ extension Upload {
         case .call(let id, let call):
             start(call, id)
         case .abandon(let assetID):
-            services.housekeeping.delete(assetID: assetID)
+            services.cleaner.delete(assetID: assetID)
         case .answer, .stopTransfers:
             // Taken out under the lock.
             break
@@ -72,8 +72,8 @@ extension Upload {
         case .cancelled: log(.info, "upload cancelled", failure)
         case .open, .staged, .finishing: log(.debug, "upload changed state", nil, ["state": "\(new.rawValue)"])
         }
-        services.activity.changed(self)
-        services.movement.tell()
+        services.inFlight.changed(self)
+        services.progress.tell()
         guard !new.isUnderWay else { return }
         services.scheduler.withdraw(self)
         let handlers = state.withLock { state in
@@ -88,12 +88,12 @@ extension Upload {
         {
             return apply(.callFailed(id, known, random: 0))
         }
-        let ticket: Passage.Ticket
-        if let inHand = state.withLock({ $0.ticket.take() }) {
-            ticket = inHand
+        let permit: CircuitBreaker.Permit
+        if let inHand = state.withLock({ $0.permit.take() }) {
+            permit = inHand
         } else {
-            switch services.restraint.take() {
-            case .granted(let fresh): ticket = fresh
+            switch services.gate.take() {
+            case .granted(let fresh): permit = fresh
             case .refused(let reason, let until): return apply(.callHeldBack(id, reason, until: until))
             }
         }
@@ -101,7 +101,7 @@ extension Upload {
             guard !state.isStopped else { return false }
             // Made under the lock, so that it is known before it can end.
             let task = Task {
-                await self.make(call, id, ticket)
+                await self.make(call, id, permit)
                 self.state.withLock { $0.calls[id] = nil }
             }
             // The asset of a session that opens too late is to be deleted.
@@ -109,28 +109,28 @@ extension Upload {
             state.calls[id] = (task, outlivesSession)
             return true
         }
-        if !isMade { services.restraint.giveBack(ticket) }
+        if !isMade { services.gate.giveBack(permit) }
     }
 
     /// Waits until calls may be made again. That may take long, and does not keep the upload.
     func awaitRelease() {
-        Task { [weak self, restraint = services.restraint] in
-            let ticket = await restraint.pass { [weak self] in self?.apply(.callHeldBack(nil, $0, until: $1)) }
-            guard let ticket else { return }
-            if let self { self.callsAreReleased(ticket) } else { restraint.giveBack(ticket) }
+        Task { [weak self, gate = services.gate] in
+            let permit = await gate.pass { [weak self] in self?.apply(.callHeldBack(nil, $0, until: $1)) }
+            guard let permit else { return }
+            if let self { self.callsAreReleased(permit) } else { gate.giveBack(permit) }
         }
     }
 
-    private func callsAreReleased(_ ticket: Passage.Ticket) {
+    private func callsAreReleased(_ permit: CircuitBreaker.Permit) {
         state.withLock { state in
-            state.ticket = ticket
+            state.permit = permit
             state.isAwaitingRelease = false
         }
         apply(.callsReleased)
-        if let unused = state.withLock({ $0.ticket.take() }) { services.restraint.giveBack(unused) }
+        if let unused = state.withLock({ $0.permit.take() }) { services.gate.giveBack(unused) }
     }
 
-    func make(_ call: PlatformCall, _ id: CallID, _ ticket: Passage.Ticket) async {
+    func make(_ call: PlatformCall, _ id: CallID, _ permit: CircuitBreaker.Permit) async {
         // What is reported may be complete a moment later: then the journal must know that it was reported.
         if case .report = call { await services.journalIsWritten() }
         var identity = identity
@@ -138,15 +138,15 @@ extension Upload {
         identity.type = sessionType
         do throws(UploadFailure) {
             let answer = try await services.answer(to: call, as: id, identity: identity)
-            services.restraint.succeeded(ticket)
+            services.gate.succeeded(permit)
             if case .sessionOpened = answer { services.assetTypes.opened(as: identity.type, for: wantedType) }
             apply(answer)
         } catch {
-            let (failure, isKeyAccepted) = await services.explain(error, of: call, ticket)
+            let (failure, isKeyAccepted) = await services.explain(error, of: call, permit)
             if isKeyAccepted {
-                services.restraint.succeeded(ticket)
+                services.gate.succeeded(permit)
             } else {
-                services.restraint.failed(ticket, failure)
+                services.gate.failed(permit, failure)
             }
             services.assetTypes.refused(failure, at: services.clock.now())
             log(.debug, "a call failed", failure)

@@ -29,23 +29,23 @@ extension UploadRecord {
         superseded = identity.supersededUploadIDs
         abandoned = machine.abandonedUploadIDs
         retries = machine.retries
-        givenUp = machine.givenUp
+        released = machine.released
     }
 }
 
 extension SessionRecord {
     /// A session, with the end of its life by the time of day: the moment means nothing to another process.
-    init(_ facts: SessionFacts, ofUpload number: Int, at now: Instant, wallTime: Timestamp) {
+    init(_ snapshot: SessionSnapshot, ofUpload number: Int, at now: Instant, wallTime: Timestamp) {
         self.init(
-            upload: Int64(number), uploadID: facts.uploadID, assetID: facts.assetID, plan: facts.plan,
-            headers: facts.headers, expiresAt: facts.expiresAt,
-            deadline: facts.deadline.map { wallTime.advanced(by: $0 - now) }, sizeSource: facts.sizeSource)
+            upload: Int64(number), uploadID: snapshot.uploadID, assetID: snapshot.assetID, plan: snapshot.plan,
+            headers: snapshot.headers, expiresAt: snapshot.expiresAt,
+            deadline: snapshot.deadline.map { wallTime.advanced(by: $0 - now) }, sizeSource: snapshot.sizeSource)
     }
 
     /// A life that is over by our clock tells nothing: clocks are set. The platform is asked in any case.
-    func facts(at now: Instant, wallTime: Timestamp) -> SessionFacts {
+    func snapshot(at now: Instant, wallTime: Timestamp) -> SessionSnapshot {
         let left = deadline?.duration(since: wallTime)
-        return SessionFacts(
+        return SessionSnapshot(
             uploadID: uploadID, assetID: assetID, plan: plan, headers: headers, expiresAt: expiresAt,
             deadline: left.flatMap { $0 > .zero ? now + $0 : nil }, sizeSource: sizeSource)
     }
@@ -53,7 +53,7 @@ extension SessionRecord {
 
 extension JournalChange {
     /// What a fact of an upload's changes; nothing where the record itself says it all.
-    static func changes(_ fact: UploadFact, upload number: Int, session: SessionRecord?) -> [JournalChange] {
+    static func changes(_ fact: JournalDelta, upload number: Int, session: SessionRecord?) -> [JournalChange] {
         switch fact {
         case .sessionChanged: [session.map { .putSession($0) } ?? .removeSession(ofUpload: Int64(number))]
         case .stored(let uploadID, let index, let generation, let stored):
@@ -66,12 +66,12 @@ extension JournalChange {
     }
 }
 
-extension RestoredUpload {
+extension RecoveredUpload {
     /// What the journal knows of an upload.
     ///
     /// - Parameter contentLoss: why its bytes cannot be sent any more, if they cannot.
     init(
-        _ record: UploadRecord, session: SessionFacts?, chunks: [ChunkRecord], contentLoss: UploadFailure?
+        _ record: UploadRecord, session: SessionSnapshot?, chunks: [ChunkRecord], contentLoss: UploadFailure?
     ) {
         let standing: Standing
         switch record.state {
@@ -87,7 +87,7 @@ extension RestoredUpload {
         self.chunks = chunks.map { Chunk(index: $0.index, etag: $0.stored.etag, isClaimed: $0.isClaimed) }
         abandonedUploadIDs = record.abandoned
         retries = record.retries
-        givenUp = record.givenUp
+        released = record.released
         failure = record.state == .completed ? nil : record.failure
         asset = record.assetStatus.map {
             AssetStanding($0, issue: record.assetError.map { AssetIssue(text: $0) })
@@ -117,19 +117,19 @@ extension Upload {
         }
     }
 
-    static func noteFacts(_ state: inout State, _ work: inout Work) {
-        guard state.machine.hasFacts, !state.isNoted, !state.isForgotten else { return }
-        state.isNoted = true
+    static func enqueueDeltas(_ state: inout State, _ work: inout Work) {
+        guard state.machine.hasDeltas, !state.isEnqueued, !state.isForgotten else { return }
+        state.isEnqueued = true
         work.isNew = true
         // A chunk whose record is lost is sent again; everything else is waited for, or read after a crash.
-        work.canWait = state.machine.facts.allSatisfy { $0.canWait }
+        work.canWait = state.machine.deltas.allSatisfy { $0.canWait }
     }
 
     /// Has the journal ask for the record again.
-    func noteInJournal() {
+    func markDirty() {
         let isNew = state.withLock { state in
-            guard !state.isNoted, !state.isForgotten else { return false }
-            state.isNoted = true
+            guard !state.isEnqueued, !state.isForgotten else { return false }
+            state.isEnqueued = true
             return true
         }
         if isNew { tellJournal(canWait: false) }
@@ -138,36 +138,36 @@ extension Upload {
     func tellJournal(canWait: Bool) {
         guard let journal = services.journal else {
             return state.withLock { state in
-                state.isNoted = false
-                _ = state.machine.takeFacts()
+                state.isEnqueued = false
+                _ = state.machine.takeDeltas()
             }
         }
-        journal.note(canWait: canWait) { [boot = journal.bootID] in self.takeChanges(boot: boot) }
+        journal.enqueue(canWait: canWait) { [boot = journal.bootID] in self.takeChanges(boot: boot) }
     }
 
     /// What is new, as it is now.
     func takeChanges(boot: String) -> [JournalChange] {
         let (now, wallTime) = (services.clock.now(), services.clock.wallTime())
         return state.withLock { state in
-            state.isNoted = false
-            let facts = state.machine.takeFacts()
+            state.isEnqueued = false
+            let deltas = state.machine.takeDeltas()
             guard !state.isForgotten else { return [] }
             // While it is written, and where it was cut short: whether something of it was ever promised.
             let isUnfinished = state.machine.state == .open || state.machine.state == .interrupted
             let synced: UploadRecord.Synced
             switch state.syncedMark {
             case nil: synced = .nothing
-            case state.contentMark: synced = .everything
+            case state.contentVersion: synced = .everything
             case _?: synced = isUnfinished ? .part : .nothing
             }
             let record = UploadRecord(
                 number: number, spool: spool.name, machine: state.machine, identity: state.identity,
                 moments: state.moments, boot: boot, synced: synced)
-            let session = state.machine.sessionFacts.map {
+            let session = state.machine.sessionSnapshot.map {
                 SessionRecord($0, ofUpload: number, at: now, wallTime: wallTime)
             }
             var changes: [JournalChange] = [.putUpload(record)]
-            for fact in facts { changes += JournalChange.changes(fact, upload: number, session: session) }
+            for delta in deltas { changes += JournalChange.changes(delta, upload: number, session: session) }
             if record.state == .completed, let session {
                 changes.append(.removeAllChunks(uploadID: session.uploadID))
             }
@@ -179,7 +179,7 @@ extension Upload {
     public func forgetInJournal() {
         guard let journal = services.journal else { return }
         state.withLock { $0.isForgotten = true }
-        journal.note { [number] in [.removeUpload(Int64(number))] }
+        journal.enqueue { [number] in [.removeUpload(Int64(number))] }
     }
 
     /// Returns when the journal knows everything that it was told so far. Blocks on the disk.
@@ -204,7 +204,7 @@ extension Upload {
             guard !state.predecessors.isEmpty else { return [] }
             switch state.machine.state {
             case .completed: break
-            case .finishing, .staged: guard state.durableMark == state.contentMark else { return [] }
+            case .finishing, .staged: guard state.durableMark == state.contentVersion else { return [] }
             case .open, .interrupted, .failed, .cancelled: return []
             }
             defer { state.predecessors = [] }
@@ -214,10 +214,10 @@ extension Upload {
     }
 
     /// Whether the content, as it is, is known to be on disk.
-    public var isWhollyDurable: Bool { state.withLock { $0.durableMark == $0.contentMark } }
+    public var isWhollyDurable: Bool { state.withLock { $0.durableMark == $0.contentVersion } }
 }
 
-extension UploadFact {
+extension JournalDelta {
     /// Whether losing it only costs sending some bytes again.
     fileprivate var canWait: Bool {
         switch self {

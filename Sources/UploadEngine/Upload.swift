@@ -31,7 +31,7 @@ public final class Upload: Sendable {
         /// Why the content could not be put on disk, when last tried.
         var diskFailure: UploadFailure?
         /// Rises when the content changes.
-        var contentMark = 0
+        var contentVersion = 0
         /// The content that is on disk.
         var syncedMark: Int?
         /// The content that is on disk and that the journal, on disk as well, says is there.
@@ -44,14 +44,14 @@ public final class Upload: Sendable {
         var calls: [CallID: (task: Task<Void, Never>, outlivesSession: Bool)] = [:]
         /// Whether somebody waits for calls to be released, and the leave for one that it came back with.
         var isAwaitingRelease = false
-        var ticket: Passage.Ticket?
+        var permit: CircuitBreaker.Permit?
         /// When the timer that is set goes off, and what waits for it.
         var timer: (deadline: Instant, task: Task<Void, Never>?)?
         /// When the last one did.
         var lastTimer: Instant?
         var isStopped = false
         /// Whether the journal is about to ask what is new.
-        var isNoted = false
+        var isEnqueued = false
         /// Whether the journal is to know nothing of it any more.
         var isForgotten = false
         /// Earlier versions that were promised to be safe, and go on until this one is.
@@ -93,7 +93,7 @@ public final class Upload: Sendable {
 
     /// An upload that another process began, as the journal knows it.
     init(
-        restoring left: RestoredUpload, record: UploadRecord, spool: SpoolFile, identity: UploadIdentity,
+        restoring left: RecoveredUpload, record: UploadRecord, spool: SpoolFile, identity: UploadIdentity,
         services: EngineServices
     ) {
         number = Int(record.number)
@@ -103,8 +103,10 @@ public final class Upload: Sendable {
             configuration: services.configuration.upload, restoring: left, at: services.clock.now())
         let moments = Moments(created: record.created, closed: record.closed, completed: record.completed)
         var state = State(machine: machine, identity: identity, moments: moments)
-        if record.synced != .nothing { (state.syncedMark, state.durableMark) = (state.contentMark, state.contentMark) }
-        if record.synced == .part { state.contentMark += 1 }
+        if record.synced != .nothing {
+            (state.syncedMark, state.durableMark) = (state.contentVersion, state.contentVersion)
+        }
+        if record.synced == .part { state.contentVersion += 1 }
         self.state = Mutex(state)
     }
 
@@ -119,7 +121,7 @@ public final class Upload: Sendable {
             var work = Work()
             guard !state.isStopped else { return work }
             if case .committed = event { state.moments.closed = services.clock.wallTime() }
-            if event.changesContent { state.contentMark += 1 }
+            if event.changesContent { state.contentVersion += 1 }
             for action in state.machine.apply(event, at: now) {
                 if case .stateChanged(.completed) = action { state.moments.completed = services.clock.wallTime() }
                 switch action {
@@ -138,12 +140,12 @@ public final class Upload: Sendable {
             work.awaitsRelease = state.machine.areCallsHeldBack && !state.isAwaitingRelease
             if work.awaitsRelease { state.isAwaitingRelease = true }
             Self.updateTimer(&state, &work)
-            Self.noteFacts(&state, &work)
+            Self.enqueueDeltas(&state, &work)
             return work
         }
         if work.isNew { tellJournal(canWait: work.canWait) }
         for (answer, result) in work.answers { give(result, to: answer) }
-        if event.movesOn { services.movement.tell() }
+        if event.movesOn { services.progress.tell() }
         for action in work.actions { perform(action) }
         if work.awaitsRelease { awaitRelease() }
         if work.hasChunks { services.scheduler.offer(self) }
@@ -202,11 +204,11 @@ public final class Upload: Sendable {
     /// Changes what the upload is called: a rename, a writer that became known.
     public func updateIdentity(_ change: (inout UploadIdentity) -> Void) {
         state.withLock { change(&$0.identity) }
-        noteInJournal()
+        markDirty()
     }
 
     /// Names the content as it is now. Taken before the bytes are put on disk, and told after it.
-    public var contentMark: Int { state.withLock { $0.contentMark } }
+    public var contentVersion: Int { state.withLock { $0.contentVersion } }
 
     /// The content that bore that mark is on disk, and the journal says so; what was written since is not known to be.
     public func contentIsDurable(asOf mark: Int) {
@@ -225,7 +227,7 @@ public final class Upload: Sendable {
     /// The content that bore that mark is on disk: the journal is to know.
     public func contentIsSynced(asOf mark: Int) {
         state.withLock { $0.syncedMark = max($0.syncedMark ?? mark, mark) }
-        noteInJournal()
+        markDirty()
     }
 
     /// Whether its bytes were promised to be on the disk.
@@ -240,9 +242,9 @@ public final class Upload: Sendable {
     }
 
     /// The next chunk that is to be given up; never once the content was promised to be on the disk.
-    func takeChunkToGiveUp() -> Range<Int64>? {
-        let range = state.withLock { $0.syncedMark == nil ? $0.machine.takeChunkToGiveUp() : nil }
-        if range != nil { noteInJournal() }
+    func takeChunkToRelease() -> Range<Int64>? {
+        let range = state.withLock { $0.syncedMark == nil ? $0.machine.takeChunkToRelease() : nil }
+        if range != nil { markDirty() }
         return range
     }
 
@@ -260,7 +262,7 @@ public final class Upload: Sendable {
     public func status() -> StatusDocument {
         let now = services.clock.now()
         let (machine, identity, moments, isDurable, readFailure, diskFailure) = state.withLock {
-            ($0.machine, $0.identity, $0.moments, $0.durableMark == $0.contentMark, $0.readFailure, $0.diskFailure)
+            ($0.machine, $0.identity, $0.moments, $0.durableMark == $0.contentVersion, $0.readFailure, $0.diskFailure)
         }
         var document = machine.statusDocument(at: now)
         document.filename = identity.filename

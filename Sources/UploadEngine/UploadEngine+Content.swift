@@ -26,7 +26,7 @@ extension UploadEngine {
                 {
                 case .again(let wait), .awaitNetwork(let wait):
                     do { try await services.clock.sleep(now + wait) } catch { throw Self.cancelledReading }
-                case .awaitKey, .newSession, .giveUp: throw error
+                case .awaitKey, .newSession, .fail: throw error
                 }
             }
         }

@@ -14,20 +14,20 @@ extension UploadEngine {
         contentLoss: UploadFailure?
     ) -> Upload {
         let (now, wallTime) = (services.clock.now(), services.clock.wallTime())
-        let left = RestoredUpload(
-            record, session: session?.facts(at: now, wallTime: wallTime), chunks: chunks, contentLoss: contentLoss)
+        let left = RecoveredUpload(
+            record, session: session?.snapshot(at: now, wallTime: wallTime), chunks: chunks, contentLoss: contentLoss)
         var identity = UploadIdentity(path: record.path, filename: record.filename, type: record.type)
         identity.writer = record.writer
         identity.supersededUploadIDs = record.superseded
         let upload = Upload(
             restoring: left, record: record, spool: spool, identity: identity, services: services)
         add(upload)
-        services.activity.changed(upload)
+        services.inFlight.changed(upload)
         // Its writer died: nothing of it was confirmed, and nothing will be.
         if record.state == .open, let session {
-            services.housekeeping.delete(assetID: session.assetID, unlessCompleted: session.uploadID)
+            services.cleaner.delete(assetID: session.assetID, unlessCompleted: session.uploadID)
         }
-        if upload.currentState != record.state { upload.noteInJournal() }
+        if upload.currentState != record.state { upload.markDirty() }
         return upload
     }
 

@@ -27,15 +27,16 @@ public final class UploadEngine: Sendable {
         // One event is likely to cut all reports of an upload at once, which is no outage yet.
         var callLimits = policy.limits
         callLimits.lostConnections += configuration.upload.reportsAtOnce
-        let restraint = Restraint(
+        let gate = CallGate(
             policy: RetryPolicy(limits: callLimits), clock: clock, keyRenewal: configuration.keyRenewal)
         services = EngineServices(
             configuration: configuration, client: client,
             scheduler: PutScheduler(places: configuration.uploadConcurrency, policy: policy, clock: clock),
-            restraint: restraint, keyCheck: KeyCheck { () async throws(UploadFailure) in try await client.checkKey() },
-            housekeeping: Housekeeping(client: client, clock: clock, restraint: restraint, logger: logger),
-            assets: AssetPoller(policy: policy, client: client, clock: clock, restraint: restraint, logger: logger),
-            activity: Activity(), movement: Movement(clock: clock), assetTypes: AssetTypes(), threads: threads,
+            gate: gate, keyCheck: KeyCheck { () async throws(UploadFailure) in try await client.checkKey() },
+            cleaner: AbandonedAssetCleaner(client: client, clock: clock, gate: gate, logger: logger),
+            assets: AssetPoller(policy: policy, client: client, clock: clock, gate: gate, logger: logger),
+            inFlight: InFlightUploads(), progress: ProgressSignal(clock: clock), assetTypes: AssetTypeMemory(),
+            threads: threads,
             clock: clock, logger: logger, journal: journal)
         // Numbers are never given twice, since the journal knows uploads by them.
         registry = Mutex(Registry(lastNumber: Int(journal?.contents.uploads.map(\.number).max() ?? 0)))
@@ -75,10 +76,10 @@ public final class UploadEngine: Sendable {
 
     /// Calls `handler` once: with true when any upload next gets on (a chunk is stored, one ends), with false when
     /// `wait` is over before. It must not block.
-    public func atNextMovement(
+    public func atNextProgress(
         within wait: Duration, _ handler: @escaping @Sendable (_ moved: Bool) -> Void
     ) {
-        services.movement.next(orAt: services.clock.now() + wait, handler)
+        services.progress.next(orAt: services.clock.now() + wait, handler)
     }
 
     /// How many calls are left before the platform asks to wait, where it tells.
@@ -90,8 +91,8 @@ public final class UploadEngine: Sendable {
     /// Returns when every committed upload is completed or given up, or the task is cancelled.
     public func untilIdle() async {
         // One that was committed a moment ago may not have said so yet.
-        for upload in uploads { services.activity.changed(upload) }
-        await services.activity.untilIdle()
+        for upload in uploads { services.inFlight.changed(upload) }
+        await services.inFlight.untilIdle()
     }
 
     /// Ends what is under way: every call, PUT and timer of the uploads, and the tidying up. Uploads stand still
@@ -99,14 +100,14 @@ public final class UploadEngine: Sendable {
     public func stop() async {
         for upload in uploads { upload.stop() }
         await services.assets.stop()
-        services.restraint.close()
+        services.gate.close()
         services.keyCheck.cancel()
-        services.housekeeping.cancel()
-        await services.housekeeping.finish()
+        services.cleaner.cancel()
+        await services.cleaner.finish()
     }
 
     /// Waits until abandoned sessions are tidied up.
-    public func finishHousekeeping() async {
-        await services.housekeeping.finish()
+    public func finishCleaning() async {
+        await services.cleaner.finish()
     }
 }

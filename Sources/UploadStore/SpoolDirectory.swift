@@ -11,7 +11,7 @@ public final class SpoolDirectory: Sendable {
     private let spool: Descriptor
     /// `orphans/`.
     private let orphans: Descriptor
-    private let ledger: Mutex<RoomLedger>
+    private let ledger: Mutex<SpaceLedger>
     /// Of the spool files that are open now.
     let descriptors: DescriptorCache
     private let files = Mutex(Files())
@@ -49,7 +49,7 @@ public final class SpoolDirectory: Sendable {
         orphans = try Self.makeDirectory("orphans", in: state)
         try SpoolError.check("fsync") { fsync(state.number) }
         let reserve = Self.usualReserve(limit: limit, disk: try Self.disk(of: spool))
-        ledger = Mutex(RoomLedger(limit: limit?.bytes, diskReserve: diskReserve?.bytes ?? reserve))
+        ledger = Mutex(SpaceLedger(limit: limit?.bytes, diskReserve: diskReserve?.bytes ?? reserve))
     }
 
     private static func makeDirectory(_ name: String, in parent: borrowing Descriptor) throws(SpoolError) -> Descriptor
@@ -93,7 +93,7 @@ public final class SpoolDirectory: Sendable {
         let descriptor = try Descriptor("open") { openat(spool.number, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC) }
         var occupied = SegmentMap()
         for range in try SpoolFile.dataRanges(of: descriptor.number).ranges {
-            occupied.insert(RoomBlocks.pagesCovering(range))
+            occupied.insert(SpaceBlocks.pagesCovering(range))
         }
         return adopt(name, descriptor.take(), occupied: occupied)
     }
@@ -210,12 +210,12 @@ public final class SpoolDirectory: Sendable {
     // MARK: Room
 
     /// The room in the spool as it is now, for `statfs`.
-    public func room() throws(SpoolError) -> SpoolRoom {
+    public func space() throws(SpoolError) -> SpoolSpace {
         let diskFree = try diskFree()
-        return ledger.withLock { $0.room(diskFree: diskFree) }
+        return ledger.withLock { $0.space(diskFree: diskFree) }
     }
 
-    func withLedger<Value>(_ body: (inout RoomLedger) -> Value) -> Value {
+    func withLedger<Value>(_ body: (inout SpaceLedger) -> Value) -> Value {
         ledger.withLock { body(&$0) }
     }
 

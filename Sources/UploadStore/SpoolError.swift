@@ -9,7 +9,7 @@ public enum SpoolError: Error, Sendable, Equatable {
     /// The disk's file system cannot hold a file of that size (`EFBIG`).
     case tooLarge
     /// The bytes were given up after the platform had them.
-    case givenUp
+    case released
     /// The spool's directory, or the file in it, was removed behind our back: what is written would be gone at the end.
     case gone
     /// The disk failed, or the spool's directory is not what it should be; `code` is an errno.
@@ -32,7 +32,7 @@ extension SpoolError {
     public var isOutOfDescriptors: Bool {
         switch self {
         case .failed(let code, _): code == EMFILE || code == ENFILE
-        case .noSpace, .tooLarge, .givenUp, .gone: false
+        case .noSpace, .tooLarge, .released, .gone: false
         }
     }
 }
@@ -43,7 +43,7 @@ extension SpoolError: CustomStringConvertible {
         switch self {
         case .noSpace: "the spool is full"
         case .tooLarge: "the file is larger than the spool's disk can hold"
-        case .givenUp: "the bytes are no longer in the spool: the platform has them"
+        case .released: "the bytes are no longer in the spool: the platform has them"
         case .gone: "the spool's directory is gone: it was removed or replaced while the mount ran"
         case .failed(let code, let operation): "the spool's disk failed: \(operation): \(Errno(rawValue: code))"
         }
@@ -58,7 +58,7 @@ extension SpoolError: CustomStringConvertible {
                 hint: "free space on the spool's disk, raise --spool-limit, or wait for uploads to finish")
         case .tooLarge:
             UploadFailure(.tooLarge, message: description, hint: "move --state-dir to another file system")
-        case .givenUp:
+        case .released:
             UploadFailure(
                 .spoolFailed, code: "evicted", message: description,
                 hint: "replace the whole file, or raise --spool-limit so that more is kept")

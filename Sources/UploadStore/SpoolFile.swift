@@ -64,7 +64,7 @@ public final class SpoolFile: Sendable {
         let (end, overflow) = offset.addingReportingOverflow(Int64(bytes.count))
         guard offset >= 0, !overflow else { throw .tooLarge }
 
-        try obtainRoom(for: offset..<end, writing: true)
+        try reserveSpace(for: offset..<end, writing: true)
         try withDescriptor(isWrite: true) { descriptor throws(SpoolError) in
             do throws(FullTransfer.CallError) {
                 try FullTransfer.write(bytes.count) { done in
@@ -107,7 +107,7 @@ public final class SpoolFile: Sendable {
         try withDescriptor(isWrite: true) { descriptor throws(SpoolError) in
             _ = try SpoolError.check("ftruncate") { ftruncate(descriptor, off_t(size)) }
         }
-        giveBackRoom(of: size..<Int64.max)
+        releaseSpace(of: size..<Int64.max)
     }
 
     /// Gives the range back to the disk; it reads as zeros afterwards and the file's length stays.
@@ -120,13 +120,13 @@ public final class SpoolFile: Sendable {
                     range.upperBound - range.lowerBound)
             }
         }
-        giveBackRoom(of: range)
+        releaseSpace(of: range)
     }
 
     /// Gives everything back to the disk, up to the end of its last block; the length stays.
     public func punchEverything() throws(SpoolError) {
         let size = try size()
-        if size > 0 { try punchHole(RoomBlocks.pagesCovering(0..<size)) }
+        if size > 0 { try punchHole(SpaceBlocks.pagesCovering(0..<size)) }
     }
 
     /// The parts that hold data, as the disk tells; what was never written, or was punched out, is not among them. A
@@ -214,16 +214,16 @@ public final class SpoolFile: Sendable {
     /// A write does this by itself; asking ahead keeps two writers from filling the spool with halves.
     public func reserve(_ range: Range<Int64>) throws(SpoolError) {
         guard range.lowerBound >= 0 else { throw .tooLarge }
-        try obtainRoom(for: range, writing: false)
+        try reserveSpace(for: range, writing: false)
     }
 
-    private func obtainRoom(for range: Range<Int64>, writing: Bool) throws(SpoolError) {
+    private func reserveSpace(for range: Range<Int64>, writing: Bool) throws(SpoolError) {
         guard !range.isEmpty else { return }
-        let hasRoom = state.withLock { writing ? $0.written.covers(range) : $0.granted.covers(range) }
-        if hasRoom { return }
+        let hasSpace = state.withLock { writing ? $0.written.covers(range) : $0.granted.covers(range) }
+        if hasSpace { return }
         // Close to the limit there may still be room for the bytes themselves.
-        if try take(RoomBlocks.covering(range), writing: writing) { return }
-        if try take(RoomBlocks.pagesCovering(range), writing: writing) { return }
+        if try take(SpaceBlocks.covering(range), writing: writing) { return }
+        if try take(SpaceBlocks.pagesCovering(range), writing: writing) { return }
         throw .noSpace
     }
 
@@ -237,7 +237,7 @@ public final class SpoolFile: Sendable {
         return ask(for: blocks, writing: writing, diskFree: diskFree) == .granted
     }
 
-    private func ask(for blocks: Range<Int64>, writing: Bool, diskFree: Int64?) -> RoomLedger.Answer {
+    private func ask(for blocks: Range<Int64>, writing: Bool, diskFree: Int64?) -> SpaceLedger.Answer {
         state.withLock { state in
             let missing = state.granted.missing(in: blocks)
             let fresh = writing ? state.written.missing(in: blocks) : 0
@@ -254,8 +254,8 @@ public final class SpoolFile: Sendable {
         }
     }
 
-    private func giveBackRoom(of range: Range<Int64>) {
-        let pages = RoomBlocks.pagesWithin(range)
+    private func releaseSpace(of range: Range<Int64>) {
+        let pages = SpaceBlocks.pagesWithin(range)
         state.withLock { state in
             let granted = state.granted.byteCount
             let unwritten = granted - state.written.byteCount

@@ -2,7 +2,7 @@ import ArgumentParser
 import SandboxPlatform
 
 /// A number of bytes above zero.
-struct Size: ExpressibleByArgument {
+struct SandboxSize: ExpressibleByArgument {
     let bytes: Int64
     let defaultValueDescription: String
 
@@ -74,7 +74,7 @@ struct Rate: ExpressibleByArgument {
 }
 
 /// `on` or `off`.
-enum Switch: String, ExpressibleByArgument, CaseIterable {
+enum SandboxSwitch: String, ExpressibleByArgument, CaseIterable {
     case on, off
 }
 

@@ -26,7 +26,7 @@ struct TwelveFSSandbox: AsyncParsableCommand {
     var apiKey: String?
 
     @Option(help: "Bytes of every chunk but the last.")
-    var chunkSize = Size(5 << 20, shown: "5MiB")
+    var chunkSize = SandboxSize(5 << 20, shown: "5MiB")
 
     @Option(help: "How many URLs a new session gets.")
     var initialUrls = 10
@@ -47,10 +47,10 @@ struct TwelveFSSandbox: AsyncParsableCommand {
     var spec = Specification.july2026
 
     @Option(help: "The largest video (default: what the specification says).")
-    var maxFileSize: Size?
+    var maxFileSize: SandboxSize?
 
     @Option(help: "Whether the last report's answer holds the asset's URL.")
-    var assetUrls = Switch.on
+    var assetUrls = SandboxSwitch.on
 
     @Option(name: .customLong("upload-header"), help: "NAME=VALUE that PUTs have to carry; may be repeated.")
     var uploadHeaders: [HeaderArgument] = []
@@ -125,7 +125,7 @@ struct TwelveFSSandbox: AsyncParsableCommand {
             guard let text = try? String(contentsOfFile: faults, encoding: .utf8) else {
                 throw ValidationError("\(faults) cannot be read.")
             }
-            configuration.faults = try Fault.list(parsing: text)
+            configuration.faults = try InjectedFault.list(parsing: text)
         }
         if verbose {
             configuration.logger = Logger(label: "twelvefs-sandbox") { StreamLogHandler.standardError(label: $0) }

@@ -38,7 +38,7 @@ struct ClosingTests {
 
     @Test func aRenameWaitsForWhatIsStillOnItsWay() async throws {
         try await InProcess.run { run in
-            run.sandbox.add(Fault(on: [.put], .hang))
+            run.sandbox.add(InjectedFault(on: [.put], .hang))
             let handle = try run.create("a.mp4.part")
             try run.write([1, 2, 3], to: handle)
             async let closed = run.close(handle)
@@ -58,7 +58,8 @@ struct ClosingTests {
 
     @Test func aFileWhoseUploadFailedDoesNotGetItsFinalName() async throws {
         try await InProcess.run { run in
-            run.sandbox.add(Fault(on: [.create], .status(400, body: #"{"code":"parameter_invalid","message":"no"}"#)))
+            run.sandbox.add(
+                InjectedFault(on: [.create], .status(400, body: #"{"code":"parameter_invalid","message":"no"}"#)))
             let handle = try run.create("a.mp4.part")
             try run.write([1, 2, 3], to: handle)
             #expect(await run.close(handle) == .invalidArgument)
@@ -194,7 +195,7 @@ struct ClosingTests {
 
     @Test func closesThatComeAfterTheEndOfTheMountAreAnswered() async throws {
         try await InProcess.run { run in
-            run.sandbox.add(Fault(on: [.create], .hang))
+            run.sandbox.add(InjectedFault(on: [.create], .hang))
             let handle = try run.create("a.mp4")
             try run.write([1], to: handle)
             run.filesystem.answerWaitingCloses(UploadFailure(.stalled, message: "the mount ended"))

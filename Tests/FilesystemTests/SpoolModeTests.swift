@@ -9,7 +9,7 @@ import UploadEngine
 /// What a close promises besides the platform's confirmation: bytes that are safe on this machine's disk.
 @Suite(.timeLimit(.minutes(2))) struct SpoolModeTests {
     private static func hang(_ run: InProcess) {
-        var hang = Fault(on: [.put], .hang)
+        var hang = InjectedFault(on: [.put], .hang)
         hang.count = nil
         run.sandbox.add(hang)
     }

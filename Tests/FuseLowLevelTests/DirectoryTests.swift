@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    @Test func packsNoMoreThanThereIsRoomFor() {
+    @Test func packsNoMoreThanFits() {
         let name = Array("a".utf8)
         // 24 bytes of header and the name, padded to 8 (`struct fuse_dirent`).
         var listing = DirectoryListing(capacity: 64)
@@ -91,8 +91,8 @@ import Testing
                 libc = ctypes.CDLL(None, use_errno=True)
                 assert libc.getxattr(path.encode(), b"user.two", None, 0) == 1
                 os.setxattr(path, "user.two", b"four")
-                room = ctypes.create_string_buffer(3)
-                assert libc.getxattr(path.encode(), b"user.two", room, 3) == -1
+                buffer = ctypes.create_string_buffer(3)
+                assert libc.getxattr(path.encode(), b"user.two", buffer, 3) == -1
                 assert ctypes.get_errno() == errno.ERANGE
                 """
             let child = try ChildProcess(shell: "exec python3 - <<'END'\n\(script)\nEND")

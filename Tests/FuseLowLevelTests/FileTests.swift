@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func tellsTheRoom() throws {
+    @Test func tellsTheSpace() throws {
         try withMount { mounted in
             var status = statvfs()
             try check(statvfs(mounted.path, &status))

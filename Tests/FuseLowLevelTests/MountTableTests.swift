@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func givesUpOnOneThatDoesNotAnswer() throws {
+    @Test func failsOnOneThatDoesNotAnswer() throws {
         try withTemporaryDirectory { directory in
             let session = try FuseSession(
                 mountpoint: directory, options: testOptions, operations: MemoryFilesystem(), log: { _, _ in })

@@ -163,8 +163,8 @@ extension Mounted {
         private func expectRefusal(of tool: Tool, mentioning word: String, mountPoint: String) async throws {
             let outcome = try await run(tool)
             expectOneLine(of: outcome, mentioning: word)
-            #expect(!MountTable.contains(mountPoint))
-            try await eventually("no process is left") { ProcessTable.server(of: mountPoint) == nil }
+            #expect(!MountedPaths.contains(mountPoint))
+            try await eventually("no process is left") { RunningProcesses.server(of: mountPoint) == nil }
         }
 
         private func expectOneLine(of outcome: Outcome, mentioning word: String) {

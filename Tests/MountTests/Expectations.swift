@@ -12,7 +12,7 @@ import Testing
 func expectOneAsset(
     _ name: String, like file: String, at path: String? = nil, on stage: Stage,
     sourceLocation: SourceLocation = #_sourceLocation
-) async throws -> SandboxAsset? {
+) async throws -> StoredAsset? {
     let sum = try await TestFile.sha256(of: file)
     let assets = try await stage.sandbox.completeAssets()
     #expect(assets.map(\.filename) == [name], sourceLocation: sourceLocation)

@@ -34,9 +34,9 @@ extension Mounted {
                     #expect(!mount.succeeded)
                     #expect(mount.errors.localizedStandardContains("key"), "\(mount)")
                     #expect(!mount.errors.contains("not-the-key"))
-                    #expect(!MountTable.contains(options.mountPoint))
+                    #expect(!MountedPaths.contains(options.mountPoint))
                     try await eventually("no process is left") {
-                        ProcessTable.server(of: options.mountPoint) == nil
+                        RunningProcesses.server(of: options.mountPoint) == nil
                     }
                 }
             }

@@ -76,8 +76,8 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [Journal.Request.Kind.report, .urls, .status])
-        func toLaterCallsAreMadeGoodWhenTheyPass(kind: Journal.Request.Kind) async throws {
+        @Test(arguments: [SandboxJournal.Request.Kind.report, .urls, .status])
+        func toLaterCallsAreMadeGoodWhenTheyPass(kind: SandboxJournal.Request.Kind) async throws {
             // The session's status is asked for only where no report's answer calls the upload complete.
             let answers = kind == .status ? ["--asset-urls", "off"] : []
             try await withMount(sandbox: ["--chunk-size", "1MiB", "--initial-urls", "2"] + answers) { stage in

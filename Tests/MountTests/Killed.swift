@@ -96,9 +96,9 @@ extension Mounted {
                 try await withSandbox(scratch: scratch) { sandbox in
                     let options = try mountOptions(in: scratch, sandbox: sandbox)
                     try await withMount(options) { mount in
-                        #expect(MountTable.contains(mount.path))
+                        #expect(MountedPaths.contains(mount.path))
                         kill(mount.server, SIGKILL)
-                        try await eventually("the mount point is free") { !MountTable.contains(mount.path) }
+                        try await eventually("the mount point is free") { !MountedPaths.contains(mount.path) }
                     }
                     try await withMount(options) { mount in
                         let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 6_000_000)

@@ -37,7 +37,7 @@ extension Mounted {
 
                 let unmount = try await stage.mount.unmount()
                 #expect(unmount.succeeded, "\(unmount)")
-                #expect(!MountTable.contains(stage.mount.path))
+                #expect(!MountedPaths.contains(stage.mount.path))
                 #expect(!stage.mount.isServed)
             }
         }

@@ -43,7 +43,7 @@ extension Mounted {
                     let options = try mountOptions(
                         in: scratch, sandbox: sandbox, arguments: ["--stall-timeout", "1s"])
                     let source = try await TestFile.random(at: scratch.appending("source.mp4"), size: 2_500_000)
-                    for kind in [Journal.Request.Kind.list, .create, .urls, .report, .status, .assets, .asset] {
+                    for kind in [SandboxJournal.Request.Kind.list, .create, .urls, .report, .status, .assets, .asset] {
                         try await sandbox.inject(Fault(on: kind, count: 1000, .rateLimited(retryAfter: 40_000)))
                     }
                     try await withMount(options) { mount in

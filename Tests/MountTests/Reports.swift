@@ -13,7 +13,7 @@ extension Mounted {
             )
         }
 
-        private func expectSoundReports(of chunks: Int, on stage: Stage) async throws -> Journal {
+        private func expectSoundReports(of chunks: Int, on stage: Stage) async throws -> SandboxJournal {
             let journal = try await stage.sandbox.journal()
             #expect(journal.sessions.count == 1)
             let reports = journal.requests(.report)

@@ -19,7 +19,7 @@ extension Mounted {
                 let copy = try await start(
                     Tool("cp", [source, stage.mount.appending("video.mp4")]))
                 var furthest = 0
-                while ProcessTable.isRunning(copy.pid) {
+                while RunningProcesses.isRunning(copy.pid) {
                     guard let status = try? await stage.mount.status(of: "video.mp4") else { continue }
                     if status.state != "open" { break }
                     furthest = max(furthest, status.bytesWritten - status.bytesUploaded)

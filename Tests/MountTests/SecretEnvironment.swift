@@ -48,7 +48,7 @@ extension Mounted {
                     var tool = options.tool
                     tool.arguments.append("--foreground")
                     let process = try await start(tool)
-                    try await eventually("it is mounted") { MountTable.contains(options.mountPoint) }
+                    try await eventually("it is mounted") { MountedPaths.contains(options.mountPoint) }
                     let shown = try environment(of: process.pid)
                     for secret in Self.secrets {
                         let isThere = secret.hasSuffix("=") ? shown.contains("\(secret)http") : shown.contains(secret)

@@ -44,7 +44,7 @@ extension Mounted {
                 let copy = try await run("cp", source, stage.mount.appending("next.mp4"))
                 #expect(copy.errors.contains("No space left on device"), "\(copy)")
                 #expect(try await stage.sandbox.completeAssets().isEmpty)
-                disk.makeRoom()
+                disk.makeSpace()
                 try await expectThatTheMountLivesOn(stage)
                 #expect(try await run("cp", source, video).succeeded)
                 #expect(try await stage.assets(named: "video.mp4").count == 1)
@@ -52,7 +52,7 @@ extension Mounted {
         }
 
         /// Where durability is all that was asked for, a disk with no room for the journal is not called success.
-        @Test func anFsyncWithoutRoomForTheJournalFailsAndOneWithRoomDoesNot() async throws {
+        @Test func anFsyncWithoutSpaceForTheJournalFailsAndOneWithSpaceDoesNot() async throws {
             try await withMount { stage, disk in
                 let source = try await stage.source(size: 6_000_000)
                 let writer = try await StepwiseWriter.start(
@@ -63,7 +63,7 @@ extension Mounted {
                 let status = try await stage.mount.status(of: "video.mp4")
                 #expect(!status.durable)
                 #expect(status.error?.message.contains("the journal's disk is full") == true)
-                disk.makeRoom()
+                disk.makeSpace()
                 #expect(try await writer.fsync() == "ok")
                 #expect(try await stage.mount.status(of: "video.mp4").durable)
                 #expect(try await stage.mount.status(of: "video.mp4").error == nil)
@@ -88,7 +88,7 @@ extension Mounted {
                 try await stage.sandbox.releaseUploads()
                 #expect(try await stage.mount.await("completed", of: "video.mp4").error == nil)
                 try await expectOneAsset("video.mp4", like: source, on: stage)
-                disk.makeRoom()
+                disk.makeSpace()
                 #expect(try await run("cp", source, stage.mount.appending("next.mp4")).succeeded)
                 try await stage.mount.await("completed", of: "next.mp4")
             }
@@ -103,7 +103,7 @@ extension Mounted {
                 try await disk.fill()
                 #expect(try await writer.close() == "ok", "the platform has every byte")
                 try await expectOneAsset("video.mp4", like: source, on: stage)
-                disk.makeRoom()
+                disk.makeSpace()
                 try await expectThatTheMountLivesOn(stage)
             }
         }
@@ -122,7 +122,7 @@ extension Mounted {
                             #expect(try await writer.write(6_000_000) == "ok")
                             try await disk.fill()
                             #expect(try await writer.close() == "ok")
-                            disk.makeRoom()
+                            disk.makeSpace()
                             #expect(try await mount.unmount().succeeded)
                         }
                         try await TestSupport.withMount(options) { mount in

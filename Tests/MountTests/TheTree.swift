@@ -79,10 +79,12 @@ extension Mounted {
 
         @Test func statfsTellsTheRoomOfTheSpool() async throws {
             try await withMount { stage in
-                let room = try await run("df", "--output=avail,target", "-B1", stage.mount.path)
-                #expect(room.succeeded, "\(room)")
-                let available = room.output.split(separator: "\n").last?.split(separator: " ").first.flatMap { Int($0) }
-                #expect((available ?? 0) > 1 << 20, "\(room)")
+                let space = try await run("df", "--output=avail,target", "-B1", stage.mount.path)
+                #expect(space.succeeded, "\(space)")
+                let available = space.output.split(separator: "\n").last?.split(separator: " ").first.flatMap {
+                    Int($0)
+                }
+                #expect((available ?? 0) > 1 << 20, "\(space)")
             }
         }
 
@@ -98,7 +100,7 @@ extension Mounted {
                 try await stage.sandbox.releaseUploads()
                 let unmounted = try await unmounting.finished()
                 #expect(unmounted.succeeded, "\(unmounted)")
-                #expect(!MountTable.contains(stage.mount.path))
+                #expect(!MountedPaths.contains(stage.mount.path))
                 #expect(!stage.mount.isServed)
                 let asset = try #require(try await stage.assets(named: "video.mp4").first)
                 #expect(asset.sha256 == (try await TestFile.sha256(of: source)))

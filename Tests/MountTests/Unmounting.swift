@@ -43,7 +43,7 @@ extension Mounted {
                     #expect(unmounted.ending == .exited(3), "\(unmounted)")
                     #expect(unmounted.errors.contains("1 upload is left"), "\(unmounted)")
                     #expect(!mount.isServed)
-                    #expect(!MountTable.contains(mount.path))
+                    #expect(!MountedPaths.contains(mount.path))
                     let outcome = try await copy.finished()
                     #expect(!outcome.succeeded, "what was not confirmed was called so")
                     #expect(outcome.errors.contains("Input/output error"), "\(outcome)")
@@ -91,7 +91,7 @@ extension Mounted {
                     let outcome = try await copy.finished()
                     #expect(outcome.succeeded, "\(outcome)")
                     try await eventually("the process has ended") { !mount.isServed }
-                    #expect(!MountTable.contains(mount.path))
+                    #expect(!MountedPaths.contains(mount.path))
                 }
                 try await expectOneAsset(of: source, on: sandbox)
             }
@@ -108,7 +108,7 @@ extension Mounted {
                     try await self.awaitRefusal(of: mount)
                     kill(mount.server, SIGTERM)
                     try await eventually("the process has ended") { !mount.isServed }
-                    #expect(!MountTable.contains(mount.path))
+                    #expect(!MountedPaths.contains(mount.path))
                     let outcome = try await copy.finished()
                     #expect(!outcome.succeeded)
                 }
@@ -132,7 +132,7 @@ extension Mounted {
                     #expect(copy.succeeded, "\(copy)")
                     let unmounted = try await run("fusermount3", "-u", mount.path)
                     #expect(unmounted.succeeded, "\(unmounted)")
-                    #expect(!MountTable.contains(mount.path))
+                    #expect(!MountedPaths.contains(mount.path))
                     #expect(mount.isServed, "it goes on with the upload")
                     try await sandbox.releaseUploads()
                     try await eventually("the process has ended", timeout: .seconds(60)) { !mount.isServed }
@@ -185,7 +185,7 @@ extension Mounted {
                     }
                     let refused = try await run("fusermount3", "-u", mount.path)
                     #expect(!refused.succeeded)
-                    #expect(MountTable.contains(mount.path))
+                    #expect(MountedPaths.contains(mount.path))
                     let lazily = try await run("fusermount3", "-uz", mount.path)
                     #expect(lazily.succeeded, "\(lazily)")
                     let outcome = try await copy.finished()

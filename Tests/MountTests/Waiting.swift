@@ -41,7 +41,7 @@ extension Mounted {
         private func startWaiting(_ stage: Stage, _ path: String) async throws -> RunningTool {
             let waiting = try await start(Tool(BuildProducts.twelvefs, ["wait", path]))
             try await eventually("it waits") {
-                ProcessTable.arguments(of: waiting.pid).contains("wait")
+                RunningProcesses.arguments(of: waiting.pid).contains("wait")
             }
             return waiting
         }

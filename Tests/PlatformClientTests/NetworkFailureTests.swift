@@ -115,7 +115,7 @@ import class TestSupport.QuietPort
         }
     }
 
-    @Test func shuttingDownGivesUpWhatIsUnderWay() async throws {
+    @Test func shuttingDownCancelsWhatIsUnderWay() async throws {
         try await ScriptedServer.run([.hang]) { server in
             let client = try PlatformClient(
                 configuration: .test(server.origin, clock: TestClock()), logger: RecordedLog().logger)

@@ -272,7 +272,7 @@ import class TestSupport.QuietPort
     }
 
     @Test(arguments: ["http", "socks5"])
-    func aProxyThatSaysNothingIsGivenUp(_ scheme: String) async throws {
+    func aProxyThatSaysNothingFails(_ scheme: String) async throws {
         try await TestProxy.run(.hangs) { proxy in
             var configuration = try Self.configuration("http://127.0.0.1:9", Self.rules(proxy, scheme: scheme))
             configuration.connectTimeout = .milliseconds(200)

@@ -55,7 +55,7 @@ final class Child: @unchecked Sendable {
 }
 
 /// A directory for one test.
-final class TemporaryDirectory: Sendable {
+final class ProcessTestDirectory: Sendable {
     let path: String
 
     init() throws {

@@ -162,7 +162,7 @@ import Testing
 
     /// A stopped process takes no signal: what is sent to it stays pending, as for one that waits in a close.
     private func stopped(_ program: String) async throws -> Child {
-        let directory = try TemporaryDirectory()
+        let directory = try ProcessTestDirectory()
         defer { directory.remove() }
         let child = try Child(
             "python3", "-c", "import signal, time\n\(program)\nopen('\(directory.path)/ready', 'w')\ntime.sleep(600)")

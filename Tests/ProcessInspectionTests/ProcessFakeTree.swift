@@ -92,7 +92,7 @@ final class FakeProc: Sendable {
 }
 
 /// Holds up whoever comes before it is opened.
-final class Gate: Sendable {
+final class ChildGate: Sendable {
     private let semaphore = DispatchSemaphore(value: 0)
 
     func wait() {
@@ -112,8 +112,8 @@ struct NeverCameTrue: Error, CustomStringConvertible {
 
 /// Looks again and again until `body` gives a value; for what another process does at its own pace.
 func awaited<Value>(_ what: String, _ body: () throws -> Value?) async throws -> Value {
-    let giveUp = ContinuousClock.now + .seconds(60)
-    while ContinuousClock.now < giveUp {
+    let deadline = ContinuousClock.now + .seconds(60)
+    while ContinuousClock.now < deadline {
         if let value = try body() { return value }
         try await Task.sleep(for: .milliseconds(5))
     }

@@ -125,7 +125,7 @@ import Testing
         defer { tree.remove() }
         try tree.add(100)
         try tree.add(4, of: 100, link: "/data/clip.mp4", flags: Self.writing, mountID: 977)
-        let gate = Gate()
+        let gate = ChildGate()
         let table = tree.table { _, _ in
             gate.wait()
             return nil
@@ -174,7 +174,7 @@ import Testing
     }
 
     @Test func realProcessesKeepTheirIdentityBetweenListings() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ProcessTestDirectory()
         defer { directory.remove() }
         let path = try directory.file("clip.mp4")
         let file = try held(path)
@@ -201,7 +201,7 @@ import Testing
     }
 
     @Test func aChildThatWritesHoldsUntilItEnds() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ProcessTestDirectory()
         defer { directory.remove() }
         let path = try directory.file("clip.mp4")
         let file = try held(path)
@@ -218,7 +218,7 @@ import Testing
     }
 
     @Test func aChildThatReadsDoesNotHold() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ProcessTestDirectory()
         defer { directory.remove() }
         let path = try directory.file("clip.mp4")
         let file = try held(path)
@@ -233,7 +233,7 @@ import Testing
     }
 
     @Test func whatAnEndedShellLeftBehindHolds() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ProcessTestDirectory()
         defer { directory.remove() }
         let path = try directory.file("clip.mp4")
         let file = try held(path)
@@ -255,7 +255,7 @@ import Testing
     }
 
     @Test func aProgramWhoseFirstThreadEndedStillHolds() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ProcessTestDirectory()
         defer { directory.remove() }
         let path = try directory.file("clip.mp4")
         let file = try held(path)

@@ -66,7 +66,7 @@ import Testing
 
     @Test func whoGetsStuckIsLeftBehindUpToTheLimit() async throws {
         let threads = DisposableThreads()
-        let gate = Gate()
+        let gate = ChildGate()
         for count in 1...DisposableThreads.limit {
             let answer: Int? = threads.run { steps in
                 steps.next(within: .milliseconds(1))
@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test func aRealFileIsAskedFor() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ProcessTestDirectory()
         defer { directory.remove() }
         let path = try directory.file("clip.mp4", size: 1234)
         let status = try #require(FileStatus.systemCall(path, false))

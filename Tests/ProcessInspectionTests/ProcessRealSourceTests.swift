@@ -7,11 +7,11 @@ import Testing
     private let table = ProcessTable()
     private let finder = SourceHintFinder(
         table: ProcessTable(), mount: MountIdentity(id: 1 << 30, device: DeviceNumber(major: 0, minor: 1 << 19)))
-    private let directory: TemporaryDirectory
+    private let directory: ProcessTestDirectory
     private let size = 3_000_001
 
     init() throws {
-        directory = try TemporaryDirectory()
+        directory = try ProcessTestDirectory()
     }
 
     deinit {

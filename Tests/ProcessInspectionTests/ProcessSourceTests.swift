@@ -253,7 +253,7 @@ import Testing
         try tree.add(100)
         try tree.add(3, of: 100, link: "/srv/nfs/clip.mp4", mountID: 42)
         try tree.setMounts([(42, "0:50", "/srv/nfs", "nfs4")])
-        let gate = Gate()
+        let gate = ChildGate()
         let finder = SourceHintFinder(
             table: tree.table { _, _ in
                 gate.wait()

@@ -111,7 +111,7 @@ import Testing
     }
 
     @Test func theNameIsThatOfTheFirstThread() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ProcessTestDirectory()
         defer { directory.remove() }
         let script = """
             import ctypes, threading, time

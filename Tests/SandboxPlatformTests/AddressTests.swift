@@ -14,7 +14,7 @@ import Testing
         _ configure: (inout SandboxConfiguration) -> Void = { _ in },
         _ body: (Sandbox, SandboxClient) async throws -> Void
     ) async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try SandboxTestDirectory()
         try CertificateAuthority(names: names).write(to: directory.path)
         var tls = TLSConfiguration.makeClientConfiguration()
         if isTrusted { tls.trustRoots = .file(CertificateAuthority.authorityFile(in: directory.path)) }
@@ -75,8 +75,8 @@ import Testing
     @Test("A body may be cut, and a connection reset, within TLS")
     func endsConnectionsWithinTLS() async throws {
         try await withTLS { sandbox, client in
-            for answer in [Fault.Answer.cutShort, .reset] {
-                sandbox.add(Fault(on: [.list], answer))
+            for answer in [InjectedFault.Answer.cutShort, .reset] {
+                sandbox.add(InjectedFault(on: [.list], answer))
                 await #expect(throws: (any Error).self) { try await client.call(.GET, "/multipart-uploads") }
             }
             let reply = try await client.call(.GET, "/multipart-uploads")

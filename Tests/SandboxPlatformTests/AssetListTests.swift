@@ -74,7 +74,7 @@ import Testing
         try await withSandbox { _, client in
             let first = try await client.create(1, filename: "Sea and sky.mp4").assetID
             let second = try await client.create(1, filename: "sky.mp4").assetID
-            let request: JSONValue = .object(["filename": "Skylark.mp3", "type": "audio", "total_size": 1])
+            let request: SandboxJSON = .object(["filename": "Skylark.mp3", "type": "audio", "total_size": 1])
             let song = try await client.call(.POST, "/multipart-uploads", request).json["asset_id"]?.string
             #expect(ids(try await client.call(.GET, "?filename=SKY")) == [song, second, first])
             #expect(ids(try await client.call(.GET, "?filename=and+sky")) == [first])
@@ -126,8 +126,8 @@ import Testing
             #expect(try await client.call(.GET, path).json["user_metadata"] == nil)
             for metadata in [
                 ["take": 3, "by": "me", "final": false], ["by": "", "take": .null, "rating": .number(0.5)],
-            ] as [[String: JSONValue]] {
-                let body = JSONValue.object(["user_metadata": .object(metadata)])
+            ] as [[String: SandboxJSON]] {
+                let body = SandboxJSON.object(["user_metadata": .object(metadata)])
                 #expect(try await client.call(.PATCH, path + "/user-metadata", body).status == 200)
             }
             #expect(

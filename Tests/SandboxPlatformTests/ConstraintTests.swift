@@ -118,7 +118,7 @@ import Testing
     @Test("A request that a fault answers is held to the constraints too")
     func tellsOfViolationsThatAFaultHides() async throws {
         try await withSandbox { sandbox, client in
-            sandbox.add(Fault(on: [.urls], .status(503)))
+            sandbox.add(InjectedFault(on: [.urls], .status(503)))
             let session = try await client.create(1000)
             #expect(try await client.urls(session, start: 1, count: 51).status == 503)
             #expect(sandbox.journal().last?.violation == "urls body count maximum 50")

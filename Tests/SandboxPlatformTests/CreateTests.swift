@@ -72,7 +72,7 @@ import Testing
 
     @Test func keepsOptionsAndMetadata() async throws {
         try await withSandbox { sandbox, client in
-            let options: JSONValue = .object([
+            let options: SandboxJSON = .object([
                 "enable_hls": true, "enable_thumbnail": false,
                 "user_metadata": .object(["take": 3, "rating": .number(9.5), "final": true, "tags": "a, b"]),
             ])

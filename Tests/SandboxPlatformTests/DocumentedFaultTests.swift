@@ -36,7 +36,7 @@ import Testing
                 #expect(reply.code == code)
                 #expect(reply.json["message"]?.string?.isEmpty == false)
             }
-            sandbox.add(Fault(on: [], .readNotAllowed))
+            sandbox.add(InjectedFault(on: [], .readNotAllowed))
             #expect(try await client.call(.GET, "").code == "read_not_allowed")
         }
     }
@@ -71,7 +71,7 @@ import Testing
         try await withSandbox {
             $0.clock = ManualClock()
         } _: { sandbox, client in
-            var fault = Fault(on: [], .rateLimited(retryAfter: .seconds(11382)))
+            var fault = InjectedFault(on: [], .rateLimited(retryAfter: .seconds(11382)))
             fault.count = 2
             sandbox.add(fault)
             let direct = try await client.call(.GET, "")
@@ -137,7 +137,7 @@ import Testing
     @Test("A delay ends when the faults are cleared")
     func delaysUntilItIsCleared() async throws {
         try await withSandbox { sandbox, client in
-            sandbox.add(Fault(on: [.list], .delay(.seconds(3600))))
+            sandbox.add(InjectedFault(on: [.list], .delay(.seconds(3600))))
             let reply = Task { try await client.call(.GET, "/multipart-uploads") }
             try await sandbox.waitForJournal { $0.contains { $0.fault?.hasPrefix("delay") == true } }
             sandbox.clearFaults()
@@ -149,7 +149,7 @@ import Testing
     func answersOneOpaqueETag() async throws {
         try await withSandbox { sandbox, client in
             let session = try await client.create(2000)
-            sandbox.add(Fault(on: [.put], .opaqueETag))
+            sandbox.add(InjectedFault(on: [.put], .opaqueETag))
             let first = try await client.put(session.url(1), pattern(1000)).etag
             let second = try await client.put(session.url(2), pattern(1000)).etag
             #expect(first?.count == 18)
@@ -163,7 +163,7 @@ import Testing
         try await withSandbox {
             $0.uploadHeaders = ["x-amz-meta-owner": "me"]
         } _: { sandbox, client in
-            sandbox.add(Fault(on: [.create], .signedHeaders))
+            sandbox.add(InjectedFault(on: [.create], .signedHeaders))
             let session = try await client.create(1500)
             let host = "127.0.0.1:\(sandbox.port)"
             #expect(
@@ -188,7 +188,7 @@ import Testing
         try await withSandbox {
             $0.processingTime = .zero
         } _: { sandbox, client in
-            var nulls = Fault(on: [], .nulls)
+            var nulls = InjectedFault(on: [], .nulls)
             nulls.count = nil
             sandbox.add(nulls)
             let session = try await client.create(2000)

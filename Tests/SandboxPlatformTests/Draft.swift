@@ -10,10 +10,10 @@ struct Draft: Sendable {
     var path: String
     var query: [String] = []
     var headers: [String: String] = ["x-api-key": "sandbox-key"]
-    var body: JSONValue?
+    var body: SandboxJSON?
 
     /// A field of the body, or of an object in it: `completed_chunks.0.proof`. Setting nil removes it.
-    subscript(_ path: String) -> JSONValue? {
+    subscript(_ path: String) -> SandboxJSON? {
         get {
             path.split(separator: ".").reduce(body) { parent, name in
                 if let index = Int(name) { parent?.array?[index] } else { parent?[String(name)] }
@@ -22,7 +22,9 @@ struct Draft: Sendable {
         set { body = Self.set(newValue, at: path.split(separator: ".")[...], in: body) }
     }
 
-    private static func set(_ value: JSONValue?, at path: ArraySlice<Substring>, in parent: JSONValue?) -> JSONValue? {
+    private static func set(_ value: SandboxJSON?, at path: ArraySlice<Substring>, in parent: SandboxJSON?)
+        -> SandboxJSON?
+    {
         guard let name = path.first else { return value }
         if let index = Int(name), case .array(var items)? = parent {
             items[index] = set(value, at: path.dropFirst(), in: items[index]) ?? .null

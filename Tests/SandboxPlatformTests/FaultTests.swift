@@ -26,7 +26,7 @@ import Testing
 
     @Test func answersEachSoManiethTime() async throws {
         try await withSandbox { sandbox, client in
-            var fault = Fault(on: [], .status(503))
+            var fault = InjectedFault(on: [], .status(503))
             fault.every = 3
             fault.count = nil
             sandbox.add(fault)
@@ -41,7 +41,7 @@ import Testing
     @Test func answersWithAProbability() async throws {
         try await withSandbox { sandbox, client in
             for (probability, status) in [(1.0, 500), (0.0, 200)] {
-                var fault = Fault(on: [.list], .status(500))
+                var fault = InjectedFault(on: [.list], .status(500))
                 fault.probability = probability
                 fault.count = nil
                 sandbox.clearFaults()
@@ -56,18 +56,18 @@ import Testing
 
     @Test func refusesAPutBeforeOrAfterItsBody() async throws {
         try await withSandbox { sandbox, client in
-            let slowDown = Fault.Answer.status(503, body: "<Error><Code>SlowDown</Code></Error>")
+            let slowDown = InjectedFault.Answer.status(503, body: "<Error><Code>SlowDown</Code></Error>")
             let session = try await client.create(3000)
-            sandbox.add(Fault(on: [.put], slowDown))
+            sandbox.add(InjectedFault(on: [.put], slowDown))
             let before = try await client.put(session.url(1), pattern(1000))
             #expect(before.status == 503)
             #expect(before.text.contains("SlowDown"))
             #expect(before.headers["connection"] == ["close"])
-            var drained = Fault(on: [.put], slowDown)
+            var drained = InjectedFault(on: [.put], slowDown)
             drained.drain = true
             sandbox.add(drained)
             #expect(try await client.put(session.url(2), pattern(1000)).status == 503)
-            var after = Fault(on: [.put], slowDown)
+            var after = InjectedFault(on: [.put], slowDown)
             after.when = .after
             sandbox.add(after)
             #expect(try await client.put(session.url(3), pattern(1000)).status == 503)
@@ -82,7 +82,7 @@ import Testing
     @Test func playsAFaultForOneChunkOnly() async throws {
         try await withSandbox { sandbox, client in
             let session = try await client.create(3000)
-            var fault = Fault(on: [.put], .status(500))
+            var fault = InjectedFault(on: [.put], .status(500))
             fault.chunkIndex = 2
             sandbox.add(fault)
             var statuses: [Int] = []
@@ -94,13 +94,13 @@ import Testing
     @Test func resetsConnections() async throws {
         try await withSandbox { sandbox, client in
             let session = try await client.create(2000)
-            sandbox.add(Fault(on: [.status], .reset))
+            sandbox.add(InjectedFault(on: [.status], .reset))
             await #expect(throws: (any Error).self) { try await client.status(session) }
-            var midway = Fault(on: [.put], .reset)
+            var midway = InjectedFault(on: [.put], .reset)
             midway.afterBytes = 500
             sandbox.add(midway)
             await #expect(throws: (any Error).self) { try await client.put(session.url(1), pattern(1000)) }
-            var answered = Fault(on: [.report], .reset)
+            var answered = InjectedFault(on: [.report], .reset)
             answered.when = .after
             sandbox.add(answered)
             let etag = try await client.put(client.freshURL(session, 1), pattern(1000)).etag
@@ -115,7 +115,7 @@ import Testing
 
     @Test func hangsUntilItIsCleared() async throws {
         try await withSandbox { sandbox, client in
-            sandbox.add(Fault(on: [.list], .hang))
+            sandbox.add(InjectedFault(on: [.list], .hang))
             let reply = Task { try await client.call(.GET, "/multipart-uploads") }
             try await sandbox.waitForJournal { $0.contains { $0.fault == "hang" } }
             #expect(sandbox.journal().map(\.finished) == [nil])
@@ -127,7 +127,7 @@ import Testing
     @Test func stopsEvenThoughRequestsHang() async throws {
         let sandbox = try await Sandbox.start()
         let client = SandboxClient(sandbox)
-        sandbox.add(Fault(on: [.list], .hang))
+        sandbox.add(InjectedFault(on: [.list], .hang))
         let reply = Task { try await client.call(.GET, "/multipart-uploads") }
         try await sandbox.waitForJournal { $0.contains { $0.fault == "hang" } }
         await sandbox.stop()
@@ -136,7 +136,9 @@ import Testing
 
     @Test func answersWhatCannotBeRead() async throws {
         try await withSandbox { sandbox, client in
-            sandbox.add(Fault(on: [.list], .html), Fault(on: [.list], .cutOff), Fault(on: [.list], .cutShort))
+            sandbox.add(
+                InjectedFault(on: [.list], .html), InjectedFault(on: [.list], .cutOff),
+                InjectedFault(on: [.list], .cutShort))
             let html = try await client.call(.GET, "/multipart-uploads")
             #expect(html.status == 200)
             #expect(html.text.contains("<html>"))
@@ -152,9 +154,9 @@ import Testing
     @Test func leavesOutOrChangesFields() async throws {
         try await withSandbox { sandbox, client in
             sandbox.add(
-                Fault(on: [.create], .omit(["upload_id", "chunk_size"])),
-                Fault(on: [.create], .replace(["chunk_size": 0, "total_chunks": -1])),
-                Fault(on: [.put], .omit(["etag"])), Fault(on: [.put], .replace(["ETag": "\"0\""])))
+                InjectedFault(on: [.create], .omit(["upload_id", "chunk_size"])),
+                InjectedFault(on: [.create], .replace(["chunk_size": 0, "total_chunks": -1])),
+                InjectedFault(on: [.put], .omit(["etag"])), InjectedFault(on: [.put], .replace(["ETag": "\"0\""])))
             let without = try await client.create(2000)
             #expect(without.json["upload_id"] == nil)
             #expect(without.json["chunk_size"] == nil)
@@ -172,7 +174,7 @@ import Testing
             let session = try await client.create(2000)
             let first = try await client.put(session.url(1), pattern(1000)).etag
             let second = try await client.put(session.url(2), pattern(1000)).etag
-            sandbox.add(Fault(on: [.report], .failChunks([2])))
+            sandbox.add(InjectedFault(on: [.report], .failChunks([2])))
             let report = try await client.report(session, [(1, first, 1000), (2, second, 1000)])
             #expect(report.status == 200)
             #expect(report.json["url"] == nil)
@@ -189,7 +191,7 @@ import Testing
     @Test func endsASessionInTheMiddle() async throws {
         try await withSandbox { sandbox, client in
             let session = try await client.create(2000)
-            sandbox.add(Fault(on: [.urls], .session("failed")))
+            sandbox.add(InjectedFault(on: [.urls], .session("failed")))
             #expect(try await client.urls(session, start: 1, count: 1).status == 400)
             #expect(try await client.status(session).json["status"] == "failed")
         }

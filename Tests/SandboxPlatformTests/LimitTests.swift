@@ -43,7 +43,7 @@ import Testing
         try await withSandbox {
             $0.traceIDs = true
         } _: { sandbox, client in
-            sandbox.add(Fault(on: [.list], .status(503)))
+            sandbox.add(InjectedFault(on: [.list], .status(503)))
             var traceIDs: [String] = []
             for path in ["/multipart-uploads", "/multipart-uploads", "?page=0"] {
                 traceIDs += try await client.call(.GET, path).headers["x-trace-id"]

@@ -89,7 +89,7 @@ import Testing
         try await withSandbox { _, client in
             let session = try await client.create(1000)
             let reply = try await client.call(
-                .POST, "/multipart-uploads/\(session.uploadID)", try JSONValue(parsing: body))
+                .POST, "/multipart-uploads/\(session.uploadID)", try SandboxJSON(parsing: body))
             #expect(reply.status == 400)
         }
     }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct RestartTests {
     @Test func goesOnWhereItWas() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try SandboxTestDirectory()
         var configuration = SandboxConfiguration()
         configuration.stateDirectory = directory.path
         configuration.chunkSize = 1000
@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test func leavesAloneWhatItCannotRead() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try SandboxTestDirectory()
         var configuration = SandboxConfiguration()
         configuration.stateDirectory = directory.path
         let before = try await Sandbox.start(configuration)
@@ -55,7 +55,7 @@ import Testing
 
     /// A process may be killed at any moment: whatever it has answered by then, the next one knows.
     @Test func whatWasAnsweredIsKnownToANewProcessWheneverTheOldOneEnds() async throws {
-        let (directory, copies) = (try TemporaryDirectory(), try TemporaryDirectory())
+        let (directory, copies) = (try SandboxTestDirectory(), try SandboxTestDirectory())
         var configuration = SandboxConfiguration()
         configuration.stateDirectory = directory.path
         configuration.chunkSize = 1000
@@ -119,7 +119,7 @@ import Testing
     }
 
     @Test func goesOnWithItsJournalThoughTheLastLineWasCut() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try SandboxTestDirectory()
         var configuration = SandboxConfiguration()
         configuration.stateDirectory = directory.path
         let before = try await Sandbox.start(configuration)

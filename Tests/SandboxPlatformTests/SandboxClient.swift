@@ -28,7 +28,7 @@ struct SandboxClient: Sendable {
         var body: ByteBuffer
 
         var text: String { String(buffer: body) }
-        var json: JSONValue { (try? JSONValue(parsing: body)) ?? .null }
+        var json: SandboxJSON { (try? SandboxJSON(parsing: body)) ?? .null }
         /// The API's `code`.
         var code: String? { json["code"]?.string }
         var etag: String? { headers.first(name: "etag")?.replacing("\"", with: "") }
@@ -36,7 +36,7 @@ struct SandboxClient: Sendable {
 
     /// A session as *create* answered it.
     struct Session: Sendable {
-        var json: JSONValue
+        var json: SandboxJSON
         var uploadID: String { json["upload_id"]?.string ?? "" }
         var assetID: String { json["asset_id"]?.string ?? "" }
 
@@ -69,7 +69,7 @@ struct SandboxClient: Sendable {
         return Reply(status: Int(response.status.code), headers: response.headers, body: bytes)
     }
 
-    func call(_ method: HTTPMethod, _ path: String, _ json: JSONValue? = nil) async throws -> Reply {
+    func call(_ method: HTTPMethod, _ path: String, _ json: SandboxJSON? = nil) async throws -> Reply {
         let body = try json.map { HTTPClientRequest.Body.bytes(ByteBuffer(bytes: try $0.encoded())) }
         var headers = key.map { [("x-api-key", $0)] } ?? []
         if json != nil { headers.append(("Content-Type", "application/json")) }
@@ -109,7 +109,7 @@ struct SandboxClient: Sendable {
     }
 
     func report(_ session: Session, _ chunks: [(index: Int, etag: String?, size: Int)]) async throws -> Reply {
-        let list = chunks.map { chunk -> JSONValue in
+        let list = chunks.map { chunk -> SandboxJSON in
             .object([
                 "chunk_index": .integer(Int64(chunk.index)), "proof": .string(chunk.etag ?? ""),
                 "proof_type": "etag", "chunk_size": .integer(Int64(chunk.size)),

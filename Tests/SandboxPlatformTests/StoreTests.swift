@@ -145,7 +145,7 @@ import Testing
     }
 
     @Test func keepsNothingOfABodyThatWasCutOff() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try SandboxTestDirectory()
         try await withSandbox {
             $0.stateDirectory = directory.path
         } _: { sandbox, client in

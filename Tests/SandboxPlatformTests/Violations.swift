@@ -101,7 +101,7 @@ struct Violation: Sendable {
 
     /// A field that has to be there, and has to be of a type.
     private static func field(
-        _ call: RequestKind, _ constraint: String, at path: String, _ type: String, instead value: JSONValue
+        _ call: RequestKind, _ constraint: String, at path: String, _ type: String, instead value: SandboxJSON
     ) -> [Violation] {
         let name = String(path.split(separator: ".").last ?? "")
         return [
@@ -113,7 +113,7 @@ struct Violation: Sendable {
     }
 
     private static func set(
-        _ call: RequestKind, _ constraint: String, at path: String, to value: JSONValue, naming name: String? = nil
+        _ call: RequestKind, _ constraint: String, at path: String, to value: SandboxJSON, naming name: String? = nil
     ) -> Violation {
         let last = path.split(separator: ".").last.map { String($0) }
         return Violation(call, "body \(constraint)", naming: name ?? last ?? "") { $0[path] = value }

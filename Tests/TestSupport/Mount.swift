@@ -29,7 +29,7 @@ package final class Mount: Sendable {
         RunRegister.mount(options.mountPoint)
         let outcome = try await run(options.tool)
         guard outcome.succeeded else { throw ToolFailed(outcome: outcome) }
-        guard let server = ProcessTable.server(of: options.mountPoint) else {
+        guard let server = RunningProcesses.server(of: options.mountPoint) else {
             throw SystemFailure(call: "find the server of", path: options.mountPoint, code: ESRCH)
         }
         RunRegister.process(server)
@@ -47,7 +47,7 @@ package final class Mount: Sendable {
     }
 
     /// Whether the serving process is still there.
-    package var isServed: Bool { ProcessTable.isRunning(server) }
+    package var isServed: Bool { RunningProcesses.isRunning(server) }
 
     /// The names in a folder of the mount.
     package func list(_ folder: String = "") async throws -> [String] {
@@ -80,7 +80,7 @@ package final class Mount: Sendable {
     package func crash() async throws {
         kill(server, SIGKILL)
         try await eventually("the server is gone") { !self.isServed }
-        try await eventually("the mount point is free") { !MountTable.contains(self.path) }
+        try await eventually("the mount point is free") { !MountedPaths.contains(self.path) }
     }
 
     /// Takes the mount away without asking anybody, and ends its process.

@@ -8,7 +8,7 @@ package enum RunRegister {
 
     /// Records a process.
     package static func process(_ pid: pid_t) {
-        guard let start = ProcessTable.startTime(of: pid) else { return }
+        guard let start = RunningProcesses.startTime(of: pid) else { return }
         append("\(pid) \(start)", to: "processes")
     }
 

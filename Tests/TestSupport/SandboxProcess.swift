@@ -95,17 +95,17 @@ package final class SandboxProcess: Sendable {
     // MARK: - What it saw and what it is told
 
     /// Everything that was asked of it.
-    package func journal() async throws -> Journal { try await control("GET", "journal") }
+    package func journal() async throws -> SandboxJournal { try await control("GET", "journal") }
 
     /// All assets, also those that are not complete.
-    package func assets() async throws -> [SandboxAsset] {
-        struct Answer: Decodable { let assets: [SandboxAsset] }
+    package func assets() async throws -> [StoredAsset] {
+        struct Answer: Decodable { let assets: [StoredAsset] }
         let answer: Answer = try await control("GET", "assets")
         return answer.assets
     }
 
     /// The assets that have every byte and were not deleted.
-    package func completeAssets() async throws -> [SandboxAsset] {
+    package func completeAssets() async throws -> [StoredAsset] {
         try await assets().filter { $0.complete && !$0.deleted }
     }
 

@@ -14,7 +14,7 @@ package struct SmallDisk: Sendable {
     }
 
     /// Gives that room back.
-    package func makeRoom() {
+    package func makeSpace() {
         unlink(filler)
     }
 }

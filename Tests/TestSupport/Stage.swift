@@ -19,7 +19,7 @@ package struct Stage: Sendable {
     }
 
     /// The complete assets that bear a name.
-    package func assets(named name: String) async throws -> [SandboxAsset] {
+    package func assets(named name: String) async throws -> [StoredAsset] {
         try await sandbox.completeAssets().filter { $0.filename == name }
     }
 

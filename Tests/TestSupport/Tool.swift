@@ -187,7 +187,7 @@ package final class RunningTool: Sendable {
     }
 
     /// Whether it still runs.
-    package var isRunning: Bool { ProcessTable.isRunning(pid) }
+    package var isRunning: Bool { RunningProcesses.isRunning(pid) }
 
     /// What it has written to standard output so far.
     package var outputSoFar: String { (try? String(contentsOfFile: output, encoding: .utf8)) ?? "" }

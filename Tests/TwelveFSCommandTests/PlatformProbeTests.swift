@@ -18,7 +18,7 @@ import class TestSupport.QuietPort
 
     /// What a mount is refused with, if it is; and what the log and the platform's journal say.
     private func probe(
-        resuming: Bool = false, proxies: ProxyRules = .none, _ faults: [Fault]
+        resuming: Bool = false, proxies: ProxyRules = .none, _ faults: [InjectedFault]
     ) async throws -> (refusal: CommandFailure?, log: [String], kinds: [RequestKind]) {
         let lines = Lines()
         let logger = Logger(label: "test") { _ in LineLogHandler(sink: lines, level: .info) }
@@ -41,7 +41,9 @@ import class TestSupport.QuietPort
         return (refusal, lines.all, kinds)
     }
 
-    private func refused(_ kind: RequestKind, _ answer: Fault.Answer) -> Fault { Fault(on: [kind], answer) }
+    private func refused(_ kind: RequestKind, _ answer: InjectedFault.Answer) -> InjectedFault {
+        InjectedFault(on: [kind], answer)
+    }
 
     @Test func aGoodAnswerIsEnough() async throws {
         let outcome = try await probe([])
@@ -51,7 +53,7 @@ import class TestSupport.QuietPort
     }
 
     @Test func aRefusalWithoutAReasonIsNoneOfTheKeyWhenTheKeyIsAccepted() async throws {
-        for answer in [Fault.Answer.status(403, body: "<html>"), .refusal("list_not_allowed")] {
+        for answer in [InjectedFault.Answer.status(403, body: "<html>"), .refusal("list_not_allowed")] {
             let outcome = try await probe([refused(.list, answer)])
             #expect(outcome.refusal == nil, "\(outcome.refusal?.description ?? "")")
             #expect(outcome.kinds == [.list, .assets])

@@ -7,9 +7,9 @@ import UnixSignals
 @Suite struct ServingLoopTests {
     /// A mount whose drain ends when it is told to, or by cancellation.
     private final class FakeMount: RunningMount {
-        let detachment = Gate()
-        let drained = Gate()
-        let drainBegan = Gate()
+        let detachment = StartGate()
+        let drained = StartGate()
+        let drainBegan = StartGate()
         private let timeouts = Mutex<[Duration]>([])
 
         var drainTimeouts: [Duration] { timeouts.withLock { $0 } }
@@ -28,8 +28,8 @@ import UnixSignals
     /// What was asked of the loop's surroundings.
     private final class Surroundings: Sendable {
         let mount = FakeMount()
-        let ready = Gate()
-        let reopened = Gate()
+        let ready = StartGate()
+        let reopened = StartGate()
         let words = Mutex<[CommandFailure?]>([])
         let signals: AsyncStream<UnixSignal>
         private let sending: AsyncStream<UnixSignal>.Continuation
@@ -46,7 +46,7 @@ import UnixSignals
             let loop = ServingLoop(
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 start: { [mount] in try await start(mount) },
-                sayReady: { [self] failure in
+                reportReady: { [self] failure in
                     words.withLock { $0.append(failure) }
                     ready.open()
                     return isAwaited
@@ -116,10 +116,10 @@ import UnixSignals
     }
 
     @Test func signalWhileStartingCancelsTheStart() async throws {
-        let began = Gate()
+        let began = StartGate()
         let running = around.run { _ in
             began.open()
-            await Gate().wait()
+            await StartGate().wait()
             throw CancellationError()
         }
         await began.wait()
@@ -129,11 +129,11 @@ import UnixSignals
     }
 
     @Test func startThatSucceedsAllTheSameIsTakenBack() async throws {
-        let began = Gate()
+        let began = StartGate()
         around.mount.drained.open()
         let running = around.run { mount in
             began.open()
-            await Gate().wait()
+            await StartGate().wait()
             return mount
         }
         await began.wait()
@@ -145,7 +145,7 @@ import UnixSignals
 }
 
 /// Opened once; whoever waits goes on then, or when cancelled.
-private final class Gate: Sendable {
+private final class StartGate: Sendable {
     private let stream: AsyncStream<Never>
     private let continuation: AsyncStream<Never>.Continuation
 

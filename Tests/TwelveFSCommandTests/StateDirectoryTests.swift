@@ -115,10 +115,10 @@ import TwelveFSCommand
     }
 
     @Test func pidThatWasGivenAnewIsToldApart() throws {
-        let start = try #require(ProcessTable.startTime(of: getpid()))
+        let start = try #require(ProcessClock.startTime(of: getpid()))
         #expect(ServerRecord(pid: getpid(), startTime: start, mountPoint: "/").isRunning)
         #expect(!ServerRecord(pid: getpid(), startTime: start + 1, mountPoint: "/").isRunning)
-        #expect(ProcessTable.startTime(of: Int32.max) == nil)
+        #expect(ProcessClock.startTime(of: Int32.max) == nil)
     }
 
     @Test func drainRequestIsForOneProcessAndTakenOnce() throws {

@@ -308,7 +308,7 @@ import UploadCore
         #expect(watch.calls.count == 3 + 12)
     }
 
-    @Test func listsThatCannotBeReadAreGivenUpForAWhile() {
+    @Test func listsThatCannotBeReadAreLeftForAWhile() {
         let watch = Watch()
         watch.failure = { call, at in
             guard case .list = call, at < .seconds(60) else { return nil }

@@ -5,13 +5,13 @@ import UploadCore
     /// One row of the table: what differs from the most ordinary close, and the verdicts.
     struct Row: Sendable, CustomTestStringConvertible {
         var testDescription: String
-        var change: @Sendable (inout CommitRule.Facts) -> Void
+        var change: @Sendable (inout CommitRule.CloseContext) -> Void
         var onFlush: CommitRule.Verdict
         var onLastRelease: CommitRule.Verdict
 
         init(
             _ what: String, onFlush: CommitRule.Verdict, onLastRelease: CommitRule.Verdict,
-            _ change: @escaping @Sendable (inout CommitRule.Facts) -> Void
+            _ change: @escaping @Sendable (inout CommitRule.CloseContext) -> Void
         ) {
             testDescription = what
             self.change = change
@@ -19,11 +19,11 @@ import UploadCore
             self.onLastRelease = onLastRelease
         }
 
-        var facts: CommitRule.Facts {
-            var facts = CommitRule.Facts()
-            facts.size = 100
-            change(&facts)
-            return facts
+        var context: CommitRule.CloseContext {
+            var context = CommitRule.CloseContext()
+            context.size = 100
+            change(&context)
+            return context
         }
     }
 
@@ -168,18 +168,18 @@ import UploadCore
     ]
 
     @Test(arguments: table) func decidesOnEachClose(_ row: Row) {
-        #expect(CommitRule.onFlush(row.facts) == row.onFlush)
+        #expect(CommitRule.onFlush(row.context) == row.onFlush)
     }
 
     @Test(arguments: table) func decidesOnTheLastRelease(_ row: Row) {
-        #expect(CommitRule.onLastRelease(row.facts) == row.onLastRelease)
+        #expect(CommitRule.onLastRelease(row.context) == row.onLastRelease)
     }
 
     /// Whatever comes together: a version of which something is known to be missing is never committed.
     @Test func neverCommitsWhatIsKnownToBeIncomplete() {
-        let closers: [CommitRule.Facts.Closer] = [.running, .exiting, .dying("killed"), .unknown]
-        let names: [CommitRule.Facts.Name] = [.final, .temporary, .temporaryWithoutFinal, .local]
-        let flaws: [@Sendable (inout CommitRule.Facts) -> Void] = [
+        let closers: [CommitRule.CloseContext.Closer] = [.running, .exiting, .dying("killed"), .unknown]
+        let names: [CommitRule.CloseContext.Name] = [.final, .temporary, .temporaryWithoutFinal, .local]
+        let flaws: [@Sendable (inout CommitRule.CloseContext) -> Void] = [
             { $0.taint = "killed" }, { $0.shortOf = 200 }, { $0.lacksDeclaredBytes = true },
             { $0.refusal = "the spool is full" }, { $0.isCutOffInPlace = true },
         ]
@@ -187,15 +187,15 @@ import UploadCore
             for name in names {
                 for isHeld in [false, true] {
                     for flaw in flaws {
-                        var facts = CommitRule.Facts()
-                        facts.size = 100
-                        facts.closer = closer
-                        facts.name = name
-                        facts.isHeld = isHeld
-                        flaw(&facts)
-                        for verdict in [CommitRule.onFlush(facts), CommitRule.onLastRelease(facts)] {
+                        var context = CommitRule.CloseContext()
+                        context.size = 100
+                        context.closer = closer
+                        context.name = name
+                        context.isHeld = isHeld
+                        flaw(&context)
+                        for verdict in [CommitRule.onFlush(context), CommitRule.onLastRelease(context)] {
                             switch verdict {
-                            case .commit, .commitInBackground: Issue.record("committed: \(facts)")
+                            case .commit, .commitInBackground: Issue.record("committed: \(context)")
                             case .notYet, .taint, .nothing, .interrupt: break
                             }
                         }

@@ -219,7 +219,7 @@ final class ModelPlatform {
     // MARK: The store
 
     /// The PUT's first byte arrives, and with it the URL is spent.
-    func beginPut(_ order: PutOrder, at now: Instant) throws {
+    func beginPut(_ order: ChunkPut, at now: Instant) throws {
         guard let session = sessions[order.uploadID] else {
             violated("a PUT to an upload that never was")
             throw UploadFailure(.storeRefused, message: "no such upload")
@@ -239,7 +239,7 @@ final class ModelPlatform {
     }
 
     /// The PUT's last byte has arrived.
-    func endPut(_ order: PutOrder, content: [Int]) -> StoredChunk {
+    func endPut(_ order: ChunkPut, content: [Int]) -> StoredChunk {
         let etag = next("etag")
         contents[etag] = content
         sessions[order.uploadID]?.stored[order.chunkIndex] = etag

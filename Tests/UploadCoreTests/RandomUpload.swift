@@ -13,7 +13,7 @@ final class RandomUpload {
     }
 
     private struct Put {
-        var order: PutOrder
+        var order: ChunkPut
         var isBegun = false
         /// The first bytes, as they were when they were read.
         var head: [Int] = []
@@ -364,7 +364,7 @@ final class RandomUpload {
         failed(put.order, kind)
     }
 
-    private func failed(_ order: PutOrder, _ kind: UploadFailure.Kind) {
+    private func failed(_ order: ChunkPut, _ kind: UploadFailure.Kind) {
         apply(
             .chunkFailed(order, UploadFailure(kind, message: "as it goes"), random: 0.5),
             "PUT \(order.chunkIndex) \(kind)")

@@ -108,7 +108,7 @@ import UploadCore
     /// Its writer may still be at work, and what it writes is not followed any more.
     @Test func whatFailedBeforeItWasCommittedIsNotTried() throws {
         var configuration = Rig.configuration
-        configuration.roomLimit = 15
+        configuration.spaceLimit = 15
         let rig = Rig(configuration)
         rig.write(0..<20)
         rig.hint(30)
@@ -128,7 +128,7 @@ import UploadCore
         #expect(rig.machine.state == .interrupted)
     }
 
-    @Test func whatWasKeptForAnotherTryCanBeGivenUp() throws {
+    @Test func whatWasKeptForAnotherTryCanBeCancelled() throws {
         let rig = Rig()
         rig.write(0..<15)
         rig.apply(.interrupted(UploadFailure(.interrupted, message: "killed")))

@@ -58,16 +58,16 @@ import UploadCore
         for attempt in 1...4 {
             #expect(decide(kind, attempt: attempt, random: 0) == .again(after: .zero))
         }
-        #expect(decide(kind, attempt: 5, random: 0) == .giveUp)
-        #expect(decide(kind, attempt: 6, random: 0) == .giveUp)
+        #expect(decide(kind, attempt: 5, random: 0) == .fail)
+        #expect(decide(kind, attempt: 6, random: 0) == .fail)
     }
 
     @Test(arguments: [UploadFailure.Kind.unreadableAnswer, .checksumMismatch, .conflict])
     func beginsNoDoubtfulAttemptAfterHalfAMinute(kind: UploadFailure.Kind) {
         #expect(decide(kind, attempt: 2, sinceFirst: .seconds(29), random: 1) == .again(after: .seconds(1)))
-        #expect(decide(kind, attempt: 2, sinceFirst: .milliseconds(29_001), random: 1) == .giveUp)
-        #expect(decide(kind, attempt: 2, sinceFirst: .seconds(31), random: 0) == .giveUp)
-        #expect(decide(kind, attempt: 1, retryAfter: .seconds(31)) == .giveUp)
+        #expect(decide(kind, attempt: 2, sinceFirst: .milliseconds(29_001), random: 1) == .fail)
+        #expect(decide(kind, attempt: 2, sinceFirst: .seconds(31), random: 0) == .fail)
+        #expect(decide(kind, attempt: 1, retryAfter: .seconds(31)) == .fail)
     }
 
     @Test func givesARedirectFiveAttemptsHoweverLongEachTakes() {
@@ -77,7 +77,7 @@ import UploadCore
                     == .again(after: .zero))
         }
         #expect(decide(.storeRedirected, attempt: 2, random: 1) == .again(after: .seconds(1)))
-        #expect(decide(.storeRedirected, attempt: 5, random: 0) == .giveUp)
+        #expect(decide(.storeRedirected, attempt: 5, random: 0) == .fail)
     }
 
     @Test func asksForAFreshURLAtOnceAndSlowsDownFromTheThirdTime() {
@@ -104,9 +104,9 @@ import UploadCore
         .tooLarge,
         .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration,
     ])
-    func givesUpWhereRepeatingCannotHelp(kind: UploadFailure.Kind) {
-        #expect(decide(kind) == .giveUp)
-        #expect(decide(kind, retryAfter: .seconds(1)) == .giveUp)
+    func failsWhereRepeatingCannotHelp(kind: UploadFailure.Kind) {
+        #expect(decide(kind) == .fail)
+        #expect(decide(kind, retryAfter: .seconds(1)) == .fail)
     }
 
     /// Whatever refers to an asset goes on to do so; anything else is as for other calls.
@@ -114,7 +114,7 @@ import UploadCore
         for kind in UploadFailure.Kind.allCases {
             let failure = UploadFailure(kind, message: "a test")
             let decision = policy.decideOnDelete(failure, attempt: 1, sinceFirst: .zero, random: 0.5)
-            #expect(decision == (kind == .conflict ? .giveUp : decide(kind)), "\(kind)")
+            #expect(decision == (kind == .conflict ? .fail : decide(kind)), "\(kind)")
         }
     }
 
@@ -128,7 +128,7 @@ import UploadCore
     @Test func holdsBackAllCallsOfAKindAfterA429AnOutageAndARefusedKeyOnly() {
         for kind in UploadFailure.Kind.allCases {
             let failure = UploadFailure(kind, message: "a test", httpStatus: 503)
-            let expected: RetryPolicy.Restraint? =
+            let expected: RetryPolicy.Backpressure? =
                 if kind == .rateLimited {
                     .pause(.milliseconds(500))
                 } else if kind == .unreachable {
@@ -138,22 +138,22 @@ import UploadCore
                 } else {
                     nil
                 }
-            #expect(policy.restraint(after: failure, lostInARow: 7) == expected, "\(kind)")
+            #expect(policy.backpressure(after: failure, lostInARow: 7) == expected, "\(kind)")
         }
         let store = UploadFailure(.storeUnavailable, message: "a test", httpStatus: 429)
-        #expect(policy.restraint(after: store, lostInARow: 0) == .pause(.milliseconds(500)))
+        #expect(policy.backpressure(after: store, lostInARow: 0) == .pause(.milliseconds(500)))
     }
 
     @Test func pausesForAsLongAsTheAnswerAsks() {
         let asked = UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(60))
-        #expect(policy.restraint(after: asked, lostInARow: 0) == .pause(.seconds(60)))
+        #expect(policy.backpressure(after: asked, lostInARow: 0) == .pause(.seconds(60)))
     }
 
     @Test func takesManyLostConnectionsInARowForAnOutage() {
         let lost = UploadFailure(.connectionLost, message: "a test")
-        #expect(policy.restraint(after: lost, lostInARow: 7) == nil)
-        #expect(policy.restraint(after: lost, lostInARow: 8) == .probe(every: .seconds(6)))
-        #expect(policy.restraint(after: lost, lostInARow: 100) == .probe(every: .seconds(6)))
+        #expect(policy.backpressure(after: lost, lostInARow: 7) == nil)
+        #expect(policy.backpressure(after: lost, lostInARow: 8) == .probe(every: .seconds(6)))
+        #expect(policy.backpressure(after: lost, lostInARow: 100) == .probe(every: .seconds(6)))
     }
 
     @Test func anAnswerEndsAnOutageAndOneThatLookedAtTheKeyItsRefusal() {
@@ -224,6 +224,6 @@ import UploadCore
             limits: .init(base: .zero, cap: .seconds(1), doubtfulAttempts: 2, retryAfterCap: .seconds(5)))
         let failure = UploadFailure(.unreadableAnswer, message: "a test", retryAfter: .seconds(9))
         #expect(policy.decide(failure, attempt: 1, sinceFirst: .zero, random: 1) == .again(after: .seconds(5)))
-        #expect(policy.decide(failure, attempt: 2, sinceFirst: .zero, random: 1) == .giveUp)
+        #expect(policy.decide(failure, attempt: 2, sinceFirst: .zero, random: 1) == .fail)
     }
 }

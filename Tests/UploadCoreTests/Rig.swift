@@ -38,7 +38,7 @@ final class Rig {
     }
 
     /// An upload that another process left.
-    init(restoring left: RestoredUpload, _ configuration: UploadStateMachine.Configuration = Rig.configuration) {
+    init(restoring left: RecoveredUpload, _ configuration: UploadStateMachine.Configuration = Rig.configuration) {
         now = ContinuousClock.now
         machine = UploadStateMachine(configuration: configuration, restoring: left, at: now)
     }
@@ -190,22 +190,22 @@ final class Rig {
 
     // MARK: The store
 
-    func take() -> PutOrder? { machine.takeChunk(at: now) }
+    func take() -> ChunkPut? { machine.takeChunk(at: now) }
 
-    func takeAll() -> [PutOrder] {
-        var orders: [PutOrder] = []
+    func takeAll() -> [ChunkPut] {
+        var orders: [ChunkPut] = []
         while let order = take() { orders.append(order) }
         return orders
     }
 
     @discardableResult
-    func store(_ order: PutOrder) -> [Seen] {
+    func store(_ order: ChunkPut) -> [Seen] {
         let etag = "etag-\(order.chunkIndex)-\(order.generation)"
         return apply(.chunkStored(order, StoredChunk(etag: etag, md5: etag, size: Int64(order.range.count))))
     }
 
     @discardableResult
-    func fail(_ order: PutOrder, _ kind: UploadFailure.Kind, random: Double = 0.5) -> [Seen] {
+    func fail(_ order: ChunkPut, _ kind: UploadFailure.Kind, random: Double = 0.5) -> [Seen] {
         apply(.chunkFailed(order, UploadFailure(kind, message: "as the test wants it"), random: random))
     }
 

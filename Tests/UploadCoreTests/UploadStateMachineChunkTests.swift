@@ -182,7 +182,7 @@ import UploadCore
         #expect(second.url == first.url)
     }
 
-    @Test func aChecksumThatKeepsDifferingIsGivenUpAfterFiveAttempts() throws {
+    @Test func aChecksumThatKeepsDifferingFailsAfterFiveAttempts() throws {
         let rig = Rig()
         rig.write(0..<10)
         rig.commit()
@@ -198,7 +198,7 @@ import UploadCore
         #expect(rig.machine.failure?.kind == .checksumMismatch)
     }
 
-    @Test func aStoreThatKeepsRedirectingGetsAFreshURLEachTimeAndIsGivenUpAfterFive() throws {
+    @Test func aStoreThatKeepsRedirectingGetsAFreshURLEachTimeAndFailsAfterFive() throws {
         let rig = Rig()
         rig.write(0..<10)
         rig.commit()

@@ -93,7 +93,7 @@ import UploadCore
         },
     ]
 
-    private func giveUp(_ rig: Rig, _ moment: Moment, _ event: UploadEvent, _ state: UploadState) throws {
+    private func end(_ rig: Rig, _ moment: Moment, _ event: UploadEvent, _ state: UploadState) throws {
         try moment.reach(rig)
         let open = rig.calls
         let under = rig.takeAll()
@@ -133,12 +133,12 @@ import UploadCore
 
     @Test(arguments: moments) func cancelling(at moment: Moment) throws {
         let reason = UploadFailure(.cancelled, message: "removed")
-        try giveUp(Rig(), moment, .cancelled(reason), .cancelled)
+        try end(Rig(), moment, .cancelled(reason), .cancelled)
     }
 
     @Test(arguments: moments) func interrupting(at moment: Moment) throws {
         let reason = UploadFailure(.interrupted, message: "killed")
-        try giveUp(Rig(), moment, .interrupted(reason), .interrupted)
+        try end(Rig(), moment, .interrupted(reason), .interrupted)
     }
 
     @Test func aCompletedUploadCannotBeCancelled() throws {

@@ -305,11 +305,11 @@ import UploadCore
     @Test func thoseThatAreHeldBackNamedNothing() throws {
         let rig = Rig()
         try rig.storeWholeFile(60)
-        _ = rig.machine.takeFacts()
+        _ = rig.machine.takeDeltas()
         let outage = UploadFailure(.unreachable, message: "the cable is out")
         let (second, _) = try rig.takeReport(with: 4)
         rig.apply(.callHeldBack(second, outage))
-        #expect(rig.machine.takeFacts() == [.unclaimed(uploadID: "session-1", [4, 5, 6])])
+        #expect(rig.machine.takeDeltas() == [.unclaimed(uploadID: "session-1", [4, 5, 6])])
         // The first is under way, and may be accepted; but it cannot complete the upload.
         #expect(try rig.acceptReport(with: 1).isEmpty)
         #expect(rig.release().count(where: isReport) == 1)

@@ -94,7 +94,7 @@ import UploadCore
         try rig.finish()
     }
 
-    @Test func aChunkThatFailsHoweverOftenItIsSentIsGivenUp() throws {
+    @Test func aChunkThatFailsHoweverOftenItIsSentFailsTheUpload() throws {
         let rig = Rig()
         try rig.storeWholeFile(20)
         for _ in 1...5 {
@@ -295,10 +295,10 @@ import UploadCore
         try rig.finish()
         #expect(rig.machine.nextDeadline == nil)
         #expect(rig.machine.statusDocument(at: rig.now).assetStatus == .processing)
-        _ = rig.machine.takeFacts()
+        _ = rig.machine.takeDeltas()
         let issue = AssetIssue(code: AssetIssue.sizeDiffers, message: "19 bytes")
         for _ in 1...2 { #expect(rig.apply(.assetLearned(AssetStanding(.ready, issue: issue))).isEmpty) }
-        #expect(rig.machine.takeFacts() == [.changed])
+        #expect(rig.machine.takeDeltas() == [.changed])
         let document = rig.machine.statusDocument(at: rig.now)
         #expect(document.assetStatus == .ready)
         #expect(document.assetError == "size_differs: 19 bytes")

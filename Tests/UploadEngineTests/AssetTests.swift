@@ -7,11 +7,11 @@ import func TestSupport.eventually
 
 /// What becomes of the assets of completed uploads, on a clock that only the test moves.
 @Suite(.timeLimit(.minutes(2))) struct AssetTests {
-    private static let notThere = Fault.Answer.status(
+    private static let notThere = InjectedFault.Answer.status(
         404, body: #"{"code":"resource_not_exist","message":"The asset does not exist."}"#)
 
-    private static func always(_ kind: RequestKind, _ answer: Fault.Answer) -> Fault {
-        var fault = Fault(on: [kind], answer)
+    private static func always(_ kind: RequestKind, _ answer: InjectedFault.Answer) -> InjectedFault {
+        var fault = InjectedFault(on: [kind], answer)
         fault.count = nil
         return fault
     }
@@ -30,7 +30,7 @@ import func TestSupport.eventually
     @Test(arguments: [400, 404]) func anAssetThatIsNotThereAtFirstIsAskedForAgain(status: Int) async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            var fault = Fault(
+            var fault = InjectedFault(
                 on: [.asset], .status(status, body: #"{"code":"resource_not_exist","message":"no such asset"}"#))
             fault.count = 3
             stage.sandbox.add(fault)
@@ -122,10 +122,10 @@ import func TestSupport.eventually
     @Test func anotherAccountsAssetCostsTheOthersNothing() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            stage.sandbox.add(Fault(on: [.assets], .readNotAllowed))
+            stage.sandbox.add(InjectedFault(on: [.assets], .readNotAllowed))
             let uploads = try (0..<3).map { try stage.upload("\($0).mp4", bytes(2000)) }
             for upload in uploads { try await upload.answer().get() }
-            stage.sandbox.add(Fault(on: [.asset], .readNotAllowed))
+            stage.sandbox.add(InjectedFault(on: [.asset], .readNotAllowed))
             try await pass(time, until: "all are decided") {
                 uploads.allSatisfy { $0.inspect { $0.asset?.isDecided ?? false } }
             }
@@ -158,7 +158,7 @@ import func TestSupport.eventually
         try await EngineStage.with(clock: time.clock, sandbox: { $0.processingTime = .seconds(86_400) }) { stage in
             let upload = try stage.upload("a.mp4", bytes(2000))
             try await upload.answer().get()
-            stage.sandbox.add(Fault(on: [.create], .status(429, headers: ["Retry-After": "1800"])))
+            stage.sandbox.add(InjectedFault(on: [.create], .status(429, headers: ["Retry-After": "1800"])))
             let end = time.now + .seconds(1800)
             let other = try stage.upload("b.mp4", bytes(2000))
             try await eventually("it is held back") { other.status().waitingFor == .rateLimit }
@@ -197,7 +197,7 @@ import func TestSupport.eventually
             try await stage.life { life in
                 let upload = try #require(life.engine.uploads.first)
                 #expect(upload.status().assetStatus == .processing)
-                stage.sandbox.add(Fault(on: [.asset], .replace(["status": "ready", "size": 1500])))
+                stage.sandbox.add(InjectedFault(on: [.asset], .replace(["status": "ready", "size": 1500])))
                 try await eventually("it is ready") { upload.status().assetStatus == .ready }
                 await life.journalIsWritten()
             }

@@ -9,9 +9,9 @@ import func TestSupport.eventually
 /// What sessions are asked for, and what follows where the platform takes videos only.
 @Suite(.timeLimit(.minutes(2))) struct AssetTypeTests {
     /// How a platform refuses a type that it does not know.
-    private static func refusal(_ message: String = "The type parameter is invalid.", count: Int) -> Fault {
+    private static func refusal(_ message: String = "The type parameter is invalid.", count: Int) -> InjectedFault {
         let body = #"{"code":"parameter_invalid","message":"\#(message)"}"#
-        var fault = Fault(on: [.create], .status(400, body: body))
+        var fault = InjectedFault(on: [.create], .status(400, body: body))
         fault.count = count
         return fault
     }
@@ -123,7 +123,7 @@ import func TestSupport.eventually
     @Test func anotherProcessGoesOnWithTheTypeThatWasTaken() async throws {
         try await ResumeStage.with { stage in
             stage.sandbox.add(Self.refusal(count: 1))
-            var hang = Fault(on: [.put], .hang)
+            var hang = InjectedFault(on: [.put], .hang)
             hang.count = nil
             stage.sandbox.add(hang)
             try await stage.life { life in

@@ -7,7 +7,7 @@ import func TestSupport.eventually
 
 /// Reading back what has left the spool.
 @Suite(.timeLimit(.minutes(2))) struct ContentTests {
-    private static func expired(_ status: Int) -> Fault.Answer {
+    private static func expired(_ status: Int) -> InjectedFault.Answer {
         let code = status == 404 ? "NoSuchKey" : "AccessDenied"
         let message = status == 404 ? "The specified key does not exist." : "Request has expired"
         return .status(status, body: "<Error><Code>\(code)</Code><Message>\(message)</Message></Error>")
@@ -50,7 +50,7 @@ import func TestSupport.eventually
             let upload = try stage.upload("a.mp4", content)
             try await upload.answer().get()
             let secret = try secret(upload)
-            stage.sandbox.add(Fault(on: [.content], Self.expired(status)))
+            stage.sandbox.add(InjectedFault(on: [.content], Self.expired(status)))
             for _ in 1...3 {
                 guard case .failure(let failure) = await read(upload, stage.engine, 2500) else {
                     Issue.record("it was read")
@@ -90,13 +90,13 @@ import func TestSupport.eventually
             let upload = try stage.upload("a.mp4", content)
             try await upload.answer().get()
             let secret = try secret(upload)
-            var fault = Fault(on: [.content], .status(503))
+            var fault = InjectedFault(on: [.content], .status(503))
             fault.count = 2
             stage.sandbox.add(fault)
             #expect(try await read(upload, stage.engine, 2500).get() == Array(content[1000...]))
             #expect(stage.sandbox.journal(of: .content).count == 3)
-            for answer in [Fault.Answer.reset, .cutShort, .html] {
-                stage.sandbox.add(Fault(on: [.content], answer))
+            for answer in [InjectedFault.Answer.reset, .cutShort, .html] {
+                stage.sandbox.add(InjectedFault(on: [.content], answer))
                 #expect(try await read(upload, stage.engine, 2500).get() == Array(content[1000...]))
             }
             #expect(!stage.log.text.contains { $0.contains(secret) })
@@ -126,13 +126,13 @@ import func TestSupport.eventually
                 try upload.write(content, at: 0)
                 upload.apply(.committed(.whole))
                 try await upload.answer().get()
-                #expect(!upload.hasGivenUp(0..<2500))
+                #expect(!upload.hasReleased(0..<2500))
                 // Its last page is not a whole one: what is left of it are zeros.
                 try upload.evictContent()
             }
             try await stage.life { life in
                 let upload = try #require(life.engine.uploads.first)
-                #expect(upload.hasGivenUp(0..<1) && upload.hasGivenUp(2499..<2500))
+                #expect(upload.hasReleased(0..<1) && upload.hasReleased(2499..<2500))
                 #expect(upload.status().assetURL?.contains(try secret(upload)) == false)
                 #expect(try await read(upload, life.engine, 2500).get() == Array(content[1000...]))
             }

@@ -126,7 +126,7 @@ import func TestSupport.eventually
             upload.apply(.committed(.whole))
             try await upload.answer().get()
             #expect(try await stage.content(of: "a.mp4") == content)
-            await stage.engine.finishHousekeeping()
+            await stage.engine.finishCleaning()
             let assets = try await stage.sandbox.assets()
             #expect(assets.map(\.size).sorted() == [4000, 5000])
             #expect(assets.filter(\.deleted).map(\.size) == [5000])
@@ -199,12 +199,12 @@ import func TestSupport.eventually
             try open.write(bytes(2000), at: 0)
             await stage.engine.untilIdle()
 
-            stage.sandbox.add(Fault(on: [.create], .hang))
+            stage.sandbox.add(InjectedFault(on: [.create], .hang))
             let upload = try stage.upload("a.mp4", bytes(2000))
             let waiting = Task { await stage.engine.untilIdle() }
-            let givenUp = Task { await stage.engine.untilIdle() }
-            givenUp.cancel()
-            await givenUp.value
+            let abandoned = Task { await stage.engine.untilIdle() }
+            abandoned.cancel()
+            await abandoned.value
             try await stage.sandbox.waitForJournal { $0.contains { $0.kind == .create } }
             #expect(upload.currentState == .finishing)
             stage.sandbox.clearFaults()

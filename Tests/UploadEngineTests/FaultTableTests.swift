@@ -23,7 +23,7 @@ struct FaultRow: Sendable, CustomTestStringConvertible {
     }
 
     var testDescription: String
-    var faults: [Fault] = []
+    var faults: [InjectedFault] = []
     var sandbox: @Sendable (inout SandboxConfiguration) -> Void = { _ in }
     var platform: @Sendable (inout PlatformConfiguration) -> Void = { _ in }
     /// In bytes; chunks have 1000.
@@ -43,7 +43,7 @@ struct FaultRow: Sendable, CustomTestStringConvertible {
     }
 
     /// A failure of a PUT that passes after `times`: each costs a URL.
-    static func put(_ what: String, _ fault: Fault, _ waits: [Duration], _ words: Words?) -> FaultRow {
+    static func put(_ what: String, _ fault: InjectedFault, _ waits: [Duration], _ words: Words?) -> FaultRow {
         FaultRow(what) { row in
             row.faults = [fault]
             row.waits = waits
@@ -55,7 +55,7 @@ struct FaultRow: Sendable, CustomTestStringConvertible {
 
     /// A failure of a call that passes.
     static func call(
-        _ what: String, _ fault: Fault, _ waits: [Duration], _ words: Words?,
+        _ what: String, _ fault: InjectedFault, _ waits: [Duration], _ words: Words?,
         more: (inout FaultRow) -> Void = { _ in }
     ) -> FaultRow {
         FaultRow(what) { row in
@@ -68,17 +68,17 @@ struct FaultRow: Sendable, CustomTestStringConvertible {
     }
 }
 
-extension Fault {
+extension InjectedFault {
     /// A fault that is changed before it is used.
-    init(_ kind: RequestKind, _ answer: Answer, _ change: (inout Fault) -> Void = { _ in }) {
+    init(_ kind: RequestKind, _ answer: Answer, _ change: (inout InjectedFault) -> Void = { _ in }) {
         self.init(on: [kind], answer)
         change(&self)
     }
 }
 
-extension Fault.Answer {
+extension InjectedFault.Answer {
     /// A refusal as the store words it.
-    static func s3(_ status: Int, _ code: String, _ message: String = "no") -> Fault.Answer {
+    static func s3(_ status: Int, _ code: String, _ message: String = "no") -> InjectedFault.Answer {
         .status(status, body: "<Error><Code>\(code)</Code><Message>\(message)</Message></Error>")
     }
 }
@@ -102,13 +102,14 @@ extension Fault.Answer {
             row.requests = [:]
             row.outcome = .waiting
         },
-        .put("reset before the body", Fault(.put, .reset), [half], lost),
-        .put("reset in the body", Fault(.put, .reset) { $0.afterBytes = 500 }, [half], lost),
-        .put("reset after the body", Fault(.put, .reset) { $0.drain = true }, [half], lost),
-        .put("reset after the chunk was stored", Fault(.put, .reset) { $0.when = .after }, [half], lost),
-        .put("reset three times", Fault(.put, .reset) { $0.count = 3 }, [half, .seconds(1), .seconds(2)], lost),
+        .put("reset before the body", InjectedFault(.put, .reset), [half], lost),
+        .put("reset in the body", InjectedFault(.put, .reset) { $0.afterBytes = 500 }, [half], lost),
+        .put("reset after the body", InjectedFault(.put, .reset) { $0.drain = true }, [half], lost),
+        .put("reset after the chunk was stored", InjectedFault(.put, .reset) { $0.when = .after }, [half], lost),
+        .put(
+            "reset three times", InjectedFault(.put, .reset) { $0.count = 3 }, [half, .seconds(1), .seconds(2)], lost),
         FaultRow("a PUT that hangs") { row in
-            row.faults = [Fault(.put, .hang)]
+            row.faults = [InjectedFault(.put, .hang)]
             row.platform = { $0.progressTimeout = .seconds(2) }
             row.waits = [half]
             row.words = .init(waitingFor: .network, code: "timeout")
@@ -116,51 +117,52 @@ extension Fault.Answer {
             row.requests[.urls] = 1
         },
         FaultRow("a call that hangs") { row in
-            row.faults = [Fault(.create, .hang)]
+            row.faults = [InjectedFault(.create, .hang)]
             row.platform = { $0.callTimeout = .seconds(2) }
             row.requests[.create] = 2
             row.waits = [half]
             row.words = .init(waitingFor: .network, code: "timeout")
         },
         FaultRow("a report that hangs") { row in
-            row.faults = [Fault(.report, .hang)]
+            row.faults = [InjectedFault(.report, .hang)]
             row.platform = { $0.reportTimeout = .seconds(2) }
             row.waits = [half]
             row.words = .init(waitingFor: .network, code: "timeout")
             row.requests[.report] = 2
         },
-        .call("reset before the report", Fault(.report, .reset), [half], lost),
+        .call("reset before the report", InjectedFault(.report, .reset), [half], lost),
         .call(
-            "the report is accepted, its answer lost", Fault(.report, .reset) { $0.when = .after }, [half], lost),
+            "the report is accepted, its answer lost", InjectedFault(.report, .reset) { $0.when = .after }, [half], lost
+        ),
     ]
 
     private static let api: [FaultRow] =
         [408, 500, 502, 503, 504].map { status in
             .call(
-                "\(status) of the API", Fault(.create, .status(status)), [half],
+                "\(status) of the API", InjectedFault(.create, .status(status)), [half],
                 .init(waitingFor: .network, code: "platformUnavailable", httpStatus: status))
         } + [
             .call(
-                "500 four times", Fault(.report, .status(500)) { $0.count = 4 },
+                "500 four times", InjectedFault(.report, .status(500)) { $0.count = 4 },
                 [half, .seconds(1), .seconds(2), .seconds(4)],
                 .init(waitingFor: .network, code: "platformUnavailable", httpStatus: 500)),
             .call(
-                "429 with seconds", Fault(.create, .status(429, headers: ["Retry-After": "7"])), [.seconds(7)],
+                "429 with seconds", InjectedFault(.create, .status(429, headers: ["Retry-After": "7"])), [.seconds(7)],
                 .init(waitingFor: .rateLimit, code: "rateLimited", httpStatus: 429)),
             .call(
                 // The stand-in's clock stands still at 22:13:20.
                 "429 with a date",
-                Fault(.create, .status(429, headers: ["Retry-After": "Tue, 14 Nov 2023 22:13:29 GMT"])),
+                InjectedFault(.create, .status(429, headers: ["Retry-After": "Tue, 14 Nov 2023 22:13:29 GMT"])),
                 [.seconds(9)], .init(waitingFor: .rateLimit, code: "rateLimited", httpStatus: 429)
             ) { $0.sandbox = { $0.clock = ManualClock() } },
             .call(
-                "429 without a word", Fault(.create, .status(429)), [half],
+                "429 without a word", InjectedFault(.create, .status(429)), [half],
                 .init(waitingFor: .rateLimit, code: "rateLimited", httpStatus: 429)),
             .call(
-                "a web page", Fault(.create, .html), [half],
+                "a web page", InjectedFault(.create, .html), [half],
                 .init(waitingFor: nil, code: "unreadableAnswer", httpStatus: 200)),
             FaultRow("a web page for ever") { row in
-                row.faults = [Fault(.create, .html) { $0.count = nil }]
+                row.faults = [InjectedFault(.create, .html) { $0.count = nil }]
                 row.waits = [half, .seconds(1), .seconds(2), .seconds(4)]
                 row.words = .init(waitingFor: nil, code: "unreadableAnswer", httpStatus: 200)
                 row.requests = [.create: 5]
@@ -176,7 +178,7 @@ extension Fault.Answer {
                 row.requests[.urls] = 2
             },
             FaultRow("a chunk fails after its report was accepted") { row in
-                row.faults = [Fault(.report, .failChunks([1]))]
+                row.faults = [InjectedFault(.report, .failChunks([1]))]
                 row.waits = [.milliseconds(200)]
                 row.requests = [.create: 1, .put: 2, .urls: 1, .report: 2, .status: 1]
             },
@@ -185,19 +187,23 @@ extension Fault.Answer {
                 row.requests[.status] = 1
             },
             FaultRow("the session fails") { row in
-                row.faults = [Fault(.report, .session("failed"))]
+                row.faults = [InjectedFault(.report, .session("failed"))]
                 row.requests = [.create: 2, .put: 2, .report: 2, .status: 1]
             },
             FaultRow("the session expires") { row in
-                row.faults = [Fault(.report, .session("expired"))]
+                row.faults = [InjectedFault(.report, .session("expired"))]
                 row.requests = [.create: 2, .put: 2, .report: 2, .status: 1]
             },
             .call(
                 "the key is refused half-way",
-                Fault(.report, .status(403, body: #"{"code":"api_key_invalid","message":"no"}"#)) { $0.count = 2 },
+                InjectedFault(.report, .status(403, body: #"{"code":"api_key_invalid","message":"no"}"#)) {
+                    $0.count = 2
+                },
                 [.seconds(5), .seconds(5)], .init(waitingFor: .key, code: "api_key_invalid", httpStatus: 403)),
             FaultRow("a session that is refused") { row in
-                row.faults = [Fault(.create, .status(400, body: #"{"code":"parameter_invalid","message":"no"}"#))]
+                row.faults = [
+                    InjectedFault(.create, .status(400, body: #"{"code":"parameter_invalid","message":"no"}"#))
+                ]
                 row.words = .init(waitingFor: nil, code: "parameter_invalid", httpStatus: 400)
                 row.requests = [.create: 1]
                 row.outcome = .failed(.sessionRefused)
@@ -209,22 +215,24 @@ extension Fault.Answer {
     private static let store: [FaultRow] =
         [408, 500, 502, 503, 504].map { status in
             .put(
-                "\(status) of the store", Fault(.put, .status(status)), [half],
+                "\(status) of the store", InjectedFault(.put, .status(status)), [half],
                 .init(waitingFor: .network, code: "storeUnavailable", httpStatus: status))
         } + [
             .put(
-                "SlowDown", Fault(.put, .s3(503, "SlowDown")), [half],
+                "SlowDown", InjectedFault(.put, .s3(503, "SlowDown")), [half],
                 .init(waitingFor: .network, code: "SlowDown", httpStatus: 503)),
             .put(
-                "429 of the store", Fault(.put, .status(429, headers: ["Retry-After": "7"])), [.seconds(7)],
+                "429 of the store", InjectedFault(.put, .status(429, headers: ["Retry-After": "7"])), [.seconds(7)],
                 .init(waitingFor: .network, code: "storeUnavailable", httpStatus: 429)),
-            .put("a URL that has expired", Fault(.put, .s3(403, "AccessDenied", "Request has expired")), [], nil),
+            .put(
+                "a URL that has expired", InjectedFault(.put, .s3(403, "AccessDenied", "Request has expired")), [], nil),
             .put(
                 "URLs that keep expiring",
-                Fault(.put, .s3(403, "AccessDenied", "Request has expired")) { $0.count = 4 }, [half, .seconds(1)],
+                InjectedFault(.put, .s3(403, "AccessDenied", "Request has expired")) { $0.count = 4 },
+                [half, .seconds(1)],
                 .init(waitingFor: nil, code: "AccessDenied", httpStatus: 403)),
             FaultRow("403 for another reason") { row in
-                row.faults = [Fault(.put, .s3(403, "SignatureDoesNotMatch"))]
+                row.faults = [InjectedFault(.put, .s3(403, "SignatureDoesNotMatch"))]
                 row.words = .init(waitingFor: nil, code: "SignatureDoesNotMatch", httpStatus: 403)
                 // The session is asked whether it is to blame.
                 row.requests = [.create: 1, .put: 1, .status: 1]
@@ -232,25 +240,26 @@ extension Fault.Answer {
             },
             .put(
                 "a store that redirects",
-                Fault(.put, .status(307, headers: ["Location": "http://127.0.0.1:1/part?X-Amz-Signature=x"])), [half],
+                InjectedFault(.put, .status(307, headers: ["Location": "http://127.0.0.1:1/part?X-Amz-Signature=x"])),
+                [half],
                 .init(waitingFor: nil, code: "storeRedirected", httpStatus: 307)),
             FaultRow("a store that redirects for ever") { row in
-                row.faults = [Fault(.put, .status(308, headers: ["Location": "/part"])) { $0.count = nil }]
+                row.faults = [InjectedFault(.put, .status(308, headers: ["Location": "/part"])) { $0.count = nil }]
                 row.waits = [half, .seconds(1), .seconds(2), .seconds(4)]
                 row.words = .init(waitingFor: nil, code: "storeRedirected", httpStatus: 308)
                 row.requests = [.create: 1, .put: 5, .urls: 4]
                 row.outcome = .failed(.storeRedirected)
             },
             .put(
-                "no ETag", Fault(.put, .omit(["ETag"])), [half],
+                "no ETag", InjectedFault(.put, .omit(["ETag"])), [half],
                 .init(waitingFor: nil, code: "etag_missing", httpStatus: 200)),
             .put(
                 "an ETag that is not the MD5",
-                Fault(.put, .replace(["ETag": .string(#""00000000000000000000000000000000""#)])), [half],
+                InjectedFault(.put, .replace(["ETag": .string(#""00000000000000000000000000000000""#)])), [half],
                 .init(waitingFor: nil, code: "etag_mismatch", httpStatus: 200)),
             FaultRow("an ETag that is never the MD5") { row in
-                let wrong = Fault.Answer.replace(["ETag": .string(#""00000000000000000000000000000000""#)])
-                row.faults = [Fault(.put, wrong) { $0.count = nil }]
+                let wrong = InjectedFault.Answer.replace(["ETag": .string(#""00000000000000000000000000000000""#)])
+                row.faults = [InjectedFault(.put, wrong) { $0.count = nil }]
                 row.waits = [half, .seconds(1), .seconds(2), .seconds(4)]
                 row.words = .init(waitingFor: nil, code: "etag_mismatch", httpStatus: 200)
                 row.requests = [.create: 1, .put: 5, .urls: 4]

@@ -34,7 +34,7 @@ import func TestSupport.eventually
         let time = ManualTime()
         let place = KeyPlace()
         try await EngineStage.with(clock: time.clock, engine: { $0.keyRenewal = place.renewal }) { stage in
-            var hang = Fault(on: [.put], .hang)
+            var hang = InjectedFault(on: [.put], .hang)
             hang.count = nil
             stage.sandbox.add(hang)
             let uploads = try ["a.mp4", "b.mp4"].map { try stage.upload($0, bytes(2500)) }

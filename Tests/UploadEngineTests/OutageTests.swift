@@ -44,7 +44,7 @@ import func TestSupport.eventually
     @Test func anOutageInTheMiddleOfFourUploadsIsWaitedOut() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            var hang = Fault(on: [.put], .hang)
+            var hang = InjectedFault(on: [.put], .hang)
             (hang.skip, hang.count) = (4, nil)
             stage.sandbox.add(hang)
             let contents = Self.names.indices.map { bytes(6500, seed: UInt64($0)) }

@@ -10,8 +10,8 @@ import func TestSupport.eventually
 @Suite(.timeLimit(.minutes(2))) struct ParallelReportTests {
     private static let many = 820 * 1000 - 300
 
-    private static func always(_ kind: RequestKind, _ answer: Fault.Answer) -> Fault {
-        var fault = Fault(on: [kind], answer)
+    private static func always(_ kind: RequestKind, _ answer: InjectedFault.Answer) -> InjectedFault {
+        var fault = InjectedFault(on: [kind], answer)
         fault.count = nil
         return fault
     }
@@ -54,7 +54,7 @@ import func TestSupport.eventually
     /// Any of them may be the one that takes long: the others do not wait for it, and its answer completes the upload.
     @Test(arguments: [0, 8, 16]) func oneThatTakesLongHoldsUpNoOther(slow: Int) async throws {
         try await EngineStage.with { stage in
-            var hang = Fault(on: [.report], .hang)
+            var hang = InjectedFault(on: [.report], .hang)
             hang.skip = slow
             stage.sandbox.add(hang)
             let content = bytes(Self.many)
@@ -70,10 +70,11 @@ import func TestSupport.eventually
         }
     }
 
-    @Test(arguments: [Fault.Answer.reset, .status(503), .html, .refusal("conflict", status: 409)], [true, false])
-    func thoseThatAreLostAreRepeatedAlone(answer: Fault.Answer, isTaken: Bool) async throws {
+    @Test(
+        arguments: [InjectedFault.Answer.reset, .status(503), .html, .refusal("conflict", status: 409)], [true, false])
+    func thoseThatAreLostAreRepeatedAlone(answer: InjectedFault.Answer, isTaken: Bool) async throws {
         try await EngineStage.with { stage in
-            var fault = Fault(on: [.report], answer)
+            var fault = InjectedFault(on: [.report], answer)
             (fault.skip, fault.count) = (2, 3)
             fault.when = isTaken ? .after : .before
             stage.sandbox.add(fault)
@@ -91,9 +92,9 @@ import func TestSupport.eventually
 
     @Test func randomTroubleLosesNothing() async throws {
         try await EngineStage.with { stage in
-            for answer in [Fault.Answer.reset, .status(503), .cutOff, .failChunks([7, 77, 777])] {
-                for when in [Fault.When.before, .after] {
-                    var fault = Fault(on: [.report], answer)
+            for answer in [InjectedFault.Answer.reset, .status(503), .cutOff, .failChunks([7, 77, 777])] {
+                for when in [InjectedFault.When.before, .after] {
+                    var fault = InjectedFault(on: [.report], answer)
                     (fault.probability, fault.count, fault.when) = (0.1, 6, when)
                     stage.sandbox.add(fault)
                 }
@@ -130,7 +131,7 @@ import func TestSupport.eventually
             try await stage.life { life in
                 await life.engine.untilIdle()
                 #expect(life.engine.uploads.first?.currentState == .completed)
-                await life.engine.finishHousekeeping()
+                await life.engine.finishCleaning()
             }
             #expect(try await stage.content(of: "a.mp4") == content)
             #expect(stage.sandbox.journal(of: .create).count == 1)

@@ -9,8 +9,8 @@ import func TestSupport.eventually
 @Suite(.timeLimit(.minutes(2))) struct RateLimitTests {
     private static let day = Duration.seconds(80_000)
 
-    private static func limit(_ kinds: Set<RequestKind>, after: Int = 0) -> Fault {
-        var fault = Fault(on: kinds, .rateLimited(retryAfter: day))
+    private static func limit(_ kinds: Set<RequestKind>, after: Int = 0) -> InjectedFault {
+        var fault = InjectedFault(on: kinds, .rateLimited(retryAfter: day))
         (fault.count, fault.skip) = (nil, after)
         return fault
     }
@@ -77,7 +77,7 @@ import func TestSupport.eventually
     @Test func moreThanADayIsNotWaitedFor() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            stage.sandbox.add(Fault(on: [.create], .status(429, headers: ["Retry-After": "864000"])))
+            stage.sandbox.add(InjectedFault(on: [.create], .status(429, headers: ["Retry-After": "864000"])))
             let upload = try stage.upload("a.mp4", bytes(900))
             try await eventually("it waits") { upload.status().retryAt != nil }
             #expect(upload.status().retryAt == ManualTime.dawn.advanced(by: .seconds(86_400)))
@@ -96,7 +96,7 @@ import func TestSupport.eventually
                 engine.random = { 1 }
             }
         ) { stage in
-            stage.sandbox.add(Fault(on: [.create], .status(503)))
+            stage.sandbox.add(InjectedFault(on: [.create], .status(503)))
             let upload = try stage.upload("a.mp4", bytes(900))
             try await eventually("it waits") { upload.status().retryAt != nil }
             #expect(upload.status().retryAt == ManualTime.dawn.advanced(by: .milliseconds(500)))

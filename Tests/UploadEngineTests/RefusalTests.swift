@@ -8,7 +8,7 @@ import UploadEngine
 import func TestSupport.eventually
 
 /// A 403 to one call of one upload, and what becomes of that upload.
-struct Refusal: Sendable, CustomTestStringConvertible {
+struct RefusedCall: Sendable, CustomTestStringConvertible {
     enum Outcome: Sendable, Equatable {
         /// Another session is opened, and the file goes up again.
         case newSession
@@ -23,8 +23,9 @@ struct Refusal: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(code ?? "a page") to \(call.rawValue)" }
 
-    var fault: Fault {
-        Fault(on: [call], code.map { .refusal($0, status: 403) } ?? .status(403, body: "<html>Forbidden</html>"))
+    var fault: InjectedFault {
+        InjectedFault(
+            on: [call], code.map { .refusal($0, status: 403) } ?? .status(403, body: "<html>Forbidden</html>"))
     }
 
     private static let sessionCalls: [RequestKind] = [.urls, .report, .status]
@@ -33,24 +34,24 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         "tags_not_allowed",
     ]
 
-    static let all: [Refusal] =
-        sessionCalls.map { Refusal(call: $0, code: "read_not_allowed", outcome: .newSession) }
+    static let all: [RefusedCall] =
+        sessionCalls.map { RefusedCall(call: $0, code: "read_not_allowed", outcome: .newSession) }
         + planCodes.flatMap { code in
-            ([.create] + sessionCalls).map { Refusal(call: $0, code: code, outcome: .failed(.accessRefused)) }
+            ([.create] + sessionCalls).map { RefusedCall(call: $0, code: code, outcome: .failed(.accessRefused)) }
         }
         // The key is good, as one cheap call tells: it is the account that may not open a session, or the session that
         // does not take this, whatever the reason.
         + ["nobody_knows", nil].flatMap { code in
-            [Refusal(call: .create, code: code, outcome: .failed(.accessRefused))]
-                + sessionCalls.map { Refusal(call: $0, code: code, outcome: .failed(.requestRefused)) }
+            [RefusedCall(call: .create, code: code, outcome: .failed(.accessRefused))]
+                + sessionCalls.map { RefusedCall(call: $0, code: code, outcome: .failed(.requestRefused)) }
         }
-        + [Refusal(call: .create, code: "read_not_allowed", outcome: .failed(.accessRefused))]
+        + [RefusedCall(call: .create, code: "read_not_allowed", outcome: .failed(.accessRefused))]
 }
 
 /// What the platform refuses to one upload is nothing to the others, unless it is the key.
 @Suite(.timeLimit(.minutes(2))) struct RefusalTests {
     /// On a clock that stands still: whoever waited for anything would wait for ever.
-    @Test(arguments: Refusal.all) func holdsUpNoOtherUpload(_ refusal: Refusal) async throws {
+    @Test(arguments: RefusedCall.all) func holdsUpNoOtherUpload(_ refusal: RefusedCall) async throws {
         let time = ManualTime()
         try await EngineStage.with(
             clock: time.clock,
@@ -59,7 +60,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
                 $0.assetURLs = refusal.call != .status
             }
         ) { stage in
-            stage.sandbox.add(Fault(on: [.put], .hang))
+            stage.sandbox.add(InjectedFault(on: [.put], .hang))
             let beside = try stage.upload("beside.mp4", bytes(900))
             try await stage.sandbox.waitForJournal { $0.contains { $0.kind == .put } }
 
@@ -106,7 +107,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     func aRefusedKeyHoldsUpAll(status: Int, code: String) async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            var refusal = Fault(on: [], .refusal(code, status: status))
+            var refusal = InjectedFault(on: [], .refusal(code, status: status))
             refusal.count = nil
             stage.sandbox.add(refusal)
             let first = try stage.upload("a.mp4", bytes(900))
@@ -127,8 +128,9 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     @Test func aKeyThatTurnsOutToBeRefusedHoldsUpAll() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            stage.sandbox.add(Fault(on: [.create], .refusal("nobody_knows", status: 403)))
-            stage.sandbox.add(Fault(on: [.assets], .refusal("api_key_invalid", status: 403, message: "no such key")))
+            stage.sandbox.add(InjectedFault(on: [.create], .refusal("nobody_knows", status: 403)))
+            stage.sandbox.add(
+                InjectedFault(on: [.assets], .refusal("api_key_invalid", status: 403, message: "no such key")))
             let first = try stage.upload("a.mp4", bytes(900))
             try await eventually("it waits for a key") { first.status().waitingFor == .key }
             #expect(first.status().error?.message == "no such key")
@@ -140,8 +142,8 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     }
 
     /// Could not tell is neither: it is tried again in a while, alone.
-    @Test(arguments: [Fault.Answer.refusal("nobody_knows", status: 403), .status(500), .html, .reset])
-    func whatCannotBeToldIsTriedAgainAlone(answer: Fault.Answer) async throws {
+    @Test(arguments: [InjectedFault.Answer.refusal("nobody_knows", status: 403), .status(500), .html, .reset])
+    func whatCannotBeToldIsTriedAgainAlone(answer: InjectedFault.Answer) async throws {
         let time = ManualTime()
         try await EngineStage.with(
             clock: time.clock,
@@ -150,8 +152,8 @@ struct Refusal: Sendable, CustomTestStringConvertible {
                 engine.random = { 1 }
             }
         ) { stage in
-            stage.sandbox.add(Fault(on: [.create], .refusal("nobody_knows", status: 403)))
-            stage.sandbox.add(Fault(on: [.assets], answer))
+            stage.sandbox.add(InjectedFault(on: [.create], .refusal("nobody_knows", status: 403)))
+            stage.sandbox.add(InjectedFault(on: [.assets], answer))
             let upload = try stage.upload("a.mp4", bytes(900))
             try await eventually("it waits for half a second") {
                 time.deadlines.first == time.now + .milliseconds(500)
@@ -171,8 +173,8 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     @Test func noCallIsMadeToLookIntoARefusalWhileNoneMayBeMade() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            stage.sandbox.add(Fault(on: [.create], .refusal("nobody_knows", status: 403)))
-            stage.sandbox.add(Fault(on: [.create], .rateLimited(retryAfter: .seconds(3600))))
+            stage.sandbox.add(InjectedFault(on: [.create], .refusal("nobody_knows", status: 403)))
+            stage.sandbox.add(InjectedFault(on: [.create], .rateLimited(retryAfter: .seconds(3600))))
             // The first one's answer is here, and is not looked at before the second one's.
             let isFirst = Mutex(true)
             let goOn = DispatchSemaphore(value: 0)
@@ -200,10 +202,10 @@ struct Refusal: Sendable, CustomTestStringConvertible {
 
     /// An asset that nobody needs is deleted as far as that is possible: what refuses it for good is not asked again.
     @Test(arguments: ["read_not_allowed", "api_not_allowed", "resource_not_exist", "resource_in_use"])
-    func aDeleteThatIsRefusedIsGivenUp(code: String) async throws {
+    func aDeleteThatIsRefusedIsNotRepeated(code: String) async throws {
         try await EngineStage.with { stage in
             let status = ["resource_not_exist": 404, "resource_in_use": 409][code] ?? 403
-            var refusal = Fault(on: [.delete], .refusal(code, status: status))
+            var refusal = InjectedFault(on: [.delete], .refusal(code, status: status))
             refusal.count = nil
             stage.sandbox.add(refusal)
             let upload = try stage.begin("a.mp4")
@@ -211,7 +213,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             try upload.write(bytes(2000), at: 0)
             try await eventually("a session is open") { upload.status().uploadID != nil }
             upload.apply(.interrupted(UploadFailure(.interrupted, message: "killed")))
-            await stage.engine.finishHousekeeping()
+            await stage.engine.finishCleaning()
             #expect(stage.sandbox.journal(of: .delete).count == 1)
             try await stage.upload("b.mp4", bytes(900)).answer().get()
         }

@@ -11,7 +11,7 @@ import func TestSupport.eventually
 @Suite(.timeLimit(.minutes(2))) struct ResumeTests {
     /// Has the store hang from the PUT after the first `stored` on.
     private static func holdPuts(after stored: Int, _ stage: ResumeStage) {
-        var hang = Fault(on: [.put], .hang)
+        var hang = InjectedFault(on: [.put], .hang)
         hang.skip = stored
         hang.count = nil
         stage.sandbox.add(hang)
@@ -31,7 +31,7 @@ import func TestSupport.eventually
             upload.apply(.committed(.whole))
             if isDurable {
                 try upload.spool.synchronize()
-                upload.contentIsSynced(asOf: upload.contentMark)
+                upload.contentIsSynced(asOf: upload.contentVersion)
             }
             try await stage.sandbox.waitForJournal { $0.contains { $0.kind == .put } }
             try await eventually("\(count) chunks are stored") {
@@ -96,7 +96,7 @@ import func TestSupport.eventually
     @Test func whatWasCompletedUnheardIsNotUploadedAgain() async throws {
         try await ResumeStage.with { stage in
             let content = bytes(3000)
-            var lost = Fault(on: [.report], .hang)
+            var lost = InjectedFault(on: [.report], .hang)
             lost.when = .after
             lost.count = nil
             stage.sandbox.add(lost)
@@ -118,7 +118,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func whatWasBeingWrittenIsInterruptedAndItsAssetGivenUp() async throws {
+    @Test func whatWasBeingWrittenIsInterruptedAndItsAssetAbandoned() async throws {
         try await ResumeStage.with { stage in
             try await stage.life { life in
                 let upload = try life.begin("a.mp4")
@@ -133,7 +133,7 @@ import func TestSupport.eventually
                 #expect(upload.currentState == .interrupted)
                 #expect(upload.status().error?.message.contains("while the file was being written") == true)
                 #expect(try upload.spool.size() == 3000, "its bytes are kept")
-                await life.engine.finishHousekeeping()
+                await life.engine.finishCleaning()
             }
             #expect(try await stage.sandbox.assets().map(\.deleted) == [true])
             try await stage.life { life in
@@ -143,7 +143,7 @@ import func TestSupport.eventually
     }
 
     /// What the journal knew last is lost with the machine's power, and the close may have been answered.
-    @Test func anAssetIsNotGivenUpThatWasCompletedThoughTheJournalDoesNotKnow() async throws {
+    @Test func anAssetIsNotAbandonedThatWasCompletedThoughTheJournalDoesNotKnow() async throws {
         try await ResumeStage.with { stage in
             let content = bytes(3000)
             var old: [String: Data] = [:]
@@ -162,7 +162,7 @@ import func TestSupport.eventually
             for name in names { try old[name]?.write(to: URL(filePath: "\(stage.path)/\(name)")) }
             try await stage.life(boot: "another") { life in
                 #expect(life.engine.uploads.first?.currentState == .interrupted)
-                await life.engine.finishHousekeeping()
+                await life.engine.finishCleaning()
             }
             #expect(try await stage.content(of: "a.mp4") == content)
         }
@@ -216,7 +216,7 @@ import func TestSupport.eventually
             try await stage.life { life in
                 let upload = try life.begin("a.mp4")
                 try upload.write(bytes(10), at: 0)
-                upload.noteForTest()
+                upload.changeForTest()
                 first = upload.number
                 try await life.journal.written(durably: false)
             }
@@ -291,5 +291,5 @@ import func TestSupport.eventually
 
 extension Upload {
     /// Has the journal know of it.
-    fileprivate func noteForTest() { updateIdentity { $0.writer = "a test" } }
+    fileprivate func changeForTest() { updateIdentity { $0.writer = "a test" } }
 }

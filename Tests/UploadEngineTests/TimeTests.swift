@@ -10,7 +10,7 @@ import func TestSupport.eventually
     @Test func aStallIsAnsweredAndTheUploadGoesOn() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            stage.sandbox.add(Fault(on: [.create], .hang))
+            stage.sandbox.add(InjectedFault(on: [.create], .hang))
             let content = bytes(2500)
             let upload = try stage.upload("a.mp4", content)
             let first = Answers()
@@ -35,7 +35,7 @@ import func TestSupport.eventually
     @Test func aRateLimitHoldsBackTheCallsOfAllUploads() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            stage.sandbox.add(Fault(on: [.create], .status(429, headers: ["Retry-After": "60"])))
+            stage.sandbox.add(InjectedFault(on: [.create], .status(429, headers: ["Retry-After": "60"])))
             let end = time.now + .seconds(60)
             let first = try stage.upload("a.mp4", bytes(2000))
             try await eventually("the first one waits") { time.deadlines.contains(end) }
@@ -51,7 +51,7 @@ import func TestSupport.eventually
     @Test func aStoreThatIsAskedTooOftenHoldsBackAllPuts() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock, engine: { $0.uploadConcurrency = 1 }) { stage in
-            stage.sandbox.add(Fault(on: [.put], .status(429, headers: ["Retry-After": "60"])))
+            stage.sandbox.add(InjectedFault(on: [.put], .status(429, headers: ["Retry-After": "60"])))
             let end = time.now + .seconds(60)
             let first = try stage.upload("a.mp4", bytes(3000))
             // One for the chunk, one for all PUTs.
@@ -102,7 +102,7 @@ import func TestSupport.eventually
     @Test func nothingHappensAfterTheEngineHasStopped() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
-            stage.sandbox.add(Fault(on: [.put], .hang))
+            stage.sandbox.add(InjectedFault(on: [.put], .hang))
             let upload = try stage.upload("a.mp4", bytes(900))
             try await stage.sandbox.waitForJournal { $0.contains { $0.kind == .put } }
             await stage.engine.stop()

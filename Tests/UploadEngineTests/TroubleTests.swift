@@ -9,24 +9,24 @@ import func TestSupport.eventually
 @Suite(.timeLimit(.minutes(2))) struct TroubleTests {
     struct Trouble: Sendable, CustomTestStringConvertible {
         var testDescription: String
-        var faults: [Fault]
+        var faults: [InjectedFault]
 
-        init(_ what: String, _ faults: Fault...) {
+        init(_ what: String, _ faults: InjectedFault...) {
             testDescription = what
             self.faults = faults
         }
     }
 
     private static func fault(
-        _ kind: RequestKind, _ answer: Fault.Answer, _ count: Int = 2, when: Fault.When? = nil
-    ) -> Fault {
-        var fault = Fault(on: [kind], answer)
+        _ kind: RequestKind, _ answer: InjectedFault.Answer, _ count: Int = 2, when: InjectedFault.When? = nil
+    ) -> InjectedFault {
+        var fault = InjectedFault(on: [kind], answer)
         fault.count = count
         fault.when = when
         return fault
     }
 
-    private static let busy = Fault.Answer.status(503, body: "<Error><Code>SlowDown</Code></Error>")
+    private static let busy = InjectedFault.Answer.status(503, body: "<Error><Code>SlowDown</Code></Error>")
 
     static let troubles: [Trouble] = [
         Trouble("503 on create", fault(.create, busy)),
@@ -77,7 +77,7 @@ import func TestSupport.eventually
 
     @Test func urlsAreNeverUsedTwice() async throws {
         try await EngineStage.with { stage in
-            var fault = Fault(on: [.put], .reset)
+            var fault = InjectedFault(on: [.put], .reset)
             fault.count = nil
             fault.probability = 0.3
             stage.sandbox.add(fault)
@@ -91,7 +91,8 @@ import func TestSupport.eventually
 
     @Test func aRefusedSessionIsAnsweredAndFails() async throws {
         try await EngineStage.with { stage in
-            var fault = Fault(on: [.create], .status(400, body: #"{"code":"parameter_invalid","message":"no"}"#))
+            var fault = InjectedFault(
+                on: [.create], .status(400, body: #"{"code":"parameter_invalid","message":"no"}"#))
             fault.count = nil
             stage.sandbox.add(fault)
             let upload = try stage.upload("a.mp4", bytes(2000))
@@ -110,7 +111,7 @@ import func TestSupport.eventually
 
     @Test func cancellingDeletesTheReservedAsset() async throws {
         try await EngineStage.with { stage in
-            var fault = Fault(on: [.put], .hang)
+            var fault = InjectedFault(on: [.put], .hang)
             fault.count = nil
             stage.sandbox.add(fault)
             let upload = try stage.upload("a.mp4", bytes(5000))
@@ -124,14 +125,14 @@ import func TestSupport.eventually
             stage.sandbox.clearFaults()
             let next = try stage.upload("b.mp4", bytes(5000))
             try await next.answer().get()
-            await stage.engine.finishHousekeeping()
+            await stage.engine.finishCleaning()
             #expect(try await stage.sandbox.assets().filter(\.deleted).map(\.filename) == ["a.mp4"])
         }
     }
 
     @Test func placesOfAnUploadThatIsCancelledAreFree() async throws {
         try await EngineStage.with(engine: { $0.uploadConcurrency = 1 }) { stage in
-            stage.sandbox.add(Fault(on: [.put], .hang))
+            stage.sandbox.add(InjectedFault(on: [.put], .hang))
             let stuck = try stage.upload("a.mp4", bytes(5000))
             try await stage.sandbox.waitForJournal { $0.contains { $0.kind == .put } }
             let next = try stage.upload("b.mp4", bytes(2500))
@@ -149,14 +150,14 @@ import func TestSupport.eventually
             try upload.write(bytes(2000), at: 0)
             try await eventually("a session is open") { upload.status().uploadID != nil }
             upload.apply(.interrupted(UploadFailure(.interrupted, message: "killed")))
-            await stage.engine.finishHousekeeping()
+            await stage.engine.finishCleaning()
             #expect(try await stage.sandbox.assets().map(\.deleted) == [true])
         }
     }
 
     @Test func whoStopsWaitingIsNotAnswered() async throws {
         try await EngineStage.with { stage in
-            stage.sandbox.add(Fault(on: [.create], .hang))
+            stage.sandbox.add(InjectedFault(on: [.create], .hang))
             let upload = try stage.upload("a.mp4", bytes(2000))
             let (stopped, stayed) = (Answers(), Answers())
             let waiter = try #require(upload.whenAnswered { stopped.add($0) })

@@ -16,7 +16,7 @@ import struct TestSupport.SplitMix64
         var files: [String: Data]
         var contents: JournalContents
 
-        init(_ directory: TemporaryDirectory) throws {
+        init(_ directory: StoreTestDirectory) throws {
             files = [:]
             for name in JournalDamageTests.files {
                 files[name] = try? Data(contentsOf: URL(fileURLWithPath: directory.path + "/" + name))
@@ -25,7 +25,7 @@ import struct TestSupport.SplitMix64
         }
 
         private static func contents(_ files: [String: Data]) throws -> JournalContents {
-            let directory = try TemporaryDirectory()
+            let directory = try StoreTestDirectory()
             for (name, data) in files { try data.write(to: URL(fileURLWithPath: directory.path + "/" + name)) }
             return try directory.journalContents()
         }
@@ -33,7 +33,7 @@ import struct TestSupport.SplitMix64
 
     /// A journal in which uploads came and went in many transactions, as it was after each of some of them.
     private static func history() throws -> [Moment] {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         try journal.write(JournalFixture.directories)
         var moments: [Moment] = []
@@ -57,7 +57,7 @@ import struct TestSupport.SplitMix64
     private static func open(
         _ damaged: [String: Data], _ comment: Comment
     ) throws -> (contents: JournalContents, damage: Journal.Damage?) {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         for (name, data) in damaged { try data.write(to: URL(fileURLWithPath: directory.path + "/" + name)) }
         let journal = try directory.journal()
         let contents = journal.contents
@@ -196,7 +196,7 @@ import struct TestSupport.SplitMix64
     /// A look at it beforehand must not tidy away what opening it would tell.
     @Test func damageIsStillToldAfterTheJournalWasAskedWhatThereIsToResume() throws {
         for moment in try Self.history() {
-            let directory = try TemporaryDirectory()
+            let directory = try StoreTestDirectory()
             for (name, data) in moment.files { try data.write(to: URL(fileURLWithPath: directory.path + "/" + name)) }
             #expect(Journal.hasUploadsToResume(in: directory.path))
             guard var log = moment.files[Self.files[1]] else { continue }
@@ -212,7 +212,7 @@ import struct TestSupport.SplitMix64
 
     /// When the log has grown for a while, SQLite begins it anew, over what is in it.
     @Test func whatIsLeftOfAnEarlierLogIsNoDamage() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         func log() throws -> Data { try Data(contentsOf: URL(fileURLWithPath: "\(directory.path)/\(Self.files[1])")) }
         func salts(_ log: Data) -> Data { Data(log.dropFirst(16).prefix(8)) }
@@ -233,7 +233,7 @@ import struct TestSupport.SplitMix64
         try #require(ours + 2 * Self.frame <= data.count)
         data.replaceSubrange((ours + 8)..<(ours + 16), with: salts(data))
         moment.files[Self.files[1]] = data
-        let killed = try TemporaryDirectory()
+        let killed = try StoreTestDirectory()
         for (name, data) in moment.files { try data.write(to: URL(fileURLWithPath: killed.path + "/" + name)) }
         let opened = try killed.journal()
         #expect(opened.damage == nil)
@@ -243,7 +243,7 @@ import struct TestSupport.SplitMix64
     }
 
     @Test func whatIsNoJournalAtAllIsSetAside() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         try directory.put("this is no database", at: "journal.sqlite")
         let journal = try directory.journal()
         #expect(journal.damage?.setAside == "journal-damaged-1.sqlite")
@@ -258,14 +258,14 @@ import struct TestSupport.SplitMix64
     /// A process may be killed while it puts a sound journal in the place of a damaged one: at each step of that.
     @Test(arguments: 0...4) func aRepairThatWasCutOffIsFinished(steps: Int) throws {
         let moment = try #require(try Self.history().first)
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         for (name, data) in moment.files { try data.write(to: URL(fileURLWithPath: directory.path + "/" + name)) }
         func move(_ name: String, _ target: String) throws {
             try FileManager.default.moveItem(
                 atPath: "\(directory.path)/\(name)", toPath: "\(directory.path)/\(target)")
         }
         // What is sound has been found, and is being written, then is whole.
-        let other = try TemporaryDirectory()
+        let other = try StoreTestDirectory()
         let sound = try other.journal()
         try sound.write(JournalFixture.changes(7), durably: true)
         sound.close()

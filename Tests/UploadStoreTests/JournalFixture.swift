@@ -24,8 +24,8 @@ enum JournalFixture {
         record.abandoned = ["lost"]
         record.retries = 7
         record.typeRefusal = number == 2 ? "The type parameter is invalid." : nil
-        record.givenUp.insert(10..<20)
-        record.givenUp.insert(30..<35)
+        record.released.insert(10..<20)
+        record.released.insert(30..<35)
         return record
     }
 
@@ -70,7 +70,7 @@ enum JournalFixture {
     static let directories: [JournalChange] = [.putNode(node(1, in: 0, [])), .putNode(node(2, in: 1, [0x64, 0xFF]))]
 }
 
-extension TemporaryDirectory {
+extension StoreTestDirectory {
     func journal(boot: String = "boot") throws -> Journal { try Journal(stateDirectory: path, bootID: boot) }
 
     /// What a journal that is opened now knows.
@@ -83,7 +83,7 @@ extension TemporaryDirectory {
 
 extension Journal {
     func write(_ changes: [JournalChange], durably: Bool = false) throws {
-        note { changes }
+        enqueue { changes }
         try waitUntilWritten(durably: durably)
     }
 }

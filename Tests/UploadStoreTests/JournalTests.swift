@@ -6,7 +6,7 @@ import UploadStore
 
 @Suite struct JournalTests {
     @Test func whatIsWrittenIsReadAgainExactly() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         #expect(journal.contents == JournalContents())
         #expect(journal.damage == nil)
@@ -25,7 +25,7 @@ import UploadStore
 
     /// SQLite itself writes on into a file without a name, and says nothing.
     @Test(arguments: [false, true]) func aJournalWhoseFileIsGoneTakesNothing(isReplaced: Bool) throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         defer { journal.close() }
         try journal.write(JournalFixture.directories, durably: true)
@@ -38,7 +38,7 @@ import UploadStore
     }
 
     @Test func anUploadGoesWithItsSessionAndItsChunks() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         try journal.write(JournalFixture.changes(1) + JournalFixture.changes(2))
         try journal.write([.removeUpload(1)])
@@ -50,7 +50,7 @@ import UploadStore
     }
 
     @Test func anotherSessionTakesTheChunksOfTheFirstAway() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         try journal.write(JournalFixture.changes())
         var other = try JournalFixture.session()
@@ -63,7 +63,7 @@ import UploadStore
     }
 
     @Test func chunksAreClaimedTakenBackAndRemoved() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         try journal.write(JournalFixture.changes())
         try journal.write([
@@ -77,7 +77,7 @@ import UploadStore
     }
 
     @Test func itTellsWhetherThereIsSomethingToGoOnWith() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         #expect(!Journal.hasUploadsToResume(in: directory.path))
         let journal = try directory.journal()
         for state in UploadState.allCases {
@@ -89,7 +89,7 @@ import UploadStore
     }
 
     @Test func itsFilesAreNobodyElses() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         try journal.write(JournalFixture.changes())
         for name in ["journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"] {
@@ -99,10 +99,10 @@ import UploadStore
     }
 
     @Test func whatASourceGivesIsAskedForWhenItIsWritten() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         let asked = Mutex(0)
-        journal.note(canWait: true) {
+        journal.enqueue(canWait: true) {
             asked.withLock { $0 += 1 }
             return [.putUpload(JournalFixture.upload())]
         }
@@ -114,10 +114,10 @@ import UploadStore
 
     /// A chunk that is stored is written down soon, though nobody waits for it.
     @Test func whatCanWaitIsWrittenByItself() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         await withCheckedContinuation { continuation in
-            journal.note(canWait: true) {
+            journal.enqueue(canWait: true) {
                 continuation.resume()
                 return [.putChunk(JournalFixture.chunk(1))]
             }
@@ -127,15 +127,15 @@ import UploadStore
     }
 
     @Test func afterItsEndWhoeverWaitsIsTold() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         journal.close()
         #expect(throws: JournalError.self) { try journal.waitUntilWritten(durably: true) }
     }
 
-    @Test(.enabled(if: TemporaryDirectory.canMount, "needs the right to mount"))
+    @Test(.enabled(if: StoreTestDirectory.canMount, "needs the right to mount"))
     func aFullDiskIsToldAndWhatWasNotWrittenIsWrittenLater() throws {
-        let directory = try #require(try TemporaryDirectory(diskOf: .mebibytes(1)))
+        let directory = try #require(try StoreTestDirectory(diskOf: .mebibytes(1)))
         let journal = try directory.journal()
         try journal.write(JournalFixture.changes(1), durably: true)
         try Self.fill(directory)
@@ -150,7 +150,7 @@ import UploadStore
         #expect(try directory.journalContents().chunks.count == 403)
     }
 
-    private static func fill(_ directory: TemporaryDirectory) throws {
+    private static func fill(_ directory: StoreTestDirectory) throws {
         let ballast = directory.path + "/ballast"
         #expect(FileManager.default.createFile(atPath: ballast, contents: nil))
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: ballast))

@@ -7,7 +7,7 @@ import UploadStore
 /// Journals that an earlier version wrote.
 @Suite struct JournalVersionTests {
     /// A journal with uploads, as the first version of the tables would hold them, and what it knows.
-    private func earlier(in directory: TemporaryDirectory) throws -> JournalContents {
+    private func earlier(in directory: StoreTestDirectory) throws -> JournalContents {
         let journal = try directory.journal()
         try journal.write(JournalFixture.directories)
         for number: Int64 in [1, 3, 4] { try journal.write(JournalFixture.changes(number)) }
@@ -27,7 +27,7 @@ import UploadStore
     }
 
     @Test func areReadAndWrittenOnWith() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let contents = try earlier(in: directory)
         let journal = try directory.journal()
         #expect(journal.damage == nil)
@@ -42,7 +42,7 @@ import UploadStore
     }
 
     @Test func areSalvagedWhereTheyAreDamaged() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let contents = try earlier(in: directory)
         let path = directory.path + "/journal.sqlite"
         // A row that is not what was written: the journal is taken for damaged, the others are sound.
@@ -57,7 +57,7 @@ import UploadStore
 
     @Test(arguments: ["type_refusal", "failure_trace"])
     func aLaterColumnThatWasLostIsNoticed(column: String) throws {
-        let directory = try TemporaryDirectory()
+        let directory = try StoreTestDirectory()
         let journal = try directory.journal()
         for number: Int64 in [1, 2] { try journal.write(JournalFixture.changes(number)) }
         journal.close()

@@ -6,12 +6,12 @@ import UploadStore
 
 /// Many spool files with few descriptors.
 struct SpoolDescriptorTests {
-    private let directory: TemporaryDirectory
+    private let directory: StoreTestDirectory
     private let spool: SpoolDirectory
     private static let limit = 3
 
     init() throws {
-        directory = try TemporaryDirectory()
+        directory = try StoreTestDirectory()
         spool = try SpoolDirectory(
             stateDirectory: directory.path, diskReserve: ByteCount(0), descriptorLimit: Self.limit)
     }

@@ -4,10 +4,10 @@ import UploadCore
 import UploadStore
 
 struct SpoolDirectoryTests {
-    private let directory: TemporaryDirectory
+    private let directory: StoreTestDirectory
 
     init() throws {
-        directory = try TemporaryDirectory()
+        directory = try StoreTestDirectory()
     }
 
     @Test func namesAreNeverGivenTwice() throws {
@@ -49,13 +49,13 @@ struct SpoolDirectoryTests {
             return try await group.reduce(0, +)
         }
         #expect(granted == 100)
-        #expect(try spool.room().used == .mebibytes(100))
-        #expect(try spool.room().free == .mebibytes(0))
+        #expect(try spool.space().used == .mebibytes(100))
+        #expect(try spool.space().free == .mebibytes(0))
         for file in files { try file.truncate(to: 0) }
-        #expect(try spool.room().free == .mebibytes(100))
+        #expect(try spool.space().free == .mebibytes(100))
     }
 
-    @Test func roomForOneRangeIsTakenOnceHoweverManyAskForIt() async throws {
+    @Test func spaceForOneRangeIsTakenOnceHoweverManyAskForIt() async throws {
         let spool = try directory.spool(limit: .mebibytes(100))
         let file = try spool.create()
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -64,7 +64,7 @@ struct SpoolDirectoryTests {
             }
             try await group.waitForAll()
         }
-        #expect(try spool.room().used == .mebibytes(50))
+        #expect(try spool.space().used == .mebibytes(50))
     }
 
     @Test func theWriteThatDoesNotFitIsRefusedAndTheOthersStay() throws {
@@ -75,7 +75,7 @@ struct SpoolDirectoryTests {
         for page in 0..<Int64(275) { try file.write(kibibyte4, at: page * 4096) }
         #expect(throws: SpoolError.noSpace) { try file.write(kibibyte4, at: 275 * 4096) }
         #expect(try file.size() == 1100 << 10)
-        #expect(try spool.room().free == ByteCount(0))
+        #expect(try spool.space().free == ByteCount(0))
         try file.write(kibibyte4, at: 0)
 
         try file.remove()
@@ -83,7 +83,7 @@ struct SpoolDirectoryTests {
         #expect(throws: SpoolError.noSpace) { try other.write(kibibyte4, at: 0) }
     }
 
-    @Test func aRemovedFilesRoomIsAnothers() throws {
+    @Test func aRemovedFilesSpaceIsAnothers() throws {
         let spool = try directory.spool(limit: .mebibytes(2))
         var first: SpoolFile? = try spool.create()
         try first?.write([UInt8](repeating: 1, count: 2 << 20), at: 0)
@@ -94,7 +94,7 @@ struct SpoolDirectoryTests {
         try second.write([UInt8](repeating: 1, count: 2 << 20), at: 0)
     }
 
-    @Test func whatWasReservedIsWrittenWithoutMoreRoom() throws {
+    @Test func whatWasReservedIsWrittenWithoutMoreSpace() throws {
         let spool = try directory.spool(limit: .mebibytes(8))
         let first = try spool.create()
         let second = try spool.create()
@@ -102,7 +102,7 @@ struct SpoolDirectoryTests {
         #expect(throws: SpoolError.noSpace) { try second.reserve(0..<5 << 20) }
         try second.reserve(0..<3 << 20)
         try first.write([UInt8](repeating: 1, count: 5 << 20), at: 0)
-        #expect(try spool.room().used == .mebibytes(8))
+        #expect(try spool.space().used == .mebibytes(8))
     }
 
     @Test func theUsualReserveLeavesATenthOfTheDiskFree() throws {
@@ -110,16 +110,16 @@ struct SpoolDirectoryTests {
         statvfs(directory.path, &status)
         let size = Int64(status.f_blocks * status.f_frsize)
         let free = Int64(status.f_bavail * status.f_frsize)
-        let room = try SpoolDirectory(stateDirectory: directory.path).room()
+        let space = try SpoolDirectory(stateDirectory: directory.path).space()
         // Others write to the disk meanwhile: a tenth of what is at stake is more than they do.
         let expected = max(0, free - max(size / 10, 1 << 30))
-        #expect(abs(room.free.bytes - expected) <= max(size / 20, 1 << 28))
-        #expect(room.free.bytes < free || free == 0)
+        #expect(abs(space.free.bytes - expected) <= max(size / 20, 1 << 28))
+        #expect(space.free.bytes < free || free == 0)
     }
 
-    @Test(.enabled(if: TemporaryDirectory.canMount, "may not mount a disk"))
+    @Test(.enabled(if: StoreTestDirectory.canMount, "may not mount a disk"))
     func aFullDiskIsNoSpaceAndTheOthersStay() throws {
-        let disk = try #require(try TemporaryDirectory(diskOf: .mebibytes(4)))
+        let disk = try #require(try StoreTestDirectory(diskOf: .mebibytes(4)))
         let spool = try disk.spool()
         let file = try spool.create()
         let mebibyte = [UInt8](repeating: 5, count: 1 << 20)
@@ -134,9 +134,9 @@ struct SpoolDirectoryTests {
         }
     }
 
-    @Test(.enabled(if: TemporaryDirectory.canMount, "may not mount a disk"))
+    @Test(.enabled(if: StoreTestDirectory.canMount, "may not mount a disk"))
     func theDisksReserveIsKept() throws {
-        let disk = try #require(try TemporaryDirectory(diskOf: .mebibytes(8)))
+        let disk = try #require(try StoreTestDirectory(diskOf: .mebibytes(8)))
         let spool = try SpoolDirectory(stateDirectory: disk.path, diskReserve: .mebibytes(5))
         let file = try spool.create()
         let mebibyte = [UInt8](repeating: 5, count: 1 << 20)
@@ -170,7 +170,7 @@ struct SpoolDirectoryTests {
         #expect(try directory.names(in: "spool") == [names[0], ours.name].sorted())
         #expect(try directory.text(at: "orphans/\(names[1])") == "two")
         #expect(try spool.open(names[0]).read(9, at: 0) == Array("one".utf8))
-        #expect(try spool.room().used >= .kibibytes(4))
+        #expect(try spool.space().used >= .kibibytes(4))
         #expect(try spool.setAsideOrphans() == [])
     }
 

@@ -4,11 +4,11 @@ import UploadCore
 import UploadStore
 
 struct SpoolFileTests {
-    private let directory: TemporaryDirectory
+    private let directory: StoreTestDirectory
     private let spool: SpoolDirectory
 
     init() throws {
-        directory = try TemporaryDirectory()
+        directory = try StoreTestDirectory()
         spool = try directory.spool()
     }
 
@@ -32,7 +32,7 @@ struct SpoolFileTests {
         #expect(try file.read(5, at: offset - 2) == [0, 0, 1, 2, 3])
         #expect(try file.read(3, at: 1 << 32) == [0, 0, 0])
         #expect(try file.dataRanges().byteCount <= 1 << 20)
-        #expect(try spool.room().used <= .mebibytes(1))
+        #expect(try spool.space().used <= .mebibytes(1))
     }
 
     @Test func anOffsetThatNoFileCanHaveIsTooLarge() throws {
@@ -47,7 +47,7 @@ struct SpoolFileTests {
     @Test func filesAndDirectoriesAreTheirOwnersAlone() throws {
         let before = umask(0)
         defer { umask(before) }
-        let other = try TemporaryDirectory()
+        let other = try StoreTestDirectory()
         let file = try other.spool().create()
         #expect(other.permissions("spool") == 0o700)
         #expect(other.permissions("orphans") == 0o700)
@@ -75,33 +75,33 @@ struct SpoolFileTests {
         #expect(throws: SpoolError.gone, "another directory is another") { try spool.create() }
     }
 
-    @Test func truncatingGivesBackRoomAndReadsAsZeros() throws {
+    @Test func truncatingReleasesSpaceAndReadsAsZeros() throws {
         let file = try spool.create()
         try file.write([UInt8](repeating: 7, count: 5 << 20), at: 0)
-        #expect(try spool.room().used == .mebibytes(5))
+        #expect(try spool.space().used == .mebibytes(5))
         try file.truncate(to: 3 << 20)
-        #expect(try spool.room().used == .mebibytes(3))
+        #expect(try spool.space().used == .mebibytes(3))
         try file.truncate(to: 4 << 20)
         #expect(try file.size() == 4 << 20)
         #expect(try file.read(2, at: (3 << 20) - 1) == [7, 0])
-        #expect(try spool.room().used == .mebibytes(3))
+        #expect(try spool.space().used == .mebibytes(3))
         try file.truncate(to: 0)
-        #expect(try spool.room().used == .mebibytes(0))
+        #expect(try spool.space().used == .mebibytes(0))
         try file.write([1], at: 0)
-        #expect(try spool.room().used == .kibibytes(64))
+        #expect(try spool.space().used == .kibibytes(64))
     }
 
-    @Test func aPunchedHoleGivesBackItsRoomAndReadsAsZeros() throws {
+    @Test func aPunchedHoleReleasesItsSpaceAndReadsAsZeros() throws {
         let file = try spool.create()
         try file.write([UInt8](repeating: 7, count: 4 << 20), at: 0)
         try file.punchHole(1 << 20..<3 << 20)
         #expect(try file.size() == 4 << 20)
-        #expect(try spool.room().used == .mebibytes(2))
+        #expect(try spool.space().used == .mebibytes(2))
         #expect(try file.read(2, at: (1 << 20) - 1) == [7, 0])
         #expect(try file.read(2, at: (3 << 20) - 1) == [0, 7])
         #expect(try file.dataRanges().ranges == [0..<1 << 20, 3 << 20..<4 << 20])
         try file.write([9], at: 2 << 20)
-        #expect(try spool.room().used == .mebibytes(3))
+        #expect(try spool.space().used == .mebibytes(3))
     }
 
     @Test func bytesSurviveTheirDescriptor() throws {
@@ -110,11 +110,11 @@ struct SpoolFileTests {
         try file?.write([1, 2, 3], at: 2 << 20)
         try file?.synchronize()
         file = nil
-        #expect(try spool.room().used == .mebibytes(1))
+        #expect(try spool.space().used == .mebibytes(1))
 
         let again = try spool.open(name)
         #expect(try again.read(3, at: 2 << 20) == [1, 2, 3])
-        #expect(try spool.room().used <= .mebibytes(1))
+        #expect(try spool.space().used <= .mebibytes(1))
         #expect(try spool.open(name) === again)
         #expect(throws: SpoolError.failed(code: ENOENT, operation: "open")) { try spool.open("none") }
     }
@@ -126,9 +126,9 @@ struct SpoolFileTests {
         try file?.remove()
         #expect(try directory.names(in: "spool") == [])
         #expect(try file?.read(3, at: 0) == [1, 2, 3])
-        #expect(try spool.room().used == .kibibytes(64))
+        #expect(try spool.space().used == .kibibytes(64))
         file = nil
-        #expect(try spool.room().used == .kibibytes(0))
+        #expect(try spool.space().used == .kibibytes(0))
     }
 
     @Test func aFileThatIsNotOpenCanBeRemoved() throws {
@@ -139,7 +139,7 @@ struct SpoolFileTests {
         try spool.remove(name)
         try spool.remove(name)
         #expect(try directory.names(in: "spool") == [])
-        #expect(try spool.room().used == .kibibytes(0))
+        #expect(try spool.space().used == .kibibytes(0))
     }
 
     @Test func manyThreadsWriteOneFile() async throws {
@@ -157,7 +157,7 @@ struct SpoolFileTests {
         for number in 0..<64 {
             #expect(try file.read(piece, at: Int64(number * piece)).allSatisfy { $0 == UInt8(number) })
         }
-        #expect(try spool.room().used == .mebibytes(7))
+        #expect(try spool.space().used == .mebibytes(7))
     }
 
     @Test func aFailureBecomesTheUploads() {

@@ -213,13 +213,13 @@ class _Recording:
             if self.constraints.is_call(exchange):
                 self._judge_call(exchange)
             elif exchange.method not in ("PUT", "GET"):
-                self._note(exchange, "nothing is published there")
+                self._record(exchange, "nothing is published there")
             elif exchange.method == "GET" and exchange.header("x-api-key"):
-                self._note(exchange, "x-api-key goes to a store")
+                self._record(exchange, "x-api-key goes to a store")
         self._judge_concurrency()
         return self.found
 
-    def _note(self, exchange: Exchange, problem: str) -> None:
+    def _record(self, exchange: Exchange, problem: str) -> None:
         self.found.append(f"{exchange}: {problem}")
 
     def _learn(self, exchange: Exchange) -> None:
@@ -254,31 +254,31 @@ class _Recording:
         for put in puts:
             for name in rules["forbidden_headers"]:
                 if put.header(name):
-                    self._note(put, f"carries {name}")
+                    self._record(put, f"carries {name}")
             if put.target not in self.urls:
-                self._note(put, "nobody handed out this URL")
+                self._record(put, "nobody handed out this URL")
                 continue
             host, upload, chunk, handed_out = self.urls[put.target]
             if put.header("host") != [host]:
-                self._note(put, "goes to another host than the URL's")
+                self._record(put, "goes to another host than the URL's")
             if put.started < handed_out:
-                self._note(put, "came before its URL was handed out")
+                self._record(put, "came before its URL was handed out")
             session = self.sessions.get(upload)
             if session is None:
-                self._note(put, "is of a session that nobody opened")
+                self._record(put, "is of a session that nobody opened")
                 continue
             self._judge_put(put, session, chunk)
 
     def _judge_put(self, put: Exchange, session: _Session, chunk: int) -> None:
         if put.header("content-length") != [str(session.size(chunk))]:
-            self._note(put, f"Content-Length is not the {session.size(chunk)} bytes of chunk {chunk}")
+            self._record(put, f"Content-Length is not the {session.size(chunk)} bytes of chunk {chunk}")
         elif put.succeeded and put.length != session.size(chunk):
-            self._note(put, f"has {put.length} bytes of the {session.size(chunk)} of chunk {chunk}")
+            self._record(put, f"has {put.length} bytes of the {session.size(chunk)} of chunk {chunk}")
         default = self.constraints.data["store"]["default_content_type"]
         for name, value in {"content-type": default, **session.headers}.items():
             # Host and Content-Length are the sender's to compute, whatever an answer says; null is no value.
             if name not in ("host", "content-length") and value is not None and put.header(name) != [value]:
-                self._note(put, f"does not carry {name} as the session's upload_headers say")
+                self._record(put, f"does not carry {name} as the session's upload_headers say")
         if put.succeeded and (etag := put.answer_headers.get("etag")):
             session.etags.setdefault(chunk, []).append((put.ended, etag.strip('"')))
 
@@ -286,39 +286,39 @@ class _Recording:
 
     def _judge_call(self, exchange: Exchange) -> None:
         for problem in self.constraints.violations(exchange):
-            self._note(exchange, problem)
+            self._record(exchange, problem)
         if self.key is not None and exchange.header("x-api-key") not in ([], [self.key]):
-            self._note(exchange, "x-api-key is another than the user's")
+            self._record(exchange, "x-api-key is another than the user's")
         call = self.constraints.call(exchange)
         if call is None or call["name"] not in ("report", "more URLs"):
             return
         session = self.sessions.get(self.constraints.parameter(exchange, call))
         if session is None:
-            self._note(exchange, "is about a session that nobody opened")
+            self._record(exchange, "is about a session that nobody opened")
             return
         try:
             body = _json(exchange.body)
             if call["name"] == "report":
                 self._judge_report(exchange, session, body["completed_chunks"])
             elif body["start"] + body["count"] - 1 > session.total_chunks:
-                self._note(exchange, "asks for URLs of more chunks than there are")
+                self._record(exchange, "asks for URLs of more chunks than there are")
         except (ValueError, KeyError, TypeError):
             pass  # its form was found fault with above
 
     def _judge_report(self, exchange: Exchange, session: _Session, chunks: list[dict]) -> None:
         indices = [chunk["chunk_index"] for chunk in chunks]
         if len(set(indices)) != len(indices):
-            self._note(exchange, "names a chunk twice")
+            self._record(exchange, "names a chunk twice")
         for chunk in chunks:
             index = chunk["chunk_index"]
             if not 1 <= index <= session.total_chunks:
-                self._note(exchange, f"names chunk {index} of {session.total_chunks}")
+                self._record(exchange, f"names chunk {index} of {session.total_chunks}")
                 continue
             if chunk["chunk_size"] != session.size(index):
-                self._note(exchange, f"has a wrong size of chunk {index}")
+                self._record(exchange, f"has a wrong size of chunk {index}")
             told = [etag for when, etag in session.etags.get(index, []) if when <= exchange.started]
             if chunk["proof"] not in told:
-                self._note(exchange, f"has a proof of chunk {index} that the store did not give before")
+                self._record(exchange, f"has a proof of chunk {index} that the store did not give before")
 
     def _judge_concurrency(self) -> None:
         reports: dict[str, list[Exchange]] = {}

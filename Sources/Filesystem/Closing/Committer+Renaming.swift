@@ -18,7 +18,7 @@ extension Committer {
     ) {
         do throws(FuseErrno) {
             let plan = try namespace.planRename(name, in: parent, to: newName, in: newParent, flags: flags) {
-                writers.isRsyncGivingUp(pid)
+                writers.isRsyncAborting(pid)
             }
             if plan.completes, configuration.closeMode == .upload, let upload = seal(plan.file) {
                 return closing.confirm(upload, wait) { () throws(FuseErrno) in try self.carryOut(plan) }

@@ -62,9 +62,9 @@ package final class Committer: Sendable {
         let open = try handles.get(handle)
         guard open.canWrite else { return .immediate(nil) }
         if open.file.look.isCancelled { return .immediate(.ioError) }
-        let (facts, version) = facts(of: open.file, node: open.node, closedBy: context.pid)
-        let verdict = CommitRule.onFlush(facts)
-        if case .dying(let how) = facts.closer, facts.closerWrote { open.file.taint(version, how) }
+        let (closing, version) = closeContext(of: open.file, node: open.node, closedBy: context.pid)
+        let verdict = CommitRule.onFlush(closing)
+        if case .dying(let how) = closing.closer, closing.closerWrote { open.file.taint(version, how) }
         switch verdict {
         case .notYet:
             return .immediate(nil)
@@ -74,11 +74,11 @@ package final class Committer: Sendable {
         case .nothing:
             // What was written last found no place at all, and nothing else is to be told of it.
             if open.file.lacksWhatWasRefused { return .immediate(.ioError) }
-            if isLeft(open, version, closedBy: context.pid, facts) { return .awaitJournal(open) }
-            return joinedAnswer(open.file, facts)
+            if isFinalCloseOfLocalFile(open, version, closedBy: context.pid, closing) { return .awaitJournal(open) }
+            return joinedAnswer(open.file, closing)
         case .commit(let scope):
             guard let upload = open.file.seal(version, scope, unlessOpen: false) else {
-                return joinedAnswer(open.file, facts)
+                return joinedAnswer(open.file, closing)
             }
             namespace.markDirty([open.node])
             return .awaitUpload(upload, scope)
@@ -87,34 +87,34 @@ package final class Committer: Sendable {
             namespace.markDirty([open.node])
             return .immediate(nil)
         case .interrupt(let reason):
-            return interrupt(open.file, version, reason: reason, facts)
-                ? .immediate(.ioError) : joinedAnswer(open.file, facts)
+            return interrupt(open.file, version, reason: reason, closing)
+                ? .immediate(.ioError) : joinedAnswer(open.file, closing)
         }
     }
 
     /// A close that decides nothing shares the fate of a version that is on its way, if its caller can hear of it.
-    private func joinedAnswer(_ file: MountedFile, _ facts: CommitRule.Facts) -> FlushAnswer {
+    private func joinedAnswer(_ file: MountedFile, _ closing: CommitRule.CloseContext) -> FlushAnswer {
         let look = file.look
         // Whoever waited when the name was taken away has been told; a file without a name is nobody's upload.
         guard let version = look.version, version.phase != .writing, !look.isRemoved, let upload = version.upload,
-            writersHear(facts)
+            writersHear(closing)
         else { return .immediate(nil) }
         return .awaitUpload(upload, nil)
     }
 
     /// Whether its last writer lets go of a file of which nothing is uploaded, and hears how that goes.
-    private func isLeft(
-        _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ facts: CommitRule.Facts
+    private func isFinalCloseOfLocalFile(
+        _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ closing: CommitRule.CloseContext
     ) -> Bool {
-        guard version?.upload == nil, facts.closer == .running else { return false }
+        guard version?.upload == nil, closing.closer == .running else { return false }
         if open.file.look.isRemoved { return false }
         // Of content it has been looked up already.
-        if facts.hasUncommittedContent { return !facts.isHeld }
+        if closing.hasUncommittedContent { return !closing.isHeld }
         return holder(of: open.file, version, node: open.node, besides: pid) == .nobody
     }
 
-    private func writersHear(_ facts: CommitRule.Facts) -> Bool {
-        switch facts.closer {
+    private func writersHear(_ closing: CommitRule.CloseContext) -> Bool {
+        switch closing.closer {
         case .running: true
         case .exiting, .dying, .unknown: false
         }
@@ -143,13 +143,13 @@ package final class Committer: Sendable {
     func lastWriterReleased(_ file: MountedFile, node: NodeID) {
         startUploadIfLacking(file, node: node)
         endUploadsOfNothing(file)
-        let (facts, version) = facts(of: file, node: node, closedBy: nil)
-        switch CommitRule.onLastRelease(facts) {
+        let (closing, version) = closeContext(of: file, node: node, closedBy: nil)
+        switch CommitRule.onLastRelease(closing) {
         case .nothing, .notYet, .taint: break
         case .commit(let scope), .commitInBackground(let scope):
             file.seal(version, scope, unlessOpen: true)?.apply(.committed(scope))
             namespace.markDirty([node])
-        case .interrupt(let reason): _ = interrupt(file, version, reason: reason, facts)
+        case .interrupt(let reason): _ = interrupt(file, version, reason: reason, closing)
         }
     }
 

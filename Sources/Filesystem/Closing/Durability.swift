@@ -42,7 +42,7 @@ package final class Durability: Sendable {
     func putOnDisk(
         _ spool: SpoolFile, of upload: Upload?, _ answer: @escaping @Sendable (Result<Void, UploadFailure>) -> Void
     ) {
-        let mark = upload?.contentMark
+        let mark = upload?.contentVersion
         do throws(SpoolError) {
             try spool.synchronize()
         } catch {

@@ -10,7 +10,7 @@ package protocol WriterInspector: Sendable {
     /// The program's name (`comm`): bytes, and anybody's.
     func command(of pid: Int32) -> [UInt8]?
     /// How the process fares that closes a file.
-    func closer(_ pid: Int32) -> CommitRule.Facts.Closer
+    func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer
     /// The processes that there are, to tell from them those that are started later.
     func snapshot() -> ProcessSnapshot
     /// Whether any process has the file open for writing.
@@ -22,7 +22,7 @@ package protocol WriterInspector: Sendable {
     /// Whether a signal is on its way to the thread that wants it to stop what it does.
     func isAskedToEnd(_ pid: Int32) -> Bool
     /// Whether the process is an rsync that ends before it is done, and cleans up.
-    func isRsyncGivingUp(_ pid: Int32) -> Bool
+    func isRsyncAborting(_ pid: Int32) -> Bool
 }
 
 /// The answers of `/proc`.
@@ -43,7 +43,7 @@ package final class ProcessInspector: WriterInspector {
 
     package func command(of pid: Int32) -> [UInt8]? { table.command(of: pid) }
 
-    package func closer(_ pid: Int32) -> CommitRule.Facts.Closer {
+    package func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer {
         guard pid > 0 else { return .unknown }
         switch table.exit(of: pid) {
         case .running: return .running
@@ -78,7 +78,7 @@ package final class ProcessInspector: WriterInspector {
 
     /// rsync's clean-up (`_exit_cleanup`), whatever led to it, begins by ignoring the two signals by which its processes
     /// tell each other to end; while it works it catches them. Seen with 3.5.0.
-    package func isRsyncGivingUp(_ pid: Int32) -> Bool {
+    package func isRsyncAborting(_ pid: Int32) -> Bool {
         guard let group = table.threadGroup(of: pid), table.command(of: group) == Array("rsync".utf8) else {
             return false
         }

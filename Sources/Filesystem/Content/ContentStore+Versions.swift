@@ -52,7 +52,7 @@ extension ContentStore {
             do throws(SpoolError) {
                 try next.spool.copy(from: last.spool, count: count)
                 // Asked afterwards, as when it is read.
-                guard holds(0..<count, of: last, in: file) else { throw SpoolError.givenUp }
+                guard holds(0..<count, of: last, in: file) else { throw SpoolError.released }
             } catch {
                 throw error.uploadFailure
             }

@@ -64,7 +64,7 @@ extension ContentStore {
         do throws(UploadFailure) {
             findSize(file, node: node, pid: write.pid, upTo: write.range.upperBound)
             let terms = try self.terms(of: version, for: write.range)
-            if let room = terms.room { try space.reserve(room, in: version.spool) }
+            if let needed = terms.space { try space.reserve(needed, in: version.spool) }
             // Again where the file was truncated meanwhile: then this write comes after that.
             repeat {
                 try put(data, terms.range, into: version)
@@ -88,7 +88,7 @@ extension ContentStore {
             do throws(UploadFailure) {
                 let terms = try self.terms(of: next, for: write.range)
                 taken = terms.range
-                if let room = terms.room { try space.reserve(room, in: next.spool) }
+                if let needed = terms.space { try space.reserve(needed, in: next.spool) }
                 try put(data, taken, into: next)
             } catch {
                 reclaimer.drop(next)
@@ -152,14 +152,14 @@ extension ContentStore {
     /// given up.
     private func terms(
         of version: FileVersion, for wanted: Range<Int64>
-    ) throws(UploadFailure) -> (range: Range<Int64>, room: Range<Int64>?) {
+    ) throws(UploadFailure) -> (range: Range<Int64>, space: Range<Int64>?) {
         guard let upload = version.upload else { return (wanted, wanted) }
         let terms = upload.inspect { $0.terms(forWriting: wanted) }
         let limit = configuration.maxFileSize
         if let hint = terms.hint, hint.source.isExact, hint.size > limit { throw Self.tooLarge }
         guard wanted.lowerBound < limit else { throw Self.tooLarge }
         if let objection = terms.objection { throw objection }
-        return (wanted.lowerBound..<min(wanted.upperBound, limit), terms.room)
+        return (wanted.lowerBound..<min(wanted.upperBound, limit), terms.space)
     }
 
     static let tooLarge = UploadFailure(

@@ -81,7 +81,7 @@ package final class ContentStore: Sendable {
 
     /// Whether a range of a version is in the spool.
     func holds(_ range: Range<Int64>, of version: FileVersion, in file: MountedFile) -> Bool {
-        !file.isEvicted(version) && !(version.upload?.hasGivenUp(range) ?? false)
+        !file.isEvicted(version) && !(version.upload?.hasReleased(range) ?? false)
     }
 
     // MARK: What has left the spool

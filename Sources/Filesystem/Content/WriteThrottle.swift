@@ -40,7 +40,7 @@ final class WriteThrottle: Sendable {
     /// Tries a write that found no space again whenever something moves, until nothing has for too long.
     func waitForSpace(_ write: PendingWrite, _ reply: DeferredReply<FuseWritten>) {
         reply.onInterrupt { [weak reply] in reply?.fail(.interrupted) }
-        engine.atNextMovement(within: Self.patienceForSpace) { moved in
+        engine.atNextProgress(within: Self.patienceForSpace) { moved in
             Self.writing.async { self.tryAgain(write, reply, isLast: !moved) }
         }
     }
@@ -84,6 +84,6 @@ final class WriteThrottle: Sendable {
             reply.succeed(count)
             return
         }
-        engine.atNextMovement(within: rest) { _ in self.hold(reply, written: count, for: upload, until: end) }
+        engine.atNextProgress(within: rest) { _ in self.hold(reply, written: count, for: upload, until: end) }
     }
 }

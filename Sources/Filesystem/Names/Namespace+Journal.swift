@@ -14,7 +14,7 @@ extension Namespace {
         dirtyNodes.withLock { dirty in
             defer { dirty.formUnion(nodes) }
             guard dirty.isEmpty else { return }
-            journal.note { [weak self] in
+            journal.enqueue { [weak self] in
                 guard let self else { return [] }
                 let dirty = dirtyNodes.withLock { dirty in
                     defer { dirty = [] }
@@ -41,7 +41,7 @@ extension Namespace {
             let version = look.version.flatMap { $0.size > 0 || $0.phase != .writing ? $0 : nil }
             content = NodeRecord.Content(
                 size: version?.size ?? 0, spool: version?.spool.name, upload: (version?.upload?.number).map(Int64.init),
-                isPlain: version?.phase == .ended(.partial))
+                isLocalOnly: version?.phase == .ended(.partial))
             if let modified = look.modified {
                 attributes.modificationTime = modified
                 attributes.changeTime = max(attributes.changeTime, modified)

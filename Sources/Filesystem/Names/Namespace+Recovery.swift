@@ -46,7 +46,7 @@ extension Namespace {
         let lost = records.filter { record in
             !restored.contains(record.id) && !left.unopened.contains(record.content?.upload ?? 0)
         }.map(\.id)
-        journal?.note { lost.map { .removeNode($0) } }
+        journal?.enqueue { lost.map { .removeNode($0) } }
         let first = Self.firstNewNumber(at: .now())
         tree.withLock { tree in
             tree.number(from: first)
@@ -171,12 +171,12 @@ private struct RecoveredUploads {
         switch upload.currentState {
         case .completed, .finishing, .staged, .failed: break
         // Listed only where its writer wants to find it again.
-        case .interrupted: guard content.isPlain else { return nil }
+        case .interrupted: guard content.isLocalOnly else { return nil }
         case .open, .cancelled: return nil
         }
         uploads[number] = nil
         var version = FileVersion(restoring: record, upload)
-        if content.isPlain { version.phase = .ended(.partial) }
+        if content.isLocalOnly { version.phase = .ended(.partial) }
         return MountedFile(closed: version)
     }
 
@@ -187,7 +187,7 @@ private struct RecoveredUploads {
         var version = FileVersion(spool: bytes, name: .keepLocally)
         version.size = content.size
         version.hasContent = true
-        if content.isPlain { version.phase = .ended(.partial) }
+        if content.isLocalOnly { version.phase = .ended(.partial) }
         return MountedFile(closed: version)
     }
 
@@ -236,7 +236,7 @@ extension Upload {
     fileprivate func spoolHolds(_ record: UploadRecord) -> Bool {
         guard inspect({ !$0.contentIsLost }), let size = try? spool.size(), size >= record.size else { return false }
         guard record.size > 0 else { return true }
-        guard !record.givenUp.covers(0..<record.size), let data = try? spool.dataRanges() else { return false }
+        guard !record.released.covers(0..<record.size), let data = try? spool.dataRanges() else { return false }
         if record.state == .completed, record.size > Self.page {
             let lastPage = (record.size - 1) / Self.page * Self.page
             return data.ranges.contains { $0.lowerBound < lastPage }

@@ -45,7 +45,7 @@ final class SpaceManager: Sendable {
     /// Whether space is on its way: chunks that may be released, or whole files that may be evicted, are being uploaded.
     var isComing: Bool {
         engine.uploads.contains { upload in
-            upload.inspect { $0.hasChunksToGiveUpComing || $0.state == .finishing }
+            upload.inspect { $0.hasReleasableChunksComing || $0.state == .finishing }
         }
     }
 
@@ -54,18 +54,18 @@ final class SpaceManager: Sendable {
 
     /// The space in the spool: what can be written before `ENOSPC`.
     func statistics() throws(FuseErrno) -> FileSystemStatistics {
-        let room: SpoolRoom
+        let space: SpoolSpace
         do throws(SpoolError) {
-            room = try spool.room()
+            space = try spool.space()
         } catch {
             throw FuseErrno(error.uploadFailure)
         }
         let blockSize: Int64 = 4096
-        let freeBlocks = UInt64(min(room.free.bytes + evictableBytes, room.capacity.bytes) / blockSize)
+        let freeBlocks = UInt64(min(space.free.bytes + evictableBytes, space.capacity.bytes) / blockSize)
         let files = UInt64(namespace.count)
         return FileSystemStatistics(
             blockSize: UInt32(blockSize), fragmentSize: UInt32(blockSize),
-            blocks: UInt64(room.capacity.bytes / blockSize), freeBlocks: freeBlocks,
+            blocks: UInt64(space.capacity.bytes / blockSize), freeBlocks: freeBlocks,
             availableBlocks: freeBlocks, files: files + Self.freeFiles,
             freeFiles: Self.freeFiles, maximumNameLength: UInt32(Namespace.maximumNameLength))
     }
@@ -105,7 +105,7 @@ final class SpaceManager: Sendable {
     }
 
     private func releaseOne() throws(SpoolError) -> Bool {
-        for upload in engine.uploads where try upload.giveUpChunk() { return true }
+        for upload in engine.uploads where try upload.releaseChunk() { return true }
         return false
     }
 }

@@ -7,12 +7,12 @@ enum CutName {
     /// `stem` and `suffix`, if that is a possible name and does not look like a cut one; otherwise cut, by the hash of
     /// `original`. Hence different names stay different as long as their hashes do.
     static func fit(_ stem: [UInt8], suffix: [UInt8], hashOf original: [UInt8]) -> [UInt8] {
-        let room = FileName.maximumLength - suffix.count
-        if stem.count <= room, !isCut(stem) { return stem + suffix }
+        let limit = FileName.maximumLength - suffix.count
+        if stem.count <= limit, !isCut(stem) { return stem + suffix }
         let hash = fnv1a(original)
         let digits = String(hash, radix: 16)
         let padding = String(repeating: "0", count: hashLength - digits.utf8.count)
-        let beginning = beginning(of: stem, limit: room - hashLength - 1)
+        let beginning = beginning(of: stem, limit: limit - hashLength - 1)
         return beginning + Array("~\(padding)\(digits)".utf8) + suffix
     }
 

@@ -266,9 +266,9 @@ final class StatusDirectory: Sendable {
     /// Counts and totals of all uploads, and those that are under way.
     func summary() -> SummaryDocument {
         var summary = SummaryDocument(mountpoint: configuration.mountPoint, closeMode: configuration.closeMode.rawValue)
-        if let room = try? spool.room() {
-            summary.spoolUsed = room.used.bytes
-            summary.spoolLimit = room.capacity.bytes
+        if let space = try? spool.space() {
+            summary.spoolUsed = space.used.bytes
+            summary.spoolLimit = space.capacity.bytes
         }
         summary.rateLimit = engine.rateLimit
         for upload in engine.uploads {

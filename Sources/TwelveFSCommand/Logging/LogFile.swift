@@ -71,7 +71,7 @@ package final class LogFile: LogSink {
             path, .writeOnly, options: [.create, .append, .closeOnExec], permissions: .ownerReadWrite)
         do {
             if takesStandardError, dup2(descriptor.rawValue, STDERR_FILENO) < 0 { throw Errno(rawValue: errno) }
-            let status = try FileStatus(of: descriptor)
+            let status = try PathStatus(of: descriptor)
             let isRegular = status.mode & S_IFMT == S_IFREG
             return Open(descriptor: descriptor, size: isRegular ? status.size : 0, isRegular: isRegular)
         } catch {

@@ -4,7 +4,7 @@ import Synchronization
 /// Runs `body` in a task and holds the calling thread until it is done: for the main thread, between the part of a command
 /// that must not have other threads beside it and the part that needs them.
 func waitFor<Success: Sendable>(_ body: @escaping @Sendable () async throws -> Success) throws -> Success {
-    let outcome = Outcome<Success>()
+    let outcome = BlockingResult<Success>()
     let done = DispatchSemaphore(value: 0)
     Task {
         do {
@@ -20,7 +20,7 @@ func waitFor<Success: Sendable>(_ body: @escaping @Sendable () async throws -> S
     return try result.get()
 }
 
-private final class Outcome<Success: Sendable>: Sendable {
+private final class BlockingResult<Success: Sendable>: Sendable {
     let result = Mutex<Result<Success, any Error>?>(nil)
 }
 

@@ -35,7 +35,7 @@ package enum MountPoint {
         }
         try checkNotMounted(real)
         do {
-            guard try FileStatus(at: real).isDirectory else {
+            guard try PathStatus(at: real).isDirectory else {
                 throw CommandFailure("the mount point \(real) is not a directory", hint: "Name an empty directory")
             }
             guard try isEmpty(real) else {

@@ -44,7 +44,7 @@ struct MountSupervisor: Sendable {
 
     /// Everything that must hold before the platform is asked.
     private func prepare(_ configuration: MountConfiguration, inBackground: Bool) throws -> Serving {
-        ProcessTable.nameThisProcess()
+        ProcessClock.nameThisProcess()
         Self.setUpSignals()
         // Spool, journal and log are nobody else's. The modes of files in the mount do not depend on it.
         umask(0o077)
@@ -72,8 +72,8 @@ struct MountSupervisor: Sendable {
                 try await PlatformProbe.run(configuration, access: access, hasUploadsToResume: resumes, logger: logger)
                 return try await service.start(configuration, access: access, logger: logger)
             },
-            sayReady: { failure in
-                if failure == nil { serving.noteMounted() }
+            reportReady: { failure in
+                if failure == nil { serving.recordMounted() }
                 return readiness?.say(failure) ?? true
             },
             drainTimeout: {
@@ -114,9 +114,9 @@ private struct Serving: Sendable {
     let logger: Logger
 
     /// Without it, a new mount that finds this one gone would be told that the state directory is in use.
-    func noteMounted() {
+    func recordMounted() {
         do {
-            try lock.noteMounted(at: configuration.mountPoint)
+            try lock.recordMounted(at: configuration.mountPoint)
         } catch {
             logger.warning(
                 "the lock file cannot be written", metadata: ["reason": "\(CommandFailure(wrapping: error))"])
@@ -125,7 +125,7 @@ private struct Serving: Sendable {
 
     /// Tells `twelvefs unmount`, and the log, how it ended.
     func tellEnd(_ outcome: DrainOutcome) -> StopRecord {
-        let record = StopRecord(pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, outcome: outcome)
+        let record = StopRecord(pid: getpid(), startTime: ProcessClock.startTime(of: getpid()) ?? 0, outcome: outcome)
         do {
             try StateFile.write(record, to: StopRecord.path(in: configuration.stateDirectory))
         } catch {

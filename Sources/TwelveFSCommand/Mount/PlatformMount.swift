@@ -124,7 +124,7 @@ struct PlatformMount: MountService {
         engine.keyRenewal = KeyRenewal { await offPool { keyWatch.look() } }
         engine.uploadConcurrency = configuration.uploadConcurrency
         engine.upload.sizeLimit = configuration.maxFileSize.bytes
-        engine.upload.roomLimit = configuration.spoolLimit?.bytes
+        engine.upload.spaceLimit = configuration.spoolLimit?.bytes
         engine.upload.stallTimeout = configuration.stallTimeout
         engine.upload.urlReserve = 2 * configuration.uploadConcurrency
         engine.enableHLS = configuration.enableHLS

@@ -14,7 +14,7 @@ struct ServeCommand: ParsableCommand {
     @Argument var mountPoint: String
 
     func run() throws {
-        guard let input = try? FileStatus(of: .standardInput), input.mode & S_IFMT == S_IFIFO,
+        guard let input = try? PathStatus(of: .standardInput), input.mode & S_IFMT == S_IFIFO,
             let bytes = try? FileDescriptor.standardInput.readAll(atMost: 16 << 20),
             let handover = try? StateFile.decoded(Handover.self, from: bytes), let access = try? handover.access()
         else {

@@ -8,24 +8,24 @@ package struct ServingLoop: Sendable {
     /// Asks the platform and begins to serve; nothing is mounted when it throws.
     package let start: @Sendable () async throws -> any RunningMount
     /// Tells whoever waits that the mount is usable, or why not; false when nobody waits any more.
-    package let sayReady: @Sendable (CommandFailure?) -> Bool
+    package let reportReady: @Sendable (CommandFailure?) -> Bool
     /// How long this drain may take.
     package let drainTimeout: @Sendable () -> Duration
     package let reopenLog: @Sendable () -> Void
 
     package init(
         logger: Logger, start: @escaping @Sendable () async throws -> any RunningMount,
-        sayReady: @escaping @Sendable (CommandFailure?) -> Bool, drainTimeout: @escaping @Sendable () -> Duration,
+        reportReady: @escaping @Sendable (CommandFailure?) -> Bool, drainTimeout: @escaping @Sendable () -> Duration,
         reopenLog: @escaping @Sendable () -> Void
     ) {
         self.logger = logger
         self.start = start
-        self.sayReady = sayReady
+        self.reportReady = reportReady
         self.drainTimeout = drainTimeout
         self.reopenLog = reopenLog
     }
 
-    private enum Happening: Sendable {
+    private enum Event: Sendable {
         case signal(UnixSignal)
         case started(any RunningMount)
         case refused(any Error)
@@ -41,11 +41,11 @@ package struct ServingLoop: Sendable {
 
     /// - Parameter signals: SIGTERM and SIGINT end the mount, a second one ends the drain; SIGHUP reopens the log.
     /// - Returns: what is left.
-    /// - Throws: a ``CommandFailure`` when the mount could not be started; it was told to `sayReady`.
+    /// - Throws: a ``CommandFailure`` when the mount could not be started; it was told to `reportReady`.
     package func run<Signals: AsyncSequence & Sendable>(
         signals: Signals
     ) async throws -> DrainOutcome where Signals.Element == UnixSignal, Signals.Failure == Never {
-        let (happenings, happened) = AsyncStream.makeStream(of: Happening.self)
+        let (events, happened) = AsyncStream.makeStream(of: Event.self)
         let listening = Task { for await signal in signals { happened.yield(.signal(signal)) } }
         defer { listening.cancel() }
 
@@ -60,8 +60,8 @@ package struct ServingLoop: Sendable {
         var watching: Task<Void, Never>?
         defer { watching?.cancel() }
 
-        for await happening in happenings {
-            switch (happening, state) {
+        for await event in events {
+            switch (event, state) {
             case (.signal(.sighup), _):
                 reopenLog()
                 logger.info("log reopened")
@@ -84,7 +84,7 @@ package struct ServingLoop: Sendable {
             case (.refused(let error), _):
                 let failure = CommandFailure(wrapping: error)
                 logger.error("not mounted", metadata: ["reason": "\(failure)"])
-                _ = sayReady(failure)
+                _ = reportReady(failure)
                 throw failure
 
             case (.detached, .serving(let mount)):
@@ -103,9 +103,9 @@ package struct ServingLoop: Sendable {
 
     /// The mount is usable: it is served, or taken away again where nobody waits for it any more.
     private func began(
-        _ mount: any RunningMount, isUnwanted: Bool, _ happened: AsyncStream<Happening>.Continuation
+        _ mount: any RunningMount, isUnwanted: Bool, _ happened: AsyncStream<Event>.Continuation
     ) -> State {
-        if !isUnwanted, sayReady(nil) {
+        if !isUnwanted, reportReady(nil) {
             logger.notice("mounted")
             return .serving(mount)
         }
@@ -114,7 +114,7 @@ package struct ServingLoop: Sendable {
     }
 
     private func drain(
-        _ mount: any RunningMount, within timeout: Duration, _ happened: AsyncStream<Happening>.Continuation
+        _ mount: any RunningMount, within timeout: Duration, _ happened: AsyncStream<Event>.Continuation
     ) -> Task<Void, Never> {
         Task { happened.yield(.drained(await mount.drainAndStop(within: timeout))) }
     }

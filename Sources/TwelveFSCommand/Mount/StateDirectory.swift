@@ -47,14 +47,14 @@ package enum StateDirectory {
     }
 
     private static func prepareStep(_ step: String, isLast: Bool, whole: String) throws {
-        let status: FileStatus
+        let status: PathStatus
         do {
             if mkdir(step, 0o700) != 0 {
                 let error = Errno(rawValue: errno)
                 // A step that exists may answer anything (a read-only disk, no permission above it): lstat tells.
-                guard (try? FileStatus(at: step, followingLinks: false)) != nil else { throw error }
+                guard (try? PathStatus(at: step, followingLinks: false)) != nil else { throw error }
             }
-            status = try FileStatus(at: step, followingLinks: false)
+            status = try PathStatus(at: step, followingLinks: false)
         } catch let error as Errno {
             throw unusable(whole, error)
         }
@@ -72,7 +72,7 @@ package enum StateDirectory {
         }
     }
 
-    private static func checkLast(_ status: FileStatus, _ path: String) throws {
+    private static func checkLast(_ status: PathStatus, _ path: String) throws {
         guard !status.isSymbolicLink else {
             throw CommandFailure(
                 "the state directory \(path) is a symbolic link", hint: "Name the directory itself with --state-dir")
@@ -96,7 +96,7 @@ package enum StateDirectory {
     private static func isTrusted(_ user: uid_t) -> Bool { user == 0 || user == geteuid() }
 
     /// A directory above ours: in one that everybody may write to, the sticky bit must keep our entry ours (`/tmp`).
-    private static func isSafeParent(_ status: FileStatus) -> Bool {
+    private static func isSafeParent(_ status: PathStatus) -> Bool {
         status.mode & S_IWOTH == 0 || status.mode & mode_t(S_ISVTX) != 0
     }
 

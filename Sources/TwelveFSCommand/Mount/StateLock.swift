@@ -18,7 +18,7 @@ package struct ServerRecord: Codable, Equatable {
     }
 
     /// Whether the process is still there; one that has ended and waits for its parent is not.
-    package var isRunning: Bool { ProcessTable.startTime(of: pid) == startTime }
+    package var isRunning: Bool { ProcessClock.startTime(of: pid) == startTime }
 }
 
 /// The lock of a state directory: `flock` on the file `lock` in it, which the kernel takes back however its holder ends.
@@ -61,7 +61,7 @@ package final class StateLock: Sendable {
             }
             try lock.write(
                 ServerRecord(
-                    pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, mountPoint: mountPoint))
+                    pid: getpid(), startTime: ProcessClock.startTime(of: getpid()) ?? 0, mountPoint: mountPoint))
             return lock
         } catch let error as Errno {
             throw CommandFailure(
@@ -87,9 +87,9 @@ package final class StateLock: Sendable {
     }
 
     /// Tells whoever looks that the mount is there, so that it is known to be gone when it is.
-    package func noteMounted(at mountPoint: String) throws {
+    package func recordMounted(at mountPoint: String) throws {
         var record = ServerRecord(
-            pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, mountPoint: mountPoint)
+            pid: getpid(), startTime: ProcessClock.startTime(of: getpid()) ?? 0, mountPoint: mountPoint)
         record.wasMounted = true
         try write(record)
     }
@@ -121,7 +121,7 @@ package final class StateLock: Sendable {
 }
 
 /// What `/proc` tells of processes.
-package enum ProcessTable {
+package enum ProcessClock {
     /// When process `pid` was started, in clock ticks since boot; nil when there is no such process or it has ended (a zombie).
     package static func startTime(of pid: Int32) -> UInt64? {
         guard let descriptor = try? FileDescriptor.open("/proc/\(pid)/stat", .readOnly, options: .closeOnExec),

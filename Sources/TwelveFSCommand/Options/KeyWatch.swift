@@ -6,7 +6,7 @@ import Synchronization
 package final class KeyWatch: Sendable {
     private struct State {
         /// The file as it was when it was last read here.
-        var read: FileStatus?
+        var read: PathStatus?
         var hasTold = false
     }
 
@@ -49,7 +49,7 @@ package final class KeyWatch: Sendable {
                 metadata: ["file": "\(file)"])
         }
         // What is no plain file (a pipe, a terminal) gives its key once.
-        guard let status = try? FileStatus(at: file), status.isRegular else { return false }
+        guard let status = try? PathStatus(at: file), status.isRegular else { return false }
         let isNew = state.withLock { state in
             defer { state.read = status }
             return state.read != status

@@ -31,7 +31,7 @@ struct SecretFile {
         do {
             let descriptor = try FileDescriptor.open(file, .readOnly, options: .closeOnExec)
             (bytes, mode) = try descriptor.closeAfter {
-                let mode = try FileStatus(of: descriptor).mode
+                let mode = try PathStatus(of: descriptor).mode
                 guard mode & S_IFMT != S_IFDIR else { throw Errno.isDirectory }
                 return (try descriptor.readAll(atMost: Self.maximumLength + 1), mode)
             }

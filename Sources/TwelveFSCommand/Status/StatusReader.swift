@@ -66,7 +66,7 @@ package struct StatusReader {
         }
         return names.filter { name in
             name.hasSuffix(".json") && name != "summary.json"
-                && (try? FileStatus(at: directory.appending(name).string, followingLinks: false))?.isSymbolicLink
+                && (try? PathStatus(at: directory.appending(name).string, followingLinks: false))?.isSymbolicLink
                     == false
         }
     }

@@ -5,7 +5,7 @@ package struct StatusTable {
     /// The terminal's width, or nil when the lines go elsewhere.
     package var width: Int?
     package var bar: ProgressBar
-    /// How many lines there is room for, or nil for all.
+    /// How many lines fit, or nil for all.
     package var height: Int?
     /// What the clock on the wall says.
     package var localTime: LocalTime
@@ -28,12 +28,12 @@ package struct StatusTable {
             .init(title: "LEFT", isNumber: true),
         ])
         let ordered = ordered(status.uploads)
-        var room = height.map { max($0 - 4, 1) } ?? Int.max
+        var linesLeft = height.map { max($0 - 4, 1) } ?? Int.max
         var shown = 0
         for upload in ordered {
             let row = TextTable.Row(cells: cells(upload), notes: notes(upload))
-            room -= 1 + row.notes.count
-            guard room >= 0 || shown == 0 else { break }
+            linesLeft -= 1 + row.notes.count
+            guard linesLeft >= 0 || shown == 0 else { break }
             table.rows.append(row)
             shown += 1
         }
@@ -91,7 +91,7 @@ package struct StatusTable {
         }
     }
 
-    /// A bar and a percentage; in a narrow terminal the percentage alone, so that names have room.
+    /// A bar and a percentage; in a narrow terminal the percentage alone, so that names have space.
     private func progress(_ upload: UploadDocument) -> String {
         let done = upload.bytesUploaded ?? 0
         guard let total = upload.totalSize, total > 0 else { return done > 0 ? ByteCount(done).description : "" }
@@ -128,7 +128,7 @@ package struct StatusTable {
     private func waiting(for what: String, _ upload: UploadDocument) -> String {
         switch StatusDocument.WaitingFor(rawValue: what) {
         case .writer: "waiting for its writer"
-        case .room: "waiting for room in the spool"
+        case .space: "waiting for space in the spool"
         case .network: "waiting for the network; it goes on by itself"
         case .key: "waiting for a key that the platform accepts"
         case .rateLimit:

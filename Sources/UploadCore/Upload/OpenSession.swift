@@ -105,7 +105,7 @@ struct OpenSession: Sendable {
     // MARK: Sending
 
     /// The first chunk that may be sent and has a live URL, now under way; nil when there is none.
-    mutating func take(at now: Instant) -> PutOrder? {
+    mutating func take(at now: Instant) -> ChunkPut? {
         for range in ready.ranges {
             for wide in range {
                 let index = Int(wide)
@@ -116,7 +116,7 @@ struct OpenSession: Sendable {
                 chunks[index - 1].attempts += 1
                 chunks[index - 1].state = .uploading(generation: chunks[index - 1].generation)
                 uploadingCount += 1
-                return PutOrder(
+                return ChunkPut(
                     uploadID: uploadID, chunkIndex: index, generation: chunks[index - 1].generation,
                     range: plan.range(of: index), url: url, headers: headers)
             }
@@ -124,7 +124,7 @@ struct OpenSession: Sendable {
         return nil
     }
 
-    mutating func stored(_ order: PutOrder, etag: String) {
+    mutating func stored(_ order: ChunkPut, etag: String) {
         let index = order.chunkIndex
         guard case .uploading = chunks[index - 1].state else { return }
         uploadingCount -= 1
@@ -136,7 +136,7 @@ struct OpenSession: Sendable {
 
     /// The PUT failed. The chunk waits until `retryAt`; the URL goes back into the pool where nothing of it was spent.
     mutating func failed(
-        _ order: PutOrder, retryAt: Instant?, urlIsUnspent: Bool, isAttempt: Bool = true, at now: Instant
+        _ order: ChunkPut, retryAt: Instant?, urlIsUnspent: Bool, isAttempt: Bool = true, at now: Instant
     ) {
         let index = order.chunkIndex
         guard case .uploading = chunks[index - 1].state else { return }
@@ -354,18 +354,18 @@ struct OpenSession: Sendable {
     // MARK: What another process left
 
     /// The books of a session that another process opened: nothing is known of its chunks, and it has no URLs.
-    init(_ facts: SessionFacts) {
-        uploadID = facts.uploadID
-        assetID = facts.assetID
-        plan = facts.plan
-        headers = facts.headers
-        expiresAt = facts.expiresAt
-        deadline = facts.deadline
-        chunks = Array(repeating: Chunk(), count: facts.plan.totalChunks)
+    init(_ snapshot: SessionSnapshot) {
+        uploadID = snapshot.uploadID
+        assetID = snapshot.assetID
+        plan = snapshot.plan
+        headers = snapshot.headers
+        expiresAt = snapshot.expiresAt
+        deadline = snapshot.deadline
+        chunks = Array(repeating: Chunk(), count: snapshot.plan.totalChunks)
     }
 
     /// The store has this chunk, and it is to be reported, perhaps again.
-    mutating func restore(_ chunk: RestoredUpload.Chunk) {
+    mutating func restore(_ chunk: RecoveredUpload.Chunk) {
         guard chunk.index >= 1, chunk.index <= plan.totalChunks else { return }
         guard case .waiting = chunks[chunk.index - 1].state else { return }
         chunks[chunk.index - 1].state = .uploaded(etag: chunk.etag, generation: 0)
@@ -377,7 +377,7 @@ struct OpenSession: Sendable {
     /// The session is complete: every chunk is stored and reported, whether or not we know its ETag.
     mutating func restoreAll() {
         for index in indices {
-            restore(RestoredUpload.Chunk(index: index, etag: "", isClaimed: true))
+            restore(RecoveredUpload.Chunk(index: index, etag: "", isClaimed: true))
             confirmReport(of: index)
         }
     }

@@ -44,9 +44,9 @@ public enum UploadEvent: Sendable {
     /// Bytes moved; only the fact that something moved and the rate depend on it.
     case bytesSent(Int64)
     /// The chunk is stored.
-    case chunkStored(PutOrder, StoredChunk)
+    case chunkStored(ChunkPut, StoredChunk)
     /// The PUT failed; `random` in 0..<1 spreads the retries.
-    case chunkFailed(PutOrder, UploadFailure, random: Double)
+    case chunkFailed(ChunkPut, UploadFailure, random: Double)
 
     /// No chunk is sent, of no upload, for this reason, and until that moment where it is known; nil: chunks are sent again.
     case chunksHeldBack(UploadFailure?, until: Instant? = nil)
@@ -110,7 +110,7 @@ public enum PlatformCall: Sendable, Equatable {
 }
 
 /// A chunk that may be sent now: the scheduler takes it when it has a place for it.
-public struct PutOrder: Sendable {
+public struct ChunkPut: Sendable {
     /// Which session it belongs to.
     public var uploadID: String
     /// The chunk's number, from 1.

@@ -2,11 +2,11 @@
 extension UploadStateMachine {
     /// The call under way that this answers, now over and successful; nil when the answer comes too late to matter.
     @discardableResult
-    mutating func finishCall(_ id: CallID, at now: Instant, isMovement: Bool = true) -> PendingCall? {
+    mutating func finishCall(_ id: CallID, at now: Instant, isProgress: Bool = true) -> PendingCall? {
         guard let pending = pendingCall, pending.id == id else { return nil }
         pendingCall = nil
         callRetry.succeeded()
-        if isMovement { moved(at: now) }
+        if isProgress { moved(at: now) }
         // Something worked: what was wrong is cured, except that a fresh URL does not cure why a chunk has to wait.
         if state.isUnderWay, session?.delayed.isEmpty ?? true { failure = nil }
         return pending
@@ -25,7 +25,7 @@ extension UploadStateMachine {
             // Nobody waits beside us for this: the full wait will do.
             return callFailed(id, reason, 1, at: now, &actions)
         }
-        finishCall(id, at: now, isMovement: false)
+        finishCall(id, at: now, isProgress: false)
         session?.add(urls: urls, at: now)
     }
 
@@ -36,7 +36,7 @@ extension UploadStateMachine {
         guard let pending = pendingCall, pending.id == id else { return }
         pendingCall = nil
         failure = reason
-        noteRefusedSize(of: pending.call, reason)
+        recordRefusedSize(of: pending.call, reason)
         if reason.kind == .sizeRefused, case .openSession = pending.call, scope != nil,
             sizeObjection(toSize: size) == nil
         {
@@ -70,13 +70,13 @@ extension UploadStateMachine {
             lookInto(reason)
         case .newSession:
             replaceSession(reason, &actions)
-        case .giveUp where reason.kind == .typeRefused && typeRefusal == nil:
+        case .fail where reason.kind == .typeRefused && typeRefusal == nil:
             askAsVideo(because: reason)
-        case .giveUp
+        case .fail
         where needsSession && (mayBeComplete || refusal != nil || Self.mayTellThatSessionIsOver(reason)):
             lookInto(reason)
-        case .giveUp:
-            giveUp(reason, &actions)
+        case .fail:
+            fail(reason, &actions)
         }
         return nil
     }
@@ -105,7 +105,7 @@ extension UploadStateMachine {
     mutating func assetLearned(_ standing: AssetStanding) {
         guard state == .completed, asset != standing else { return }
         asset = standing
-        facts.append(.changed)
+        deltas.append(.changed)
     }
 
     private static func mayTellThatSessionIsOver(_ reason: UploadFailure) -> Bool {
@@ -113,7 +113,7 @@ extension UploadStateMachine {
     }
 
     mutating func moved(at now: Instant) {
-        lastMovement = max(lastMovement, now)
+        lastProgress = max(lastProgress, now)
         stall = nil
     }
 }

@@ -24,7 +24,7 @@ extension UploadStateMachine {
         /// it is given up.
         public var sessionLimit: Int
         /// What the spool may hold, in bytes; nil when only the disk bounds it. Less than two chunks is too little.
-        public var roomLimit: Int64?
+        public var spaceLimit: Int64?
 
         /// The defaults of the design.
         public init(
@@ -32,7 +32,7 @@ extension UploadStateMachine {
             retryPolicy: RetryPolicy = RetryPolicy(), reportBatch: Int = 50, reportsAtOnce: Int = 8, urlBatch: Int = 50,
             urlReserve: Int = 8,
             sessionLimit: Int = 8,
-            roomLimit: Int64? = nil
+            spaceLimit: Int64? = nil
         ) {
             self.sizeLimit = sizeLimit
             self.writtenBeforeSession = writtenBeforeSession
@@ -43,7 +43,7 @@ extension UploadStateMachine {
             self.urlBatch = urlBatch
             self.urlReserve = urlReserve
             self.sessionLimit = sessionLimit
-            self.roomLimit = roomLimit
+            self.spaceLimit = spaceLimit
         }
     }
 }

@@ -27,7 +27,7 @@ extension UploadStateMachine {
         }
         // What its writer wrote after it had failed was not followed.
         if state == .failed, scope == nil { return .contentIsLost }
-        if contentLoss != nil || size == 0 || (session == nil && !givenUp.isEmpty) { return .contentIsLost }
+        if contentLoss != nil || size == 0 || (session == nil && !released.isEmpty) { return .contentIsLost }
         return nil
     }
 
@@ -46,7 +46,7 @@ extension UploadStateMachine {
         sessionsLost = 0
         callRetry = RetryState()
         reports = []
-        lastMovement = now
+        lastProgress = now
         session?.beginAnew()
         isUnverified = session != nil
     }

@@ -6,7 +6,7 @@ extension UploadStateMachine {
             for index in due where scope != nil || isWritten(index) { session?.offer(index) }
         }
         if let session, scope == nil ? size > session.plan.totalSize : size != session.plan.totalSize {
-            giveUpSession(&actions)
+            abandonSession(&actions)
         }
         if let expiry = sessionExpiry, expiry <= now {
             let reason = UploadFailure(
@@ -57,7 +57,7 @@ extension UploadStateMachine {
     private mutating func answerStall(at now: Instant, _ actions: inout [UploadAction]) {
         guard state == .finishing, stall == nil, stallDeadline <= now else { return }
         let cause = currentFailure
-        let isReport = stallDeadline > lastMovement + configuration.stallTimeout
+        let isReport = stallDeadline > lastProgress + configuration.stallTimeout
         let words = DurationText.format(isReport ? reportPatience : configuration.stallTimeout)
         var answer = UploadFailure(
             cause?.kind == .keyRefused ? .keyRefused : .stalled,

@@ -11,11 +11,11 @@ extension UploadStateMachine {
         typeRefusal = refusal
         failure = nil
         callRetry.succeeded()
-        facts.append(.changed)
+        deltas.append(.changed)
     }
 
     /// Remembers which size was refused.
-    mutating func noteRefusedSize(of call: PlatformCall, _ reason: UploadFailure) {
+    mutating func recordRefusedSize(of call: PlatformCall, _ reason: UploadFailure) {
         guard reason.kind == .sizeRefused, case .openSession(let size) = call else { return }
         if let known = sizeRefusal, known.size <= size { return }
         sizeRefusal = (size, reason)

@@ -67,7 +67,7 @@ extension UploadStateMachine {
         let id = nextCallID()
         reports[index].chunks = contents.map(\.chunkIndex)
         let claimed = self.session?.claim(reports[index].chunks) ?? []
-        note(UploadFact.claimed, claimed)
+        record(JournalDelta.claimed, claimed)
         let isNews = contents.contains { !session[$0.chunkIndex].isAccepted }
         reports[index].retry.begin()
         reports[index].call = id
@@ -93,7 +93,7 @@ extension UploadStateMachine {
         guard let report = takeReport(id) else { return }
         if let url = answer.url, url != assetURL {
             assetURL = url
-            facts.append(.changed)
+            deltas.append(.changed)
         }
         guard state.isUnderWay else { return }
         countAsProgress(report, until: now)
@@ -153,7 +153,7 @@ extension UploadStateMachine {
 
     private mutating func takeBackClaims(of report: inout PendingReport) {
         session?.unclaim(report.claimed)
-        note(UploadFact.unclaimed, report.claimed)
+        record(JournalDelta.unclaimed, report.claimed)
         report.claimed = []
     }
 
@@ -183,7 +183,7 @@ extension UploadStateMachine {
     /// A report on its way counts as progress, as finalising thousands of chunks takes time, but not for ever; and not one that
     /// is repeated.
     var stallDeadline: Instant {
-        let quiet = lastMovement + configuration.stallTimeout
+        let quiet = lastProgress + configuration.stallTimeout
         let sent = reports.lazy.filter { $0.call != nil }.compactMap(\.firstSent).max()
         return sent.map { max(quiet, $0 + reportPatience) } ?? quiet
     }
@@ -191,6 +191,6 @@ extension UploadStateMachine {
     /// The report was on its way until now, which was progress for as long as a close waits for it.
     private mutating func countAsProgress(_ report: PendingReport, until now: Instant) {
         guard stall == nil, let sent = report.firstSent else { return }
-        lastMovement = max(lastMovement, min(now, sent + reportPatience - configuration.stallTimeout))
+        lastProgress = max(lastProgress, min(now, sent + reportPatience - configuration.stallTimeout))
     }
 }

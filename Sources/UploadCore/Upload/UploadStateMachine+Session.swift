@@ -4,7 +4,7 @@ extension UploadStateMachine {
     ///
     /// - Parameter isComplete: whether it is, where the platform has just said so; nil where only what was reported
     ///   can tell.
-    mutating func giveUpSession(_ actions: inout [UploadAction], isComplete: Bool? = nil) {
+    mutating func abandonSession(_ actions: inout [UploadAction], isComplete: Bool? = nil) {
         pendingCall = nil
         reports = []
         refusal = nil
@@ -14,12 +14,12 @@ extension UploadStateMachine {
         actions.append(.stopTransfers)
         guard let lost = session else { return }
         abandonedUploadIDs.append(lost.uploadID)
-        facts.append(.sessionChanged)
+        deltas.append(.sessionChanged)
         // What became of the last reports of another process is not known before the platform has said so.
         if !(isComplete ?? (lost.mayBeComplete || isUnverified)) { actions.append(.abandon(assetID: lost.assetID)) }
         session = nil
         isUnverified = false
-        failIfGivenUpIsNeeded(failure, &actions)
+        failIfReleasedIsNeeded(failure, &actions)
     }
 
     mutating func sessionOpened(
@@ -30,14 +30,14 @@ extension UploadStateMachine {
             actions.append(.abandon(assetID: opened.assetID))
             return
         }
-        if let limit = configuration.roomLimit, opened.plan.totalChunks > 1, limit < 2 * opened.plan.chunkSize {
+        if let limit = configuration.spaceLimit, opened.plan.totalChunks > 1, limit < 2 * opened.plan.chunkSize {
             abandonedUploadIDs.append(opened.uploadID)
             actions.append(.abandon(assetID: opened.assetID))
-            return end(.failed, Self.tooLittleRoom(limit, chunkSize: opened.plan.chunkSize), &actions)
+            return end(.failed, Self.tooLittleSpace(limit, chunkSize: opened.plan.chunkSize), &actions)
         }
         let fresh = OpenSession(opened, at: now)
         session = fresh
-        facts.append(.sessionChanged)
+        deltas.append(.sessionChanged)
         for index in fresh.indices where scope != nil || written.covers(fresh.plan.range(of: index)) {
             session?.offer(index)
         }
@@ -47,7 +47,7 @@ extension UploadStateMachine {
         _ id: CallID, _ verdict: SessionVerdict, at now: Instant, _ actions: inout [UploadAction]
     ) {
         // Being told the same again is no movement: a session that never completes is a stall.
-        guard finishCall(id, at: now, isMovement: false) != nil else { return }
+        guard finishCall(id, at: now, isProgress: false) != nil else { return }
         if isUnverified, verifySession(verdict, at: now, &actions) { return }
         switch verdict.status {
         case .completed where session?.mayBeComplete ?? false:
@@ -69,17 +69,17 @@ extension UploadStateMachine {
         case .active, .unknown:
             if let refusal { return sessionLives(after: refusal, verdict, at: now, &actions) }
             for index in verdict.failedChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
-                if let session, givenUp.overlaps(session.plan.range(of: index)) {
-                    return failIfGivenUpIsNeeded(nil, &actions)
+                if let session, released.overlaps(session.plan.range(of: index)) {
+                    return failIfReleasedIsNeeded(nil, &actions)
                 }
                 session?.sendAgain(index)
-                note(UploadFact.unstored, [index])
+                record(JournalDelta.unstored, [index])
                 session?.offer(index)
                 if let session, session[index].rejections >= configuration.retryPolicy.limits.doubtfulAttempts {
                     let reason = UploadFailure(
                         .requestRefused, code: "chunk_failed",
                         message: "the platform calls chunk \(index) failed however often it is sent")
-                    return giveUp(reason, &actions)
+                    return fail(reason, &actions)
                 }
             }
             for index in verdict.pendingChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
@@ -105,7 +105,7 @@ extension UploadStateMachine {
         } else if refused.reason.kind == .sessionGone {
             replaceSession(refused.reason, &actions)
         } else {
-            giveUp(refused.reason, &actions)
+            fail(refused.reason, &actions)
         }
     }
 
@@ -120,18 +120,18 @@ extension UploadStateMachine {
         _ reason: UploadFailure, isComplete: Bool? = nil, _ actions: inout [UploadAction]
     ) {
         failure = reason
-        giveUpSession(&actions, isComplete: isComplete)
+        abandonSession(&actions, isComplete: isComplete)
         sessionsLost += 1
-        if sessionsLost >= configuration.sessionLimit { giveUp(reason, &actions) }
+        if sessionsLost >= configuration.sessionLimit { fail(reason, &actions) }
     }
 
     /// Nothing that repeating could help. While the writer is at work only the early session is lost: the commit tries
     /// once more, with the true size. (A writer of whose size it is known meanwhile that the platform refuses it is told
     /// at its next write: ``sizeObjection(toWriting:)``.)
-    mutating func giveUp(_ reason: UploadFailure, _ actions: inout [UploadAction]) {
+    mutating func fail(_ reason: UploadFailure, _ actions: inout [UploadAction]) {
         failure = reason
         if scope == nil {
-            giveUpSession(&actions)
+            abandonSession(&actions)
             waitsForCommit = true
         } else {
             end(.failed, reason, &actions)

@@ -1,25 +1,25 @@
 /// Chunks on their way to the store.
 extension UploadStateMachine {
     /// Whether a chunk that was taken is still wanted.
-    public func isUnderWay(_ order: PutOrder) -> Bool {
+    public func isUnderWay(_ order: ChunkPut) -> Bool {
         guard let session, session.uploadID == order.uploadID, state.isUnderWay else { return false }
         return session[order.chunkIndex].state == .uploading(generation: order.generation)
     }
 
     /// The next chunk to send, now under way; nil when none can be sent at this moment.
-    public mutating func takeChunk(at now: Instant) -> PutOrder? {
+    public mutating func takeChunk(at now: Instant) -> ChunkPut? {
         guard state.isUnderWay, refusal == nil, let order = session?.take(at: now) else { return nil }
         chunksHeldBack = nil
         return order
     }
 
-    mutating func chunkStored(_ order: PutOrder, _ stored: StoredChunk, at now: Instant) {
+    mutating func chunkStored(_ order: ChunkPut, _ stored: StoredChunk, at now: Instant) {
         guard isUnderWay(order) else { return }
         moved(at: now)
         failure = nil
         session?.stored(order, etag: stored.etag)
         if session?[order.chunkIndex].isStale == false {
-            facts.append(
+            deltas.append(
                 .stored(
                     uploadID: order.uploadID, index: order.chunkIndex, generation: order.generation, stored))
         }
@@ -29,7 +29,7 @@ extension UploadStateMachine {
     }
 
     mutating func chunkFailed(
-        _ order: PutOrder, _ reason: UploadFailure, _ random: Double, at now: Instant, _ actions: inout [UploadAction]
+        _ order: ChunkPut, _ reason: UploadFailure, _ random: Double, at now: Instant, _ actions: inout [UploadAction]
     ) {
         guard isUnderWay(order) else { return }
         if reason.kind == .spoolFailed, session?[order.chunkIndex].isStale ?? false {
@@ -54,11 +54,11 @@ extension UploadStateMachine {
             if scope != nil || isWritten(order.chunkIndex) { session?.offer(order.chunkIndex) }
         case .newSession:
             replaceSession(reason, &actions)
-        case .giveUp where reason.kind == .storeRefused:
+        case .fail where reason.kind == .storeRefused:
             session?.failed(order, retryAt: nil, urlIsUnspent: false, at: now)
             lookInto(reason)
-        case .giveUp, nil:
-            giveUp(reason, &actions)
+        case .fail, nil:
+            fail(reason, &actions)
         }
     }
 }

@@ -5,7 +5,7 @@ extension UploadStateMachine {
         reopen(&actions)
         written.insert(range)
         size = max(size, range.upperBound)
-        if givenUp.overlaps(range) { return failIfGivenUpIsNeeded(nil, &actions) }
+        if released.overlaps(range) { return failIfReleasedIsNeeded(nil, &actions) }
         contentChanged(in: range, &actions)
     }
 
@@ -15,8 +15,8 @@ extension UploadStateMachine {
         let touched = min(size, newSize)..<max(size, newSize)
         written.remove(newSize..<Int64.max)
         size = newSize
-        if newSize == 0 { givenUp = SegmentMap() }
-        if givenUp.overlaps(newSize..<Int64.max) { return failIfGivenUpIsNeeded(nil, &actions) }
+        if newSize == 0 { released = SegmentMap() }
+        if released.overlaps(newSize..<Int64.max) { return failIfReleasedIsNeeded(nil, &actions) }
         contentChanged(in: touched, &actions)
     }
 
@@ -53,7 +53,7 @@ extension UploadStateMachine {
                 self.session?.withdraw(index)
             }
         }
-        if hitReportedChunk { giveUpSession(&actions) }
+        if hitReportedChunk { abandonSession(&actions) }
     }
 
     mutating func committed(_ newScope: CommitScope, at now: Instant, _ actions: inout [UploadAction]) {
@@ -62,8 +62,8 @@ extension UploadStateMachine {
         state = .finishing
         waitsForCommit = false
         stall = nil
-        lastMovement = now
-        facts.append(.changed)
+        lastProgress = now
+        deltas.append(.changed)
         if let refusal = sizeObjection(toSize: size) { return end(.failed, refusal, &actions) }
         guard let session else { return }
         for index in session.indices {
@@ -79,7 +79,7 @@ extension UploadStateMachine {
         failure = reason
         state = final
         switch final {
-        case .interrupted, .cancelled: giveUpSession(&actions)
+        case .interrupted, .cancelled: abandonSession(&actions)
         case .failed:
             pendingCall = nil
             reports = []

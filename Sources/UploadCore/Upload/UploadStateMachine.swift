@@ -80,9 +80,9 @@ public struct UploadStateMachine: Sendable {
     var callsHeldBack: Hold?
     /// Why no chunk is sent, of no upload.
     var chunksHeldBack: Hold?
-    var lastMovement: Instant
+    var lastProgress: Instant
     /// Bytes that are stored at the platform and no longer in the spool.
-    public internal(set) var givenUp = SegmentMap()
+    public internal(set) var released = SegmentMap()
     var isConfirmed = false
     /// A refusal that may only mean that the session is over: the session is asked before anything is given up.
     var refusal: Refusal?
@@ -91,7 +91,7 @@ public struct UploadStateMachine: Sendable {
     /// Why the bytes that are not stored yet are lost, if they are.
     var contentLoss: UploadFailure?
     /// What a journal has not been told.
-    public internal(set) var facts: [UploadFact] = []
+    public internal(set) var deltas: [JournalDelta] = []
 
     /// How long to wait before the session is asked again whether it is completed.
     var sessionPollInterval = pollInterval
@@ -102,7 +102,7 @@ public struct UploadStateMachine: Sendable {
     public init(configuration: Configuration, at now: Instant) {
         self.configuration = configuration
         reportsAtOnce = configuration.reportsAtOnce
-        lastMovement = now
+        lastProgress = now
     }
 
     // MARK: Events
@@ -115,7 +115,7 @@ public struct UploadStateMachine: Sendable {
         advance(at: now, &actions)
         if state != before {
             actions.append(.stateChanged(state))
-            facts.append(.changed)
+            deltas.append(.changed)
         }
         return actions
     }

@@ -69,7 +69,7 @@ public final class Journal: Sendable {
     // MARK: Telling
 
     /// Has `source` asked for what is to be written down; soon, or, where losing it costs little, together with others.
-    public func note(canWait: Bool = false, _ source: @escaping Source) {
+    public func enqueue(canWait: Bool = false, _ source: @escaping Source) {
         let isFirst = state.withLock { state -> Bool in
             state.sources.append(source)
             return Self.schedule(&state, soon: !canWait)

@@ -218,7 +218,7 @@ extension JournalError {
     fileprivate init(_ error: SpoolError) {
         switch error {
         case .noSpace, .tooLarge: self = .noSpace
-        case .failed, .givenUp, .gone: self = .failed("\(error)")
+        case .failed, .released, .gone: self = .failed("\(error)")
         }
     }
 }

@@ -47,7 +47,7 @@ public struct UploadRecord: Sendable, Equatable {
     /// Attempts beyond the first.
     public var retries: Int
     /// Bytes that are stored at the platform and no longer in the spool.
-    public var givenUp = SegmentMap()
+    public var released = SegmentMap()
 
     /// A record of an upload that has just begun.
     public init(number: Int64, spool: String, path: [[UInt8]], filename: String, type: AssetKind, created: Timestamp) {
@@ -159,14 +159,14 @@ public struct NodeRecord: Sendable, Equatable {
         /// The upload's number; nil for files that stay here.
         public var upload: Int64?
         /// Listed though its upload was interrupted: a partial file that its writer wants to find again.
-        public var isPlain: Bool
+        public var isLocalOnly: Bool
 
         /// What a file of `size` bytes holds.
-        public init(size: Int64, spool: String?, upload: Int64?, isPlain: Bool = false) {
+        public init(size: Int64, spool: String?, upload: Int64?, isLocalOnly: Bool = false) {
             self.size = size
             self.spool = spool
             self.upload = upload
-            self.isPlain = isPlain
+            self.isLocalOnly = isLocalOnly
         }
     }
 

@@ -27,7 +27,7 @@ extension UploadRecord: JournalRow {
             (assetStatus?.journalName).databaseValue, assetError.databaseValue,
             superseded.joined(separator: "\n").databaseValue, abandoned.joined(separator: "\n").databaseValue,
             retries.databaseValue,
-            givenUp.ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: " ").databaseValue,
+            released.ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: " ").databaseValue,
             typeRefusal.databaseValue, (failure?.traceID).databaseValue,
         ]
     }
@@ -65,7 +65,7 @@ extension UploadRecord: JournalRow {
         for range in row.text().split(separator: " ") {
             let bounds = range.split(separator: "-").compactMap { Int64($0) }
             guard bounds.count == 2, bounds[0] < bounds[1] else { return nil }
-            givenUp.insert(bounds[0]..<bounds[1])
+            released.insert(bounds[0]..<bounds[1])
         }
         typeRefusal = row.optionalText()
         let trace = row.optionalText()
@@ -165,7 +165,7 @@ extension NodeRecord: JournalRow {
             modificationTime.seconds.databaseValue, modificationTime.nanoseconds.databaseValue,
             changeTime.seconds.databaseValue, changeTime.nanoseconds.databaseValue,
             (content?.size).databaseValue, (content?.spool).databaseValue, (content?.upload).databaseValue,
-            (content?.isPlain ?? false).databaseValue,
+            (content?.isLocalOnly ?? false).databaseValue,
         ]
     }
 
@@ -182,8 +182,8 @@ extension NodeRecord: JournalRow {
         modificationTime = Time(seconds: row.integer(), nanoseconds: row.integer())
         changeTime = Time(seconds: row.integer(), nanoseconds: row.integer())
         let (size, spool, upload) = (row.optionalInteger(), row.optionalText(), row.optionalInteger())
-        let isPlain = row.integer() != 0
-        content = isDirectory ? nil : Content(size: size ?? 0, spool: spool, upload: upload, isPlain: isPlain)
+        let isLocalOnly = row.integer() != 0
+        content = isDirectory ? nil : Content(size: size ?? 0, spool: spool, upload: upload, isLocalOnly: isLocalOnly)
         guard row.isSound, id > 0 else { return nil }
     }
 }

@@ -27,7 +27,7 @@ final class FakeWriters: WriterInspector {
         return Array(name.utf8)
     }
 
-    func closer(_ pid: Int32) -> CommitRule.Facts.Closer {
+    func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer {
         state.withLock { $0.dying[pid].map { .dying($0) } ?? .running }
     }
 
@@ -45,5 +45,5 @@ final class FakeWriters: WriterInspector {
 
     func isAskedToEnd(_ pid: Int32) -> Bool { state.withLock { $0.askedToEnd.contains(pid) } }
 
-    func isRsyncGivingUp(_ pid: Int32) -> Bool { false }
+    func isRsyncAborting(_ pid: Int32) -> Bool { false }
 }

@@ -59,7 +59,7 @@ def run_outage(torture, seconds):
         return len({put["upload_id"] for put in puts if put["status"] == 200}) == len(WRITERS) and len(puts) > 40
 
     eventually("all four are on their way", stored)
-    torture.note_kill(JournalCopy(torture.mount.state, f"{torture.options.workspace}/journal", is_in_use=True))
+    torture.record_kill(JournalCopy(torture.mount.state, f"{torture.options.workspace}/journal", is_in_use=True))
     began = time.monotonic()
     torture.sandbox.kill()
     if not all(writer.is_under_way for writer in writers):

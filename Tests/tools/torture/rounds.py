@@ -160,10 +160,10 @@ class Torture:
             time.sleep(self.random.uniform(0, 0.3))
             self.mount.kill()
             self.extra_kills += 1
-            self.note_kill(JournalCopy(self.mount.state, f"{self.options.workspace}/journal"))
+            self.record_kill(JournalCopy(self.mount.state, f"{self.options.workspace}/journal"))
             self.mount.start(self.sandbox.url, options)
 
-    def note_kill(self, journal):
+    def record_kill(self, journal):
         self.kills.append(Kill(time.time(), journal.stored_chunks()))
         return journal
 
@@ -221,7 +221,7 @@ class Torture:
             case "twelvefs":
                 self.kill_twelvefs()
             case "sandbox":
-                self.note_kill(JournalCopy(self.mount.state, f"{self.options.workspace}/journal", is_in_use=True))
+                self.record_kill(JournalCopy(self.mount.state, f"{self.options.workspace}/journal", is_in_use=True))
                 self.sandbox.kill()
                 time.sleep(pause)
                 self.sandbox.start()
@@ -236,7 +236,7 @@ class Torture:
 
     def kill_twelvefs(self):
         self.mount.kill()
-        journal = self.note_kill(JournalCopy(self.mount.state, f"{self.options.workspace}/journal"))
+        journal = self.record_kill(JournalCopy(self.mount.state, f"{self.options.workspace}/journal"))
         self.resumed += sum(states[-1] == "finishing" for states in journal.uploads().values())
         if self.options.damage:
             self.flips += 1

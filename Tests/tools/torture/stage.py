@@ -26,7 +26,7 @@ def start_time(pid):
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
-def note_for_sweep(name, line):
+def record_for_sweep(name, line):
     """Tells scripts/test.sh what is to be swept should this process itself be killed."""
     folder = os.environ.get("TWELVEFS_TEST_RUN_DIR")
     if folder:
@@ -70,7 +70,7 @@ class Sandbox:
         with open(f"{self.folder}/errors", "ab") as errors:
             self.process = subprocess.Popen(
                 command + self.options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd="/")
-        note_for_sweep("processes", f"{self.process.pid} {start_time(self.process.pid)}")
+        record_for_sweep("processes", f"{self.process.pid} {start_time(self.process.pid)}")
         line = self.process.stdout.readline().decode()
         if not line.startswith("listening on "):
             raise Trouble(f"the sandbox did not start: {line!r}, see {self.folder}/errors")
@@ -105,7 +105,7 @@ class Mount:
         self.server = None
         self.starts = 0
         os.makedirs(self.path)
-        note_for_sweep("mounts", self.path)
+        record_for_sweep("mounts", self.path)
 
     def start(self, url, options=(), key=KEY):
         """Mounts. Raises Trouble with what was said when it is refused."""
@@ -121,7 +121,7 @@ class Mount:
         # The lock tells who serves the state directory.
         with open(f"{self.state}/lock", encoding="utf-8") as file:
             self.server = int(json.load(file)["pid"])
-        note_for_sweep("processes", f"{self.server} {start_time(self.server)}")
+        record_for_sweep("processes", f"{self.server} {start_time(self.server)}")
 
     @property
     def is_served(self):

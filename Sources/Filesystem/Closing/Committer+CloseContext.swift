@@ -1,0 +1,136 @@
+import FileTree
+import FuseLowLevel
+import Logging
+import ProcessInspection
+import Synchronization
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// What is known when a descriptor is closed, and what follows for the version.
+
+extension Committer {
+    // MARK: Committing
+
+    /// A file that got a name under which it is uploaded only after it was begun gets its upload when nobody writes any more.
+    func startUploadIfLacking(_ file: MountedFile, node: NodeID) {
+        guard let version = file.version, version.upload == nil, version.size > 0, version.isToBeUploaded,
+            version.hasUncommittedContent, let path = namespace.path(of: node)
+        else { return }
+        let upload = engine.begin(namespace.identity(for: path), spool: version.spool)
+        upload.apply(.wrote(0..<version.size))
+        if file.attach(upload, to: version).upload !== upload { reclaimer.drop(upload) }
+    }
+
+    /// What was emptied and closed so is an empty file, and nothing of it is uploaded.
+    func endUploadsOfNothing(_ file: MountedFile) {
+        let emptied = UploadFailure(
+            .cancelled, code: "emptied", message: "the file was emptied: there is nothing to upload")
+        for upload in file.detachUploadsOfNothing() {
+            // The path may lead to another file's upload soon.
+            upload.updateIdentity { $0.isListed = false }
+            upload.apply(.cancelled(emptied))
+        }
+    }
+
+    /// Ends the version that was looked at, unless somebody changes it; tells whether it has come to its end so.
+    func interrupt(
+        _ file: MountedFile, _ looked: FileVersion?, reason: String, _ closing: CommitRule.CloseContext
+    ) -> Bool {
+        let ended = file.end(looked, .interrupted)
+        if let ended, let upload = ended.upload {
+            upload.apply(
+                .interrupted(
+                    .unfinished(
+                        reason, isOnDisk: upload.isDurable, lacksBytes: CommitRule.lacksBytes(closing),
+                        cause: ended.refused.isEmpty ? nil : ended.refusal)))
+        }
+        return ended != nil
+    }
+
+    // MARK: Facts
+
+    /// What is known when a descriptor is closed by `pid`, or the last handle is released (nil), and of which version.
+    func closeContext(
+        of file: MountedFile, node: NodeID, closedBy pid: Int32?
+    ) -> (CommitRule.CloseContext, FileVersion?) {
+        var closing = CommitRule.CloseContext()
+        let version = file.version
+        if let pid { closing.closer = writers.closer(pid) }
+        // What waits for a rename may have got its final name while somebody had it open again: the rename left it to this
+        // close.
+        guard let version,
+            version.hasUncommittedContent || version.phase.awaitsRename && closingName(of: node, version) == .final
+        else {
+            closing.hasUncommittedContent = false
+            return (closing, version)
+        }
+        closing.size = version.size
+        if let pid, closing.closer != .unknown {
+            let closer = writers.threadGroup(of: pid)
+            closing.closerWrote = closer.map { version.writers.contains($0) } ?? false
+            switch holder(of: file, version, node: node, besides: pid) {
+            case .nobody: closing.isHeld = version.changesUnderWay > 0
+            case .process: closing.isHeld = true
+            // Nothing follows from a look that got stuck: the last RELEASE will decide.
+            case .unknown: closing.closer = .unknown
+            }
+        }
+        closing.taint = taint(of: file, version, closedBy: pid)
+        if !version.refused.isEmpty { closing.refusal = version.refusal?.message ?? "it found no space" }
+        closing.isCutOffInPlace = version.awaitsFinalTruncation
+        closing.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
+        closing.shortOf = missingBytes(of: version)
+        closing.name = closingName(of: node, version)
+        return (closing, version)
+    }
+
+    /// Who of the file's writers, and the processes that they have started, has it open still when `pid` closes it.
+    func holder(
+        of file: MountedFile, _ version: FileVersion?, node: NodeID, besides pid: Int32
+    ) -> ProcessTable.Holder {
+        let look = file.look
+        let involved = look.openers.union(version?.writers ?? []).union([writers.threadGroup(of: pid) ?? pid])
+        let earlier = look.processesBefore ?? .none
+        return writers.holder(ofInode: node.rawValue, openers: involved, notIn: earlier)
+    }
+
+    /// Why the version can't become an asset any more, if a writer of it was killed.
+    ///
+    /// A writer that dies beside others that hold the file closes at the same moment as they do. Its own FLUSH may not
+    /// have been decided, or not even have come; but until that is answered it is on its way out, for everyone to see.
+    /// Hence the writers are looked at first, and what was remembered of those that are gone is read after it.
+    private func taint(of file: MountedFile, _ version: FileVersion, closedBy pid: Int32?) -> String? {
+        for writer in version.writers where writer != pid {
+            if case .dying(let how) = writers.closer(writer) { return how }
+        }
+        return file.taint(of: version)
+    }
+
+    /// How many bytes a whole copy has, if this one has fewer: as many as its source had at the beginning or has now,
+    /// whichever are fewer, since one that grows is read to an end that it no longer has.
+    private func missingBytes(of version: FileVersion) -> Int64? {
+        guard let hint = version.upload?.inspect({ $0.hint }), hint.source == .copiedSource else { return nil }
+        guard let source = version.source, version.size < hint.size else { return nil }
+        let whole = min(hint.size, writers.currentSize(of: source) ?? hint.size)
+        return version.size < whole ? whole : nil
+    }
+
+    private func closingName(of node: NodeID, _ version: FileVersion) -> CommitRule.CloseContext.Name {
+        guard version.upload != nil, version.isToBeUploaded else { return .local }
+        switch version.name {
+        // aria2 writes under the final name, and removes its own file beside it when it is done.
+        case .upload: return version.isWrittenByAria2 && hasControlFile(node) ? .temporary : .final
+        case .temporary(.some): return .temporary
+        case .temporary(nil): return .temporaryWithoutFinal
+        case .keepLocally, .refuse: return .local
+        }
+    }
+
+    /// Whether `NAME.aria2` is beside a file.
+    private func hasControlFile(_ node: NodeID) -> Bool {
+        guard let path = namespace.path(of: node), let name = path.last else { return false }
+        let control = path.dropLast() + [name + Array(".aria2".utf8)]
+        return namespace.tree.withLock { (try? $0.lookup(path: Array(control))) != nil }
+    }
+}

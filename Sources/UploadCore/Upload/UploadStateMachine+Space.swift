@@ -1,0 +1,106 @@
+/// Room in the spool: what a writer is held back by, and which stored chunks the spool may give up.
+extension UploadStateMachine {
+    /// What an upload says about a write before it happens.
+    public struct WriteTerms: Sendable, Equatable {
+        /// What is believed of the final size.
+        public var hint: SizeHint?
+        /// The range whose room is to be there before the write: its chunks, so that two writers cannot fill the spool
+        /// with halves that neither can finish.
+        public var space: Range<Int64>
+        /// Why the write can't be taken; nil when it can.
+        public var objection: UploadFailure?
+    }
+
+    /// The terms for writing `range`.
+    public func terms(forWriting range: Range<Int64>) -> WriteTerms {
+        var terms = WriteTerms(hint: hint, space: range)
+        if state == .failed { terms.objection = failure }
+        if let refusal = sizeObjection(toWriting: range.upperBound) { terms.objection = refusal }
+        guard let session else { return terms }
+        let chunks = session.plan.chunks(touching: range)
+        if let first = chunks.first, let last = chunks.last {
+            let start = session.plan.range(of: first).lowerBound
+            terms.space = min(start, range.lowerBound)..<max(session.plan.range(of: last).upperBound, range.upperBound)
+        }
+        if !released.isEmpty, range.upperBound > session.plan.totalSize || released.overlaps(range) {
+            terms.objection = Self.cannotChange
+        }
+        return terms
+    }
+
+    /// Bytes that are whole chunks by now and not yet stored: how far the writer is ahead of the network.
+    ///
+    /// Zero while nothing can be sent anyway, so that nobody is held back by what he cannot change: without a known
+    /// size, with only halves of chunks, after a session was refused.
+    public var backlog: Int64 {
+        guard state == .open, !waitsForCommit else { return 0 }
+        guard let session else {
+            if case .openSession = pendingCall?.call { return written.byteCount }
+            return 0
+        }
+        let chunks = session.ready.byteCount + Int64(session.delayed.count) + Int64(session.uploadingCount)
+        return chunks * session.plan.chunkSize
+    }
+
+    /// The session's chunk size, in bytes, while there is one.
+    public var chunkSize: Int64? { session?.plan.chunkSize }
+
+    /// Whether chunks may be given up, now or once they are stored: the size is known for certain, and no close has
+    /// promised anything.
+    public var mayReleaseChunks: Bool {
+        guard state == .open, !waitsForCommit, let session, let hint, hint.source.isExact else { return false }
+        return hint.size == session.plan.totalSize
+    }
+
+    /// Whether chunks that may be given up are on their way.
+    public var hasReleasableChunksComing: Bool {
+        guard mayReleaseChunks, let session else { return false }
+        return session.uploadingCount > 0 || !session.ready.isEmpty || !session.delayed.isEmpty
+    }
+
+    /// The next stored chunk whose bytes the spool may give up, as a range of bytes, which counts as given up from now
+    /// on; nil when there is none. The first and the last chunk are always kept: programs come back to them.
+    public mutating func takeChunkToRelease() -> Range<Int64>? {
+        guard mayReleaseChunks, let session else { return nil }
+        for index in session.indices.dropFirst().dropLast() {
+            let range = session.plan.range(of: index)
+            guard session.holds(index), !released.covers(range) else { continue }
+            released.insert(range)
+            deltas.append(.changed)
+            return range
+        }
+        return nil
+    }
+
+    /// The whole content of a completed upload leaves the spool: all of it counts as given up from now on.
+    public mutating func contentIsEvicted() {
+        guard state == .completed, size > 0 else { return }
+        released.insert(0..<size)
+        deltas.append(.changed)
+    }
+
+    /// Ends an upload that would have to send bytes which the spool has given up.
+    mutating func failIfReleasedIsNeeded(_ cause: UploadFailure?, _ actions: inout [UploadAction]) {
+        guard !released.isEmpty, state.isUnderWay else { return }
+        var reason = Self.cannotStartOver
+        if let cause { reason.message += ": \(cause.message)" }
+        end(.failed, reason, &actions)
+    }
+
+    static func tooLittleSpace(_ limit: Int64, chunkSize: Int64) -> UploadFailure {
+        UploadFailure(
+            .noSpace, code: "spool_limit_too_small",
+            message: "the spool's limit of \(ByteCount(limit)) is below two chunks of \(ByteCount(chunkSize))",
+            hint: "mount with a --spool-limit of at least \(ByteCount(2 * chunkSize))")
+    }
+
+    private static let cannotChange = UploadFailure(
+        .spoolFailed, code: "part_given_up",
+        message: "this part of the file was uploaded and given up to make room in the spool",
+        hint: "write the file from front to back, or raise --spool-limit")
+
+    private static let cannotStartOver = UploadFailure(
+        .spoolFailed, code: "cannot_start_over",
+        message: "the upload would have to start over, but parts of the file were given up to make room in the spool",
+        hint: "copy the file again; with a larger --spool-limit all of it is kept until it is confirmed")
+}

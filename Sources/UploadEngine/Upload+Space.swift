@@ -1,0 +1,37 @@
+import UploadCore
+import UploadStore
+
+// Room in the spool, and how far a writer is ahead of the network.
+
+extension Upload {
+    /// Whether any of these bytes are gone from the spool. To be asked after they were read: bytes count as given up
+    /// before they are.
+    public func hasReleased(_ range: Range<Int64>) -> Bool {
+        inspect { $0.released.overlaps(range) }
+    }
+
+    /// Gives one stored chunk's bytes back to the disk; tells whether there was one to give. Blocks on the disk.
+    ///
+    /// Not once its bytes were promised to be on the disk.
+    public func releaseChunk() throws(SpoolError) -> Bool {
+        guard let range = takeChunkToRelease() else { return false }
+        // What reads as zeros from now on must never be taken for content, whoever goes on with the upload.
+        try waitForJournal()
+        try spool.punchHole(range)
+        return true
+    }
+
+    /// Gives the content of a completed upload back to the disk. Blocks on the disk.
+    public func evictContent() throws(SpoolError) {
+        state.withLock { $0.machine.contentIsEvicted() }
+        markDirty()
+        // As above: a hole that ends within a page of the disk leaves zeros there, which look like content to the next mount.
+        try waitForJournal()
+        try spool.punchEverything()
+    }
+
+    /// Whether the writer is further ahead of what is stored than `window` bytes, or a few chunks where that is more.
+    public func isAhead(of window: Int64, chunks: Int) -> Bool {
+        inspect { $0.backlog > max(window, Int64(chunks) * ($0.chunkSize ?? 0)) }
+    }
+}

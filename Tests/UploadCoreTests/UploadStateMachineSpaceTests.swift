@@ -1,0 +1,132 @@
+import Testing
+import UploadCore
+
+/// What the spool may give up of an upload, what becomes of it then, and how far its writer is ahead.
+@Suite struct UploadStateMachineSpaceTests {
+    /// A copy of 100 bytes of which `written` are there, in a session of ten chunks.
+    private func copy(
+        written: Int64 = 80, source: SizeHint.Source = .copiedSource,
+        configuration: UploadStateMachine.Configuration = Rig.configuration
+    ) throws -> Rig {
+        let rig = Rig(configuration)
+        rig.hint(100, source)
+        rig.write(0..<written)
+        try rig.open()
+        return rig
+    }
+
+    private func released(_ rig: Rig) -> [Range<Int64>] {
+        var ranges: [Range<Int64>] = []
+        while let range = rig.machine.takeChunkToRelease() { ranges.append(range) }
+        return ranges
+    }
+
+    @Test func storedChunksAreReleasedButForTheFirstAndTheLast() throws {
+        let rig = try copy(written: 100)
+        #expect(released(rig).isEmpty, "nothing is stored yet")
+        rig.storeAll()
+        #expect(released(rig) == stride(from: Int64(10), to: 90, by: 10).map { $0..<$0 + 10 })
+        rig.commit()
+        try rig.finish()
+    }
+
+    @Test(arguments: [SizeHint.Source.readSource, .preallocated])
+    func nothingIsReleasedOnAGuess(_ source: SizeHint.Source) throws {
+        let rig = try copy(source: source)
+        rig.storeAll()
+        #expect(released(rig).isEmpty)
+    }
+
+    @Test func nothingIsReleasedOnceAClosePromisedSomething() throws {
+        let rig = try copy(written: 100)
+        rig.storeAll()
+        rig.commit()
+        #expect(released(rig).isEmpty)
+    }
+
+    @Test func whatWasReleasedCannotBeWrittenNorThePastOfTheEnd() throws {
+        let rig = try copy()
+        rig.storeAll()
+        #expect(rig.machine.terms(forWriting: 20..<25).objection == nil)
+        #expect(released(rig).count == 7)
+        #expect(rig.machine.terms(forWriting: 20..<25).objection?.code == "part_given_up")
+        #expect(rig.machine.terms(forWriting: 5..<11).objection?.code == "part_given_up")
+        #expect(rig.machine.terms(forWriting: 95..<101).objection?.code == "part_given_up")
+        #expect(rig.machine.terms(forWriting: 0..<10).objection == nil)
+        #expect(rig.machine.terms(forWriting: 80..<100).objection == nil)
+    }
+
+    @Test func aWriteThatComesTooLateEndsTheUploadInsteadOfSendingZeros() throws {
+        let rig = try copy()
+        rig.storeAll()
+        #expect(released(rig).count == 7)
+        rig.write(20..<25)
+        #expect(rig.machine.state == .failed)
+        #expect(rig.machine.failure?.code == "cannot_start_over")
+    }
+
+    @Test func anUploadThatWouldHaveToStartOverFailsAndSaysWhy() throws {
+        let rig = try copy(written: 100)
+        for order in rig.takeAll().dropLast() { rig.store(order) }
+        #expect(released(rig).count == 8)
+        rig.commit()
+        try rig.failReport(with: 1, .sessionGone)
+        #expect(rig.machine.state == .failed)
+        #expect(rig.machine.failure?.code == "cannot_start_over")
+        #expect(rig.log.contains(.answered(.spoolFailed)))
+        #expect(rig.log.contains(.abandon("asset-1")))
+    }
+
+    @Test func aFileThatIsEmptiedMayBeWrittenAnew() throws {
+        let rig = try copy()
+        rig.storeAll()
+        #expect(released(rig).count == 7)
+        rig.apply(.truncated(to: 0))
+        rig.write(0..<100)
+        rig.commit()
+        try rig.finish()
+    }
+
+    @Test func aWriteWantsSpaceForItsWholeChunks() throws {
+        let rig = try copy(written: 10)
+        #expect(rig.machine.terms(forWriting: 12..<13).space == 10..<20)
+        #expect(rig.machine.terms(forWriting: 18..<31).space == 10..<40)
+        #expect(rig.machine.terms(forWriting: 95..<120).space == 90..<120)
+    }
+
+    @Test func aSpoolOfLessThanTwoChunksIsRefusedWhenTheSessionIsOpened() throws {
+        var small = Rig.configuration
+        small.spaceLimit = 19
+        let rig = try copy(configuration: small)
+        #expect(rig.machine.state == .failed)
+        #expect(rig.machine.failure?.code == "spool_limit_too_small")
+        #expect(rig.log.contains(.abandon("asset-1")))
+        #expect(rig.machine.terms(forWriting: 80..<90).objection?.code == "spool_limit_too_small")
+        var enough = Rig.configuration
+        enough.spaceLimit = 20
+        #expect(try copy(configuration: enough).machine.state == .open)
+    }
+
+    @Test func aWriterIsAheadByTheChunksThatAreNotStored() throws {
+        let rig = try copy(written: 75)
+        #expect(rig.machine.backlog == 70)
+        let order = try #require(rig.take())
+        #expect(rig.machine.backlog == 70)
+        rig.store(order)
+        #expect(rig.machine.backlog == 60)
+        rig.storeAll()
+        #expect(rig.machine.backlog == 0, "half a chunk cannot be sent: nobody is held back for it")
+    }
+
+    @Test func nobodyIsHeldBackByWhatWaitingCannotChange() throws {
+        let unknown = Rig()
+        unknown.write(0..<500)
+        #expect(unknown.machine.backlog == 0)
+        let refused = Rig()
+        refused.hint(100)
+        refused.write(0..<50)
+        #expect(refused.machine.backlog == 50, "the session is being opened")
+        try refused.failCall(.sessionRefused)
+        #expect(refused.machine.backlog == 0)
+    }
+}
