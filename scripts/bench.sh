@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures what was promised, as ratios: scripts/bench.sh [memory|curl|loopback|sdk|close|reports|accept|small-writes|looks|rsync|many|small-files|spool|holders]...
 # Each line shows what was measured, against what, the ratio, its limit and a verdict; exits 1 when one misses.
-# Numbers of one machine are not those of another; the ratios are what counts. Needs about 12 GB of room in $TMPDIR.
+# Numbers of one machine are not those of another; the ratios are what counts. Needs about 12 GB of space in $TMPDIR.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/venvs.sh"
 

@@ -97,7 +97,7 @@ release_mount_point() {
     if is_mounted "$1"; then fusermount3 -uzq "$1" 2>/dev/null || umount -l "$1" 2>/dev/null || true; fi
 }
 
-# Ends what tests and their tools noted in the folder TWELVEFS_TEST_RUN_DIR; for ON_EXIT.
+# Ends what tests and their tools recorded in the folder TWELVEFS_TEST_RUN_DIR; for ON_EXIT.
 sweep() {
     local line
     if [[ -f $TWELVEFS_TEST_RUN_DIR/mounts ]]; then

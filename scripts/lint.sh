@@ -6,6 +6,7 @@ cd "$ROOT"
 step "Linting"
 swift format lint --strict --recursive --parallel Package.swift Sources Tests
 python3 scripts/lint/structure.py
+python3 scripts/lint/words.py
 for script in scripts/*.sh Tests/*/run.sh .ci/run; do bash -n "$script"; done
 if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh Tests/*/run.sh .ci/run; fi
 good "nothing to complain about"

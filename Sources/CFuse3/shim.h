@@ -73,7 +73,7 @@ static inline int twelvefs_epoll_add(int poller, int descriptor, int is_exclusiv
 static inline int twelvefs_receive_descriptor(int socket) {
     union {
         struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
+        char buffer[CMSG_SPACE(sizeof(int))];
     } control;
     char byte;
     struct iovec data = {.iov_base = &byte, .iov_len = 1};

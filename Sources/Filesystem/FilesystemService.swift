@@ -65,6 +65,6 @@ package final class FilesystemService: Sendable {
     /// Answers every close that still waits, as a stall would: what is not confirmed is not called so.
     package func answerWaitingCloses(_ failure: UploadFailure) { closing.answerAll(failure) }
 
-    /// Puts the bytes of every upload that the next mount has to go on with on disk. Blocks on the disk.
+    /// Puts the bytes of every upload that the next mount has to recover on disk. Blocks on the disk.
     package func putLeftoversOnDisk() { durability.putLeftoversOnDisk() }
 }

@@ -58,7 +58,7 @@ public final class DeferredReply<Payload>: Sendable {
 
     /// Has a handler run, on the session's dispatcher thread, when the caller is interrupted; at once when it was already.
     ///
-    /// It runs at most once, and is let go when the reply is answered. It must not block: other interrupts wait behind it.
+    /// It runs at most once, and is dropped when the reply is answered. It must not block: other interrupts wait behind it.
     /// It may be running while another thread answers. Capture the reply weakly: a handler that holds it keeps a forgotten
     /// reply from answering EIO. A second call replaces the first's handler.
     public func onInterrupt(_ handler: @escaping @Sendable () -> Void) {
@@ -80,7 +80,7 @@ public final class DeferredReply<Payload>: Sendable {
         if let token {
             request.core.interrupts.withdraw(token)
         }
-        // What the handler captured may have a deinit that does anything: it is let go after the lock.
+        // What the handler captured may have a deinit that does anything: it is dropped after the lock.
         _ = handler
         send(request)
         return true

@@ -36,7 +36,7 @@ public struct DirectoryListing: Sendable {
 
     /// Packs an entry.
     ///
-    /// - Returns: false, with nothing packed, when there is no room for it: answer then, the kernel asks for the rest.
+    /// - Returns: false, with nothing packed, when there is no space for it: answer then, the kernel asks for the rest.
     public mutating func append(_ entry: DirectoryEntry) -> Bool {
         var attributes = stat()
         attributes.st_ino = UInt(entry.inode.rawValue)
@@ -66,7 +66,7 @@ public struct DirectoryPlusListing: Sendable {
     /// Packs an entry and its attributes. "." and ".." are packed as names only, since the kernel does not count them.
     ///
     /// - Parameter nextOffset: see ``DirectoryEntry/nextOffset``.
-    /// - Returns: false, with nothing packed, when there is no room for it: answer then, the kernel asks for the rest.
+    /// - Returns: false, with nothing packed, when there is no space for it: answer then, the kernel asks for the rest.
     public mutating func append(_ entry: FuseEntry, named name: [UInt8], nextOffset: Int64) -> Bool {
         let isCounted = name != [UInt8(ascii: ".")] && name != [UInt8(ascii: "."), UInt8(ascii: ".")]
         var parameters = fuse_entry_param(entry)
@@ -86,7 +86,7 @@ public struct DirectoryPlusListing: Sendable {
 extension [UInt8] {
     /// Appends one entry if it fits.
     ///
-    /// - Parameter pack: libfuse's packing. It answers with the bytes needed, and writes when it is given that much room.
+    /// - Parameter pack: libfuse's packing. It answers with the bytes needed, and writes when it is given that much space.
     fileprivate mutating func packDirectoryEntry(
         named name: [UInt8], capacity: Int,
         _ pack: (UnsafePointer<CChar>, UnsafeMutablePointer<CChar>?, Int) -> Int

@@ -72,7 +72,7 @@ public struct FileAttributes: Sendable, Hashable {
     public var gid: UInt32
     /// In bytes.
     public var size: Int64
-    /// Room taken, in units of 512 bytes whatever the file system's own block is.
+    /// Space taken, in units of 512 bytes whatever the file system's own block is.
     public var blocks: Int64
     /// `st_blksize` in bytes: how much tools read and write at a time.
     public var preferredBlockSize: UInt32

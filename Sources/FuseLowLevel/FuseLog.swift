@@ -44,7 +44,7 @@ enum FuseLog {
             state.handler = handler
             return previous
         }
-        // Its captures may have a deinit: let go after the lock.
+        // Its captures may have a deinit: dropped after the lock.
         _ = previous
         fuse_set_log_func { level, format, arguments in
             guard let format, let arguments else { return }

@@ -28,7 +28,7 @@ public protocol FuseOperations: AnyObject, Sendable {
     /// ended, and only when `started` was.
     func stopped()
 
-    /// The kernel gave up its last reference to an inode: the lookup count fell to zero.
+    /// The kernel dropped its last reference to an inode: the lookup count fell to zero.
     ///
     /// Drop the inode if it has no name and no handle. Keep it if it still has a name: a lookup may be making it known
     /// again at this moment, and the count is not asked again. Never called for the root.
@@ -148,7 +148,7 @@ public protocol FuseOperations: AnyObject, Sendable {
         _ inode: InodeNumber, name: [UInt8], value: [UInt8], flags: ExtendedAttributeFlags,
         context: FuseRequestContext, reply: consuming FuseReply<Void>)
 
-    /// Answer with the whole value, whatever the caller has room for; ENODATA when there is none.
+    /// Answer with the whole value, whatever the caller has space for; ENODATA when there is none.
     func getxattr(
         _ inode: InodeNumber, name: [UInt8], context: FuseRequestContext,
         reply: consuming FuseReply<ExtendedAttributeValue>)

@@ -27,7 +27,7 @@ public struct FuseReply<Payload>: ~Copyable, Sendable {
         DeferredReply(request.take())
     }
 
-    /// How many bytes the kernel has room for: in a directory listing, an attribute's value, or a read. 0 elsewhere.
+    /// How many bytes the kernel has space for: in a directory listing, an attribute's value, or a read. 0 elsewhere.
     var capacity: Int { request?.capacity ?? 0 }
 
     /// Ends the duty to answer: whoever takes the request sends.
@@ -125,7 +125,7 @@ extension FuseReply where Payload == FileSystemStatistics {
 }
 
 extension FuseReply where Payload == ExtendedAttributeValue {
-    /// - Parameter value: the whole value. A caller that only asks for its size gets that, one without room for it ERANGE.
+    /// - Parameter value: the whole value. A caller that only asks for its size gets that, one without space for it ERANGE.
     public consuming func succeed(_ value: [UInt8]) {
         taken()?.send(sized: value)
     }
@@ -139,7 +139,7 @@ extension FuseReply where Payload == ExtendedAttributeNames {
 }
 
 extension FuseReply where Payload == DirectoryListing {
-    /// A listing with the room that the kernel gave.
+    /// A listing with the space that the kernel gave.
     public func emptyListing() -> DirectoryListing {
         DirectoryListing(capacity: capacity)
     }
@@ -151,7 +151,7 @@ extension FuseReply where Payload == DirectoryListing {
 }
 
 extension FuseReply where Payload == DirectoryPlusListing {
-    /// A listing with the room that the kernel gave.
+    /// A listing with the space that the kernel gave.
     public func emptyListing() -> DirectoryPlusListing {
         DirectoryPlusListing(capacity: capacity)
     }

@@ -11,7 +11,7 @@ struct FuseRequest: @unchecked Sendable {
     let core: SessionCore
     /// The inode that an OPEN or OPENDIR is about, to release when its answer is not taken.
     private let opened: Opened
-    /// Bytes that the kernel has room for.
+    /// Bytes that the kernel has space for.
     let capacity: Int
 
     /// What an answer of type ``FuseOpen`` opens.
@@ -126,7 +126,7 @@ struct FuseRequest: @unchecked Sendable {
         fuse_reply_statfs(pointer, &values)
     }
 
-    /// Answers GETXATTR and LISTXATTR: a caller with no room asks for the size.
+    /// Answers GETXATTR and LISTXATTR: a caller with no space asks for the size.
     func send(sized value: [UInt8]) {
         if capacity == 0 {
             fuse_reply_xattr(pointer, value.count)

@@ -121,7 +121,7 @@ final class Exchange: HTTPClientResponseDelegate {
     private func proceed(_ fits: Bool, on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
         guard fits else { return eventLoop.makeFailedFuture(ExchangeLimit.answerTooLarge(maximumBody)) }
         // async-http-client does not tell the end of an answer whose request was not sent to its end: not before its user
-        // gives up sending. So when the whole refusal is there, the exchange is ended from here.
+        // stops sending. So when the whole refusal is there, the exchange is ended from here.
         let isOver = state.withLock { $0.isRefusedEarly && $0.isWhole }
         return isOver ? eventLoop.makeFailedFuture(ExchangeLimit.refusedEarly) : eventLoop.makeSucceededVoidFuture()
     }
@@ -129,7 +129,7 @@ final class Exchange: HTTPClientResponseDelegate {
 
 extension HTTPClient.Task<HTTPAnswer> {
     /// Waits for the answer while `companions` run beside it: what one of them throws ends the exchange with that error, and
-    /// they are cancelled when it ends. Cancelling the calling task gives the exchange up.
+    /// they are cancelled when it ends. Cancelling the calling task cancels the exchange.
     func answer(
         of exchange: Exchange, beside companions: [@Sendable () async throws -> Void]
     ) async -> Result<HTTPAnswer, PlatformClient.Broken> {
@@ -150,7 +150,7 @@ extension HTTPClient.Task<HTTPAnswer> {
                         do {
                             try await companion()
                         } catch is CancellationError {
-                            // The exchange has ended, or is being given up.
+                            // The exchange has ended, or is being cancelled.
                         } catch {
                             self.fail(reason: error)
                         }

@@ -20,7 +20,7 @@ final class Gate: Sendable {
             return !state.isClosed
         }
         guard isOpen else {
-            throw UploadFailure(.cancelled, message: "the request was given up: the client has been shut down")
+            throw UploadFailure(.cancelled, message: "the request was cancelled: the client has been shut down")
         }
         defer { leave() }
         return try await work()

@@ -57,7 +57,7 @@ struct NetworkFailures {
     // MARK: Texts
 
     private var cancelled: UploadFailure {
-        UploadFailure(.cancelled, message: "the request to \(party) was given up")
+        UploadFailure(.cancelled, message: "the request to \(party) was cancelled")
     }
 
     private func unreachedFailure(_ error: any Error) -> UploadFailure {

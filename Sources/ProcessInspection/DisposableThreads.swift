@@ -5,7 +5,7 @@ import Synchronization
 /// Runs what might hang on a thread of its own, which is left behind when it does.
 ///
 /// While ``limit`` threads are left behind, nothing more is run: they must not become ever more. One that comes back
-/// after all makes room again.
+/// after all makes space again.
 package final class DisposableThreads: Sendable {
     /// How many threads may be left behind.
     package static let limit = 4
@@ -39,7 +39,7 @@ package final class DisposableThreads: Sendable {
                 case .ended(let value): return value
                 case .running, .abandoned:
                     state = .abandoned
-                    // Counted before the thread can see that it was given up.
+                    // Counted before the thread can see that it was abandoned.
                     leftBehind.withLock { $0 += 1 }
                     return nil
                 }
@@ -47,7 +47,7 @@ package final class DisposableThreads: Sendable {
         }
     }
 
-    /// How many threads were given up and have not ended yet.
+    /// How many threads were abandoned and have not ended yet.
     package var outstanding: Int { leftBehind.withLock { $0 } }
 
     /// How a thread shows that it is not stuck.

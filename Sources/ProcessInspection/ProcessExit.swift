@@ -20,7 +20,7 @@ extension ProcessTable {
     ///
     /// The thread counts, not its process's first one: that one may have ended long before the others.
     ///
-    /// `status` tells first whether `stat` may be read: a thread that exits has given up its descriptors before they are
+    /// `status` tells first whether `stat` may be read: a thread that exits has closed its descriptors before they are
     /// closed (`FDSize` 0), and then nobody of its process can be in the middle of `exec`. One that is in it has an
     /// address space already (`Vm…`), with no program in it yet (`VmExe` 0).
     ///

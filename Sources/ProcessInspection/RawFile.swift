@@ -86,7 +86,7 @@ enum RawFile {
     }
 }
 
-/// One entry of a directory, valid while the listing is at it.
+/// One entry of a directory, valid until the listing moves on.
 struct RawDirectoryEntry: ~Copyable {
     private let entry: UnsafeMutablePointer<dirent>
 

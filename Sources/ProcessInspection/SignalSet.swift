@@ -43,7 +43,7 @@ public struct PendingSignals: Sendable, Equatable {
         self.caught = caught
     }
 
-    /// The signals for which the thread should be let go from a call that it waits in.
+    /// The signals for which the thread should be woken from a call that it waits in.
     ///
     /// Those are HUP, INT, QUIT, TERM and KILL, whether the program catches them (it wants to end in its own way, and
     /// cannot before the call returns) or dies of them; and every other signal that it would die of. Not those that

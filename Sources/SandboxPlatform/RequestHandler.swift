@@ -219,7 +219,7 @@ struct RequestHandler: Sendable {
         let date = platform.now.httpDate
         switch answer.body {
         case .empty, .json, .bytes:
-            // Noted first: whoever has the answer finds it in the journal.
+            // Recorded first: whoever has the answer finds it in the journal.
             finish(nil)
             try await writer.send(answer, date: date)
         case .contentHead:

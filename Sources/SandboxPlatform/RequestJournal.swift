@@ -211,7 +211,7 @@ final class RequestJournal: Sendable {
         ])
     }
 
-    /// Forgets everything; requests that are under way are not noted again.
+    /// Forgets everything; requests that are under way are not recorded again.
     func clear() {
         state.withLock { state in
             state.entries.removeAll()

@@ -4,7 +4,7 @@ import Synchronization
 
 /// A stand-in for the platform's multipart uploads and for its object store.
 ///
-/// It is strict where the real one is strict, notes every request, and can be told to fail.
+/// It is strict where the real one is strict, records every request, and can be told to fail.
 ///
 ///     let sandbox = try await Sandbox.start()
 ///     … requests to sandbox.baseURL …

@@ -45,7 +45,7 @@ public enum ExitStatus: Int32, Sendable, CaseIterable, Codable {
     case failure = 1
     /// What was waited for has not happened in time.
     case timedOut = 2
-    /// The mount ended, and uploads are left that the next mount goes on with.
+    /// The mount ended, and uploads are left that the next mount recovers.
     case resumable = 3
     /// The command line makes no sense (`EX_USAGE`).
     case usage = 64
@@ -56,7 +56,7 @@ public enum ExitStatus: Int32, Sendable, CaseIterable, Codable {
         case .success: "done"
         case .failure: "not done; standard error says why, and what to do"
         case .timedOut: "'wait': the time is over"
-        case .resumable: "unmounted, with uploads left that the next mount goes on with"
+        case .resumable: "unmounted, with uploads left that the next mount recovers"
         case .usage: "the command line makes no sense"
         }
     }

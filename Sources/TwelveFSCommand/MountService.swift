@@ -6,7 +6,7 @@ import Logging
 /// The calls, in their order: `hasUploadsToResume`, then the platform is asked, then `start`, then
 /// ``RunningMount/drainAndStop(within:)``; each once.
 public protocol MountService: Sendable {
-    /// Whether the state directory holds uploads to go on with: then a platform that cannot be reached refuses no mount.
+    /// Whether the state directory holds uploads to recover: then a platform that cannot be reached refuses no mount.
     ///
     /// The state directory exists, is ours and is locked.
     /// - Throws: as ``start(_:access:logger:)``.
@@ -14,7 +14,7 @@ public protocol MountService: Sendable {
 
     /// Attaches the file system at the mount point and begins to serve; returns once the mount is usable.
     ///
-    /// The mount point is an empty directory that nothing is mounted on. A cancelled task may give up.
+    /// The mount point is an empty directory that nothing is mounted on. A cancelled task may end early.
     /// - Throws: a ``CommandFailure``, an `UploadFailure` or a `FuseError`, whose words become the user's one line; nothing is
     ///   left mounted or running then.
     func start(_ configuration: MountConfiguration, access: PlatformAccess, logger: Logger) async throws
@@ -23,7 +23,7 @@ public protocol MountService: Sendable {
 
 /// A mount that serves.
 public protocol RunningMount: Sendable {
-    /// Returns when the kernel has let go of the mount: somebody else unmounted it, or ``drainAndStop(within:)`` did.
+    /// Returns when the kernel has released the mount: somebody else unmounted it, or ``drainAndStop(within:)`` did.
     ///
     /// Returns early, and without a meaning, when the calling task is cancelled.
     func untilDetached() async
@@ -37,7 +37,7 @@ public protocol RunningMount: Sendable {
 
 /// What a mount left behind when it ended.
 public struct DrainOutcome: Sendable, Equatable, Codable {
-    /// Uploads that the next mount with this state directory goes on with.
+    /// Uploads that the next mount with this state directory recovers.
     public var resumable: Int
     /// Uploads that failed or were interrupted, for the log: they do not count against a clean end.
     public var unfinished: Int

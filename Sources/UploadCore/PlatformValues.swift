@@ -137,7 +137,7 @@ public enum SessionState: Sendable, Equatable {
     case active
     /// All chunks were reported.
     case completed
-    /// The platform gave up; only a new session helps.
+    /// The platform failed it; only a new session helps.
     case failed
     /// The session's time is over; only a new session helps.
     case expired

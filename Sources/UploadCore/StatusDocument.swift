@@ -67,7 +67,7 @@ public struct StatusDocument: Sendable, Equatable {
     public var writer: String?
     /// Earlier versions of the name.
     public var supersededUploadIDs: [String]
-    /// Sessions given up for this version.
+    /// Sessions abandoned for this version.
     public var abandonedUploadIDs: [String]
 
     /// A document; everything that is not known at first has a default.
@@ -132,7 +132,7 @@ extension StatusDocument {
     public enum WaitingFor: String, Sendable, CaseIterable {
         /// The program that writes the file.
         case writer
-        /// Room in the spool.
+        /// Space in the spool.
         case space = "room"
         /// A network that can be reached.
         case network

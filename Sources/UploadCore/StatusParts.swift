@@ -10,7 +10,7 @@ public enum UploadState: String, Sendable, CaseIterable {
     case completed
     /// Its writer did not finish; nothing of it becomes an asset.
     case interrupted
-    /// It was given up.
+    /// It was cancelled.
     case failed
     /// It was removed or replaced before it was confirmed.
     case cancelled
@@ -76,7 +76,7 @@ public struct StatusChunk: Sendable, Equatable {
         case uploaded
         /// Stored and reported.
         case completed
-        /// Refused, or given up.
+        /// Refused, or abandoned.
         case failed
     }
 

@@ -3,7 +3,7 @@ import PlatformClient
 import Synchronization
 import UploadCore
 
-/// Deletes the reserved assets of sessions that were given up. Best effort: a session that is left alone expires by
+/// Deletes the reserved assets of sessions that were abandoned. Best effort: a session that is left alone expires by
 /// itself, and so does its asset.
 final class AbandonedAssetCleaner: Sendable {
     private let client: PlatformClient
@@ -38,7 +38,7 @@ final class AbandonedAssetCleaner: Sendable {
         for task in underWay.withLock({ Array($0.values) }) { await task.value }
     }
 
-    /// Gives up what is under way.
+    /// Cancels what is under way.
     func cancel() {
         for task in underWay.withLock({ Array($0.values) }) { task.cancel() }
     }

@@ -53,7 +53,7 @@ package final class KeyCheck: Sendable {
 
 extension EngineServices {
     /// What a failed call means, for its upload and for all calls: a refusal that nobody explained is looked into first, so that
-    /// no other upload is held up by what concerns one of them alone, and none of them goes on with a key that is revoked.
+    /// no other upload is held up by what concerns one of them alone, and none of them goes on using a key that is revoked.
     ///
     /// - Returns: the failure, and whether it shows that the platform and its key are good.
     func explain(
@@ -75,7 +75,7 @@ extension PlatformCall {
         switch self {
         // The account may not open one.
         case .openSession: .accessRefused
-        // The session is asked before anything is given up.
+        // The session is asked before anything is abandoned.
         case .requestURLs, .report, .checkSession: .requestRefused
         }
     }

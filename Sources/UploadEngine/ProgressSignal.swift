@@ -1,7 +1,7 @@
 import Synchronization
 import UploadCore
 
-/// Who wants to know when an upload next gets on: writers that are held back until there is room, or until the network
+/// Who wants to know when an upload next gets on: writers that are held back until there is space, or until the network
 /// has caught up.
 final class ProgressSignal: Sendable {
     private struct State: Sendable {

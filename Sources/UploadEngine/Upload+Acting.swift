@@ -33,7 +33,7 @@ extension Upload {
                 self.apply(.chunkFailed(put, error, random: self.services.configuration.random()))
             }
         }
-        // A chunk is under way once at a time, so its index names the transfer; a session given up in between is
+        // A chunk is under way once at a time, so its index names the transfer; a session abandoned in between is
         // noticed here, since its machine has forgotten the put.
         let isWanted = state.withLock { state in
             state.transfers[put.chunkIndex] = transfer
@@ -184,7 +184,7 @@ extension Upload {
         work.timer = deadline
     }
 
-    /// The timer does not keep the upload: a session may last a day, and the spool's room is wanted before.
+    /// The timer does not keep the upload: a session may last a day, and the spool's space is wanted before.
     func setTimer(_ deadline: Instant) {
         let task = Task { [weak self, clock = services.clock] in
             do { try await clock.sleep(deadline) } catch { return }

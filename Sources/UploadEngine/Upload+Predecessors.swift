@@ -1,6 +1,6 @@
 import UploadCore
 
-// A version that takes another's place. What was promised to be safe is given up only when what follows it is.
+// A version that takes another's place. What was promised to be safe is dropped only when what follows it is.
 
 extension Upload {
     /// Cancels an earlier version of the file: at once, or, where that was promised to be on disk and is not confirmed,

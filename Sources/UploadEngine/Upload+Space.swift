@@ -1,10 +1,10 @@
 import UploadCore
 import UploadStore
 
-// Room in the spool, and how far a writer is ahead of the network.
+// Space in the spool, and how far a writer is ahead of the network.
 
 extension Upload {
-    /// Whether any of these bytes are gone from the spool. To be asked after they were read: bytes count as given up
+    /// Whether any of these bytes are gone from the spool. To be asked after they were read: bytes count as released
     /// before they are.
     public func hasReleased(_ range: Range<Int64>) -> Bool {
         inspect { $0.released.overlaps(range) }
@@ -15,7 +15,7 @@ extension Upload {
     /// Not once its bytes were promised to be on the disk.
     public func releaseChunk() throws(SpoolError) -> Bool {
         guard let range = takeChunkToRelease() else { return false }
-        // What reads as zeros from now on must never be taken for content, whoever goes on with the upload.
+        // What reads as zeros from now on must never be taken for content, whoever continues the upload.
         try waitForJournal()
         try spool.punchHole(range)
         return true

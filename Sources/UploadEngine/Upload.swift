@@ -40,7 +40,7 @@ public final class Upload: Sendable {
         var lastWaiter = 0
         var endHandlers: [@Sendable (UploadState) -> Void] = []
         var transfers: [Int: Task<Void, Never>] = [:]
-        /// Calls under way; of each, whether its outcome matters though the session is given up.
+        /// Calls under way; of each, whether its outcome matters though the session is abandoned.
         var calls: [CallID: (task: Task<Void, Never>, outlivesSession: Bool)] = [:]
         /// Whether somebody waits for calls to be released, and the leave for one that it came back with.
         var isAwaitingRelease = false
@@ -68,7 +68,7 @@ public final class Upload: Sendable {
         var hasChunks = false
         var awaitsRelease = false
         var timer: Instant?
-        /// The timer that this one replaces, and what was under way for a session that is given up.
+        /// The timer that this one replaces, and what was under way for a session that is abandoned.
         var obsolete: [Task<Void, Never>] = []
         /// What the journal is to be told of it: whether anything, and whether that can wait for more.
         var isNew = false
@@ -241,7 +241,7 @@ public final class Upload: Sendable {
         state.withLock { question($0.machine) }
     }
 
-    /// The next chunk that is to be given up; never once the content was promised to be on the disk.
+    /// The next chunk that is to be released; never once the content was promised to be on the disk.
     func takeChunkToRelease() -> Range<Int64>? {
         let range = state.withLock { $0.syncedMark == nil ? $0.machine.takeChunkToRelease() : nil }
         if range != nil { markDirty() }

@@ -39,7 +39,7 @@ extension UploadEngine {
         }
     }
 
-    /// Uploads that another process has to go on with, were this one to end now.
+    /// Uploads that another process has to recover, were this one to end now.
     public var resumable: Int {
         uploads.count { $0.currentState == .finishing }
     }

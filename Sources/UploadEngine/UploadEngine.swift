@@ -88,7 +88,7 @@ public final class UploadEngine: Sendable {
     /// The moment, on the engine's clock.
     public var now: Instant { services.clock.now() }
 
-    /// Returns when every committed upload is completed or given up, or the task is cancelled.
+    /// Returns when every committed upload has ended, or the task is cancelled.
     public func untilIdle() async {
         // One that was committed a moment ago may not have said so yet.
         for upload in uploads { services.inFlight.changed(upload) }

@@ -1,9 +1,9 @@
 import UploadCore
 
-/// In which portions versions get room, so that a small write seldom has to ask for it: 64 KiB in a file's first MiB,
+/// In which portions versions get space, so that a small write seldom has to ask for it: 64 KiB in a file's first MiB,
 /// which keeps small files small in the account, and 1 MiB beyond.
 enum SpaceBlocks {
-    /// What a disk gives out at least; room is given back in these.
+    /// What a disk gives out at least; space is given back in these.
     static let page: Int64 = 4 << 10
     private static let smallBlock: Int64 = 64 << 10
     private static let block: Int64 = 1 << 20
@@ -15,7 +15,7 @@ enum SpaceBlocks {
         return lower..<upper
     }
 
-    /// The pages that hold the range, for when there is no room for its blocks.
+    /// The pages that hold the range, for when there is no space for its blocks.
     static func pagesCovering(_ range: Range<Int64>) -> Range<Int64> {
         down(range.lowerBound, to: page)..<up(range.upperBound, to: page)
     }

@@ -1,12 +1,12 @@
 import UploadCore
 
-/// Who has how much of the spool: a value that decides whether a version may have more room.
+/// Who has how much of the spool: a value that decides whether a version may have more space.
 ///
-/// Two things bound it: a limit on what all versions have together, and the room that is to stay free on the disk. The
+/// Two things bound it: a limit on what all versions have together, and the space that is to stay free on the disk. The
 /// disk is not asked each time: what it had to give at the last measurement is given out, up to ``allowanceLimit``,
 /// before it is asked again, since others write to it too.
 package struct SpaceLedger: Sendable {
-    /// What a request for room came to.
+    /// What a request for space came to.
     package enum Answer: Equatable {
         case granted
         case refused
@@ -78,7 +78,7 @@ package struct SpaceLedger: Sendable {
     }
 }
 
-/// The room in the spool, as `statfs` on the mount tells it.
+/// The space in the spool, as `statfs` on the mount tells it.
 public struct SpoolSpace: Sendable, Hashable {
     /// `free` and `used` together.
     public let capacity: ByteCount

@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 import UploadCore
 
-/// The directory of spool files below a state directory, and the account of the room in it.
+/// The directory of spool files below a state directory, and the account of the space in it.
 ///
 /// `spool/` holds one file for each version, `orphans/` what was found there and belongs to none; both 0700, the files
 /// 0600. One process at a time uses a state directory: its owner sees to that.
@@ -139,7 +139,7 @@ public final class SpoolDirectory: Sendable {
         return shared
     }
 
-    /// A file's last reference went: a removed one's room is free again, another's stays counted.
+    /// A file's last reference went: a removed one's space is free again, another's stays counted.
     func closed(_ name: String, identity: UInt64, granted: Int64, written: Int64, isRemoved: Bool) {
         files.withLock { files in
             // Someone may have opened it again meanwhile, and counts what it holds.
@@ -151,7 +151,7 @@ public final class SpoolDirectory: Sendable {
         }
     }
 
-    /// Takes a file out of the spool, open or not; one that is open gives its room back when it is closed. Nothing
+    /// Takes a file out of the spool, open or not; one that is open gives its space back when it is closed. Nothing
     /// happens when there is none.
     public func remove(_ name: String) throws(SpoolError) {
         if let file = openFile(name) { return try file.remove() }
@@ -207,9 +207,9 @@ public final class SpoolDirectory: Sendable {
         return moved
     }
 
-    // MARK: Room
+    // MARK: Space
 
-    /// The room in the spool as it is now, for `statfs`.
+    /// The space in the spool as it is now, for `statfs`.
     public func space() throws(SpoolError) -> SpoolSpace {
         let diskFree = try diskFree()
         return ledger.withLock { $0.space(diskFree: diskFree) }

@@ -8,7 +8,7 @@ public enum SpoolError: Error, Sendable, Equatable {
     case noSpace
     /// The disk's file system cannot hold a file of that size (`EFBIG`).
     case tooLarge
-    /// The bytes were given up after the platform had them.
+    /// The bytes were released after the platform had them.
     case released
     /// The spool's directory, or the file in it, was removed behind our back: what is written would be gone at the end.
     case gone

@@ -4,7 +4,7 @@ import Glibc
 extension SpoolFile {
     /// Takes over the first `count` bytes of another spool file, within the disk where its file system can.
     ///
-    /// Room is taken for all of it first; throws ``SpoolError/noSpace`` when there is none.
+    /// Space is taken for all of it first; throws ``SpoolError/noSpace`` when there is none.
     public func copy(from other: SpoolFile, count: Int64) throws(SpoolError) {
         try reserve(0..<count)
         try other.withDescriptor { source throws(SpoolError) in

@@ -6,7 +6,7 @@ import UploadCore
 /// The bytes of one version, in a sparse file on disk. It is opened when it is used; see ``DescriptorCache``.
 ///
 /// Any thread may call at any time. Bytes written by one call and read by another at the same time are the caller's to
-/// keep apart, as with any file. Calls block on the disk, and so may letting go of a large file that was removed.
+/// keep apart, as with any file. Calls block on the disk, and so may the last reference to a large file that was removed.
 public final class SpoolFile: Sendable {
     /// Its name in the spool's directory.
     public let name: String
@@ -182,7 +182,7 @@ public final class SpoolFile: Sendable {
     }
 
     /// Takes the file out of the spool. It can be read and written until the last reference goes; only then has the
-    /// spool its room back. Doing it again does nothing.
+    /// spool its space back. Doing it again does nothing.
     public func remove() throws(SpoolError) {
         if state.withLock({ $0.isRemoved }) { return }
         // Whoever reads it still can, and it could not be opened again.
@@ -207,9 +207,9 @@ public final class SpoolFile: Sendable {
         }
     }
 
-    // MARK: Room
+    // MARK: Space
 
-    /// Makes sure that there is room for what will be written into the range; throws ``SpoolError/noSpace`` otherwise.
+    /// Makes sure that there is space for what will be written into the range; throws ``SpoolError/noSpace`` otherwise.
     ///
     /// A write does this by itself; asking ahead keeps two writers from filling the spool with halves.
     public func reserve(_ range: Range<Int64>) throws(SpoolError) {
@@ -221,7 +221,7 @@ public final class SpoolFile: Sendable {
         guard !range.isEmpty else { return }
         let hasSpace = state.withLock { writing ? $0.written.covers(range) : $0.granted.covers(range) }
         if hasSpace { return }
-        // Close to the limit there may still be room for the bytes themselves.
+        // Close to the limit there may still be space for the bytes themselves.
         if try take(SpaceBlocks.covering(range), writing: writing) { return }
         if try take(SpaceBlocks.pagesCovering(range), writing: writing) { return }
         throw .noSpace

@@ -57,7 +57,7 @@ struct EarlierStateTests {
             #expect(try size(run, ".DS_Store") == 7)
             run.engine.resume()
             // Their sessions are asked for first; the stand-in of this run has never heard of them.
-            try await eventually("what cannot be sent any more is given up") {
+            try await eventually("what cannot be sent any more fails") {
                 run.engine.uploads.allSatisfy { $0.currentState != .finishing && $0.currentState != .staged }
             }
             #expect(try await run.sandbox.completeAssets().isEmpty)

@@ -93,7 +93,7 @@ import UploadEngine
         }
     }
 
-    /// Of what has no upload nothing else would tell before its writer lets go of it.
+    /// Of what has no upload nothing else would tell before its writer closes it.
     @Test func aFileThatStaysHereIsFoundAgainOnceFsyncWasAnswered() async throws {
         try await InProcess.run { run in
             let empty = try run.create("empty.mp4")

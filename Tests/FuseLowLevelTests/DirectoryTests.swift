@@ -86,7 +86,7 @@ import Testing
                 assert os.listxattr(path) == ["user.one", "user.two"]
                 os.removexattr(path, "user.one")
                 refused(errno.ENODATA, os.removexattr, path, "user.one")
-                # What asks for the size only, and what brings too little room.
+                # What asks for the size only, and what brings too little space.
                 import ctypes
                 libc = ctypes.CDLL(None, use_errno=True)
                 assert libc.getxattr(path.encode(), b"user.two", None, 0) == 1

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 @Suite(.serialized) struct LookupCountTests {
-    /// Has the kernel let go of what nobody uses. Only root may.
+    /// Has the kernel forget what nobody uses. Only root may.
     private func dropCaches() throws {
         try withOpenFile("/proc/sys/vm/drop_caches", O_WRONLY) { try check(write($0, "2", 1)) }
     }

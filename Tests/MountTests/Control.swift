@@ -52,7 +52,7 @@ extension Mounted {
                 let source = try await TestFile.random(at: scratch.appending("source.mp4"), size: 4_500_000)
                 try await withMount(options) { mount in
                     try await sandbox.inject(
-                        Fault(on: .create, .status(400, body: #"{"code":"quota","message":"no more room"}"#)))
+                        Fault(on: .create, .status(400, body: #"{"code":"quota","message":"no more space"}"#)))
                     let refused = try await run("cp", source, mount.appending("video.mp4"))
                     #expect(refused.errors.contains("Invalid argument"), "\(refused)")
                     // One whose session lives, and of which the store has something.
@@ -71,7 +71,7 @@ extension Mounted {
                 let assets = try await sandbox.completeAssets()
                 #expect(Set(assets.map(\.filename)) == ["video.mp4", "denied.mp4"])
                 #expect(assets.map(\.sha256) == [sum, sum])
-                #expect(try await sandbox.journal().sessions.count == 2, "a session that lives is gone on with")
+                #expect(try await sandbox.journal().sessions.count == 2, "a session that lives is recovered")
             }
         }
 
@@ -188,7 +188,7 @@ extension Mounted {
             #expect(status.error?.message.contains("cancelled") == true)
             try await expectThatOnlyCompleteAssetsAreKept(on: stage)
             #expect(try await stage.sandbox.completeAssets().isEmpty)
-            try await eventually("the spool's room is given back") {
+            try await eventually("the space in the spool is released") {
                 let files = try FileManager.default.contentsOfDirectory(atPath: "\(stage.mount.stateDirectory)/spool")
                 return files.isEmpty
             }

@@ -56,7 +56,7 @@ extension Mounted {
             }
         }
 
-        /// Where nothing new can be begun, what is there is not given up for it.
+        /// Where nothing new can be begun, what is there is kept.
         @Test func anOverwriteThatCannotBeBegunLeavesTheUploadAlone() async throws {
             try await withMount { stage, disk in
                 let source = try await stage.source(size: 6_000_000)

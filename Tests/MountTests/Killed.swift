@@ -7,7 +7,7 @@ extension Mounted {
     @Suite struct Killed {
         @Test func aCpThatIsKilledHalfWayLeavesNoAsset() async throws {
             try await withMount { stage in
-                // Sparse, so that it costs no room; cp is told to copy every zero, which keeps it busy for seconds.
+                // Sparse, so that it costs no space; cp is told to copy every zero, which keeps it busy for seconds.
                 let source = stage.scratch.appending("video.mp4")
                 let made = try await run("truncate", "-s", "3G", source)
                 #expect(made.succeeded, "\(made)")

@@ -34,7 +34,7 @@ extension Mounted {
                 #expect(probe.succeeded, "\(probe)")
                 #expect(probe.errors.isEmpty, "\(probe)")
                 #expect(probe.output.contains("h264,200"), "eight seconds of 25 pictures: \(probe)")
-                // The camera's file is about as large: a guess that is wrong, so that the session is given up.
+                // The camera's file is about as large: a guess that is wrong, so that the session is abandoned.
                 let abandoned = try await stage.mount.status(of: name).abandonedUploadIds
                 let refused = try await stage.sandbox.journal().refused
                 #expect(refused.allSatisfy { abandoned.contains($0.uploadID ?? "") }, "\(refused)")

@@ -137,7 +137,7 @@ extension Mounted {
             }
         }
 
-        /// A list with more in it than a mode has room for: what the mode can say is kept.
+        /// A list with more in it than a mode has space for: what the mode can say is kept.
         @Test(arguments: [
             #"cp -a "$1" "$2""#, #"cp -p "$1" "$2""#, #"rsync -aA "$1" "$2""#, #"mv "$1" "$2""#,
             #"tar -C "$(dirname "$1")" -c --acls video.mp4 | tar -C "$(dirname "$2")" -x --acls"#,

@@ -73,7 +73,7 @@ extension Mounted {
                 let asset = try #require(try await stage.sandbox.completeAssets().first)
                 #expect(asset.assetID == status.assetId)
                 let refused = try await stage.sandbox.journal().refused
-                // A guess that was wrong: what was still on its way when its session was given up is refused.
+                // A guess that was wrong: what was still on its way when its session was abandoned is refused.
                 #expect(refused.allSatisfy { status.abandonedUploadIds.contains($0.uploadID ?? "") }, "\(refused)")
                 #expect(status.supersededUploadIds.isEmpty)
                 try await expectOneAsset("video.mp4", like: expected, on: stage)

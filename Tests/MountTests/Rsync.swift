@@ -136,7 +136,7 @@ extension Mounted {
             }
         }
 
-        /// rsync sets room aside for one byte more or less than there will be: a guess that is always wrong.
+        /// rsync sets space aside for one byte more or less than there will be: a guess that is always wrong.
         @Test(arguments: [12_000_000, 12_000_001])
         func whatItPreallocatesCostsASessionAndNoBytes(size: Int) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in

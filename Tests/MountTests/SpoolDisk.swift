@@ -40,7 +40,7 @@ extension Mounted {
                 #expect(
                     status.error?.message.contains("the spool is full") == true, "\(String(describing: status.error))")
                 #expect(try await stage.sandbox.completeAssets().isEmpty)
-                // Nothing else has room either, not even what is to be remembered of it.
+                // Nothing else has space either, not even what is to be remembered of it.
                 let copy = try await run("cp", source, stage.mount.appending("next.mp4"))
                 #expect(copy.errors.contains("No space left on device"), "\(copy)")
                 #expect(try await stage.sandbox.completeAssets().isEmpty)
@@ -51,7 +51,7 @@ extension Mounted {
             }
         }
 
-        /// Where durability is all that was asked for, a disk with no room for the journal is not called success.
+        /// Where durability is all that was asked for, a disk with no space for the journal is not called success.
         @Test func anFsyncWithoutSpaceForTheJournalFailsAndOneWithSpaceDoesNot() async throws {
             try await withMount { stage, disk in
                 let source = try await stage.source(size: 6_000_000)

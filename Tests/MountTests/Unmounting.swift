@@ -133,7 +133,7 @@ extension Mounted {
                     let unmounted = try await run("fusermount3", "-u", mount.path)
                     #expect(unmounted.succeeded, "\(unmounted)")
                     #expect(!MountedPaths.contains(mount.path))
-                    #expect(mount.isServed, "it goes on with the upload")
+                    #expect(mount.isServed, "it continues the upload")
                     try await sandbox.releaseUploads()
                     try await eventually("the process has ended", timeout: .seconds(60)) { !mount.isServed }
                 }
@@ -152,7 +152,7 @@ extension Mounted {
                     #expect(unmounted.succeeded, "\(unmounted)")
                     try await withMount(options) { next in
                         #expect(try await next.list() == ["video.mp4"])
-                        // It has let go of its state before the next one was ready; what is left of it is its end.
+                        // It has released its state before the next one was ready; what is left of it is its end.
                         try await eventually("the one that handed over has ended") { !mount.isServed }
                         try await sandbox.releaseUploads()
                         try await next.await("completed", of: "video.mp4")

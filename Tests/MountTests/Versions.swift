@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension Mounted {
-    /// A file that is written again becomes another asset; what was not confirmed by then is given up.
+    /// A file that is written again becomes another asset; what was not confirmed by then is cancelled.
     @Suite struct Versions {
         @Test(arguments: [
             #"cp "$1" "$2""#, #"cat "$1" > "$2""#, #"cp "$1" "$2.part" && mv "$2.part" "$2""#,

@@ -5,7 +5,7 @@ import Testing
 extension Mounted {
     /// A size that was believed and is not the file's costs time, never bytes.
     @Suite struct WrongHints {
-        /// Expects one asset of those bytes, another session that was given up for it, and nothing left of that.
+        /// Expects one asset of those bytes, another session that was abandoned for it, and nothing left of that.
         private func expectAnotherSession(like expected: String, on stage: Stage) async throws {
             let status = try await stage.mount.await("completed", of: "video.mp4")
             #expect(status.abandonedUploadIds.count == 1, "a session was opened for the size that was believed")

@@ -131,7 +131,7 @@ import UploadCore
 
     @Test(arguments: [
         "Content-Length: 0\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        // Not at its end yet when the connection is given up.
+        // Not at its end yet when the connection is closed.
         "Transfer-Encoding: chunked\r\n\r\n5\r\n<Erro\r\n", "Content-Length: 500\r\n\r\n<Error>",
     ])
     func anEarlyRefusalCountsHoweverItEnds(_ rest: String) async throws {

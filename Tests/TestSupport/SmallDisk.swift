@@ -7,13 +7,13 @@ package struct SmallDisk: Sendable {
 
     private var filler: String { "\(path)/filler" }
 
-    /// Takes all the room that is left, as another program on the same disk would.
+    /// Takes all the space that is left, as another program on the same disk would.
     package func fill() async throws {
         let filling = try await shell(#"cat /dev/zero >> "$1""#, filler)
         guard filling.errors.contains("No space left on device") else { throw ToolFailed(outcome: filling) }
     }
 
-    /// Gives that room back.
+    /// Gives that space back.
     package func makeSpace() {
         unlink(filler)
     }

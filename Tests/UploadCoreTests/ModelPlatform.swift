@@ -210,7 +210,7 @@ final class ModelPlatform {
         sessions[uploadID]?.isDeleted = true
     }
 
-    /// The platform gives up a session, as it may.
+    /// The platform fails a session, as it may.
     func failSession(_ uploadID: String) {
         guard let session = sessions[uploadID], !session.isComplete else { return }
         sessions[uploadID]?.isFailed = true

@@ -17,7 +17,7 @@ final class RandomUpload {
         var isBegun = false
         /// The first bytes, as they were when they were read.
         var head: [Int] = []
-        /// Given up meanwhile: it may still reach the store, and nobody hears of it.
+        /// Abandoned meanwhile: it may still reach the store, and nobody awaits its answer.
         var isStopped = false
     }
 

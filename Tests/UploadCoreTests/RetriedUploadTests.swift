@@ -132,7 +132,7 @@ import UploadCore
         let rig = Rig()
         rig.write(0..<15)
         rig.apply(.interrupted(UploadFailure(.interrupted, message: "killed")))
-        rig.apply(.cancelled(UploadFailure(.cancelled, message: "given up")))
+        rig.apply(.cancelled(UploadFailure(.cancelled, message: "cancelled")))
         #expect(rig.machine.state == .cancelled)
         #expect(rig.machine.retryRefusal(isDurable: true) == .isCancelled)
     }

@@ -3,7 +3,7 @@ import UploadCore
 
 /// Stalls, and the ways in which an upload ends badly.
 @Suite struct UploadStateMachineEndTests {
-    /// A moment in an upload's life, with what of it is to be deleted when it is given up then.
+    /// A moment in an upload's life, with what of it is to be deleted when it ends then.
     struct Moment: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var deletes: [String]
@@ -104,7 +104,7 @@ import UploadCore
         #expect(seen.contains { if case .answered(_?) = $0 { true } else { false } })
         #expect(seen.compactMap { if case .abandon(let asset) = $0 { asset } else { nil } } == moment.deletes)
 
-        // Nothing else happens, whatever still comes in; a session that opens only now is given up too.
+        // Nothing else happens, whatever still comes in; a session that opens only now is abandoned too.
         for (id, call) in open {
             switch call {
             case .openSession(let size):

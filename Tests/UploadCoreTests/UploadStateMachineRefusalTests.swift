@@ -89,7 +89,7 @@ import UploadCore
         #expect(objection(rig, writingTo: 11) == nil)
         #expect(try rig.failCall(.sizeRefused) == [.stop])
         #expect(objection(rig, writingTo: 11) == .sizeRefused)
-        // The version is its writer's still: what becomes of it is decided when that lets go.
+        // The version is its writer's still: what becomes of it is decided when that closes it.
         #expect(rig.machine.state == .open)
         #expect(rig.machine.statusDocument(at: rig.now).error?.code == "sizeRefused")
         #expect(rig.wait(.seconds(60)).isEmpty, "nothing is asked for again meanwhile")

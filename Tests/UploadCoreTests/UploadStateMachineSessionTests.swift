@@ -1,7 +1,7 @@
 import Testing
 import UploadCore
 
-/// When sessions are opened, given up and replaced.
+/// When sessions are opened, abandoned and replaced.
 @Suite struct UploadStateMachineSessionTests {
     // MARK: Opening
 

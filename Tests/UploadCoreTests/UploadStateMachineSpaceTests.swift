@@ -1,7 +1,7 @@
 import Testing
 import UploadCore
 
-/// What the spool may give up of an upload, what becomes of it then, and how far its writer is ahead.
+/// What the spool may release of an upload, what becomes of it then, and how far its writer is ahead.
 @Suite struct UploadStateMachineSpaceTests {
     /// A copy of 100 bytes of which `written` are there, in a session of ten chunks.
     private func copy(

@@ -49,7 +49,7 @@ import func TestSupport.eventually
             stage.sandbox.add(Self.always(.asset, Self.notThere))
             let upload = try stage.upload("a.mp4", bytes(2000))
             try await upload.answer().get()
-            try await pass(time, until: "it is given up") { upload.status().assetStatus == .undetermined }
+            try await pass(time, until: "it is undetermined") { upload.status().assetStatus == .undetermined }
             #expect(upload.status().assetError == "resource_not_exist: The asset does not exist.")
             #expect(upload.currentState == .completed)
             #expect(upload.status().error == nil)

@@ -106,7 +106,7 @@ import func TestSupport.eventually
         }
     }
 
-    /// Whoever removes a file wants its room now, not when the network is back.
+    /// Whoever removes a file wants its space now, not when the network is back.
     @Test func anUploadThatIsRemovedMeanwhileIsLetGoOf() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in

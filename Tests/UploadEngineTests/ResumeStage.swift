@@ -39,7 +39,7 @@ final class ResumeStage: Sendable {
         try outcome.get()
     }
 
-    /// An engine's life: what the journal knows is taken in, and gone on with unless it is to wait. At its end nothing
+    /// An engine's life: what the journal knows is taken in, and recovered unless it is to wait. At its end nothing
     /// is said to anybody, as when its process is killed.
     func life(
         boot: String = "boot", isResumed: Bool = true, _ body: (EngineLife) async throws -> Void

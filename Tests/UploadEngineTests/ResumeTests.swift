@@ -40,7 +40,7 @@ import func TestSupport.eventually
             session = try await eventually("a session is open") { upload.inspect { $0.uploadID } }
             try await life.journal.written(durably: isDurable)
         }
-        // What hangs is not to be stored when it is let go.
+        // What hangs is not to be stored when it is released.
         stage.sandbox.dropConnections()
         stage.sandbox.clearFaults()
         stage.sandbox.clearJournal()

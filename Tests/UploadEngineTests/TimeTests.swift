@@ -65,7 +65,7 @@ import func TestSupport.eventually
         }
     }
 
-    /// A session may last a day; whoever removes a file wants its room now.
+    /// A session may last a day; whoever removes a file wants its space now.
     @Test func anUploadThatIsOverIsLetGoOf() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in

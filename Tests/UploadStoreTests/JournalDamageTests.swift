@@ -165,12 +165,12 @@ import struct TestSupport.SplitMix64
             known += opened.contents.uploads.count
             written += moment.contents.uploads.count
         }
-        print("of \(written) uploads \(known) were gone on with")
+        print("of \(written) uploads \(known) were recovered")
         // One bit seldom takes everything with it.
         #expect(known > written * 3 / 4, "seed \(seed)")
     }
 
-    /// Nearly everything is sound then, and all of that is gone on with: also what was written after the damage.
+    /// Nearly everything is sound then, and all of that is recovered: also what was written after the damage.
     @Test func aBitOfTheLogTakesNoMoreThanItsRowWithIt() throws {
         let moment = try Self.history()[2]
         let log = try #require(moment.files[Self.files[1]])

@@ -26,7 +26,7 @@ struct SpoolDirectoryTests {
         #expect(throws: SpoolError.self) { try directory.spool() }
     }
 
-    // MARK: Room
+    // MARK: Space
 
     @Test func concurrentReservationsNeverPassTheLimit() async throws {
         let spool = try directory.spool(limit: .mebibytes(100))
@@ -71,7 +71,7 @@ struct SpoolDirectoryTests {
         let spool = try directory.spool(limit: .kibibytes(1100))
         let file = try spool.create()
         let kibibyte4 = [UInt8](repeating: 1, count: 4096)
-        // To the last page, though room is given in larger portions.
+        // To the last page, though space is given in larger portions.
         for page in 0..<Int64(275) { try file.write(kibibyte4, at: page * 4096) }
         #expect(throws: SpoolError.noSpace) { try file.write(kibibyte4, at: 275 * 4096) }
         #expect(try file.size() == 1100 << 10)

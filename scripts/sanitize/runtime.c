@@ -4,7 +4,7 @@
 //
 // - a Mutex that two threads want at once. Its quick ways are compiled into its callers, where they are seen. The slow ones are
 //   functions of `_MutexHandle`, which is the lock's 32-bit word (stdlib/public/Synchronization/Mutex/LinuxImpl.swift);
-// - an object that one thread has let go of, and another finds to be its alone: then it is changed in place, as arrays and
+// - an object that one thread has released, and another finds to be its alone: then it is changed in place, as arrays and
 //   dictionaries are, or destroyed (stdlib/public/SwiftShims/swift/shims/RefCount.h);
 // - a continuation that is resumed before its task waits for it (stdlib/public/Concurrency/Task.cpp). A task that waits is seen.
 #define _GNU_SOURCE

@@ -13,7 +13,7 @@ package enum UploadControl: String, Sendable, CaseIterable {
 
     /// Try once more what failed, or was interrupted after it had been put on disk.
     case retry
-    /// Give up what the platform has not confirmed, with its bytes.
+    /// Cancel what the platform has not confirmed, and drop its bytes.
     case cancel
 
     init?(_ value: [UInt8]) {

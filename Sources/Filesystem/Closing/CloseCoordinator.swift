@@ -111,7 +111,7 @@ final class CloseCoordinator: Sendable {
         }
     }
 
-    /// A wait that its caller may give up.
+    /// A wait that its caller may end.
     private func add(_ wait: CloseWait, pid: Int32) {
         closeWaits.add(wait)
         wait.onInterrupt {

@@ -102,7 +102,7 @@ package final class Committer: Sendable {
         return .awaitUpload(upload, nil)
     }
 
-    /// Whether its last writer lets go of a file of which nothing is uploaded, and hears how that goes.
+    /// Whether its last writer closes a file of which nothing is uploaded, and hears how that goes.
     private func isFinalCloseOfLocalFile(
         _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ closing: CommitRule.CloseContext
     ) -> Bool {
@@ -165,7 +165,7 @@ package final class Committer: Sendable {
             return location
         }
         namespace.markDirty([node])
-        // aria2 would look for the file that it has written its own about, and give up for good.
+        // aria2 would look for the file that it has written its own about, and abort for good.
         if let location { try? namespace.removeFile(location.name.bytes + Array(".aria2".utf8), in: location.parent) }
         reclaimer.keep(upload)
     }

@@ -29,7 +29,7 @@ package final class Durability: Sendable {
         putOnDisk(version.spool, of: version.upload) { answer($0.mapError { FuseErrno($0) }) }
     }
 
-    /// Has the journal told of a file that has no upload: nobody else tells of it before its writer lets go of it. Its version
+    /// Has the journal told of a file that has no upload: nobody else tells of it before its writer closes it. Its version
     /// is returned.
     @discardableResult
     func promise(_ open: OpenFile) -> FileVersion? {
@@ -83,7 +83,7 @@ package final class Durability: Sendable {
         }
     }
 
-    /// Puts the bytes of every upload that the next mount has to go on with on disk. Blocks on the disk.
+    /// Puts the bytes of every upload that the next mount has to recover on disk. Blocks on the disk.
     package func putLeftoversOnDisk() {
         for upload in engine.uploads where upload.currentState.isUnderWay && !upload.isWhollyDurable {
             putOnDisk(upload.spool, of: upload) { _ in }

@@ -149,7 +149,7 @@ extension ContentStore {
         }
     }
 
-    /// A writer that sets room aside means to fill it: a guess at the size, if nothing better is known.
+    /// A writer that sets space aside means to fill it: a guess at the size, if nothing better is known.
     private func guessSize(_ size: Int64, of open: OpenFile) throws(FuseErrno) {
         guard configuration.usesSizeHints, size <= configuration.maxFileSize else { return }
         // What is committed stays as it is: nothing is written yet.

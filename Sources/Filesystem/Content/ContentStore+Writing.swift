@@ -123,7 +123,7 @@ extension ContentStore {
     }
 
     private func refused(_ failure: UploadFailure) -> FuseErrno {
-        // Room may come yet, and a write that waits for it is tried many times.
+        // Space may come yet, and a write that waits for it is tried many times.
         if failure.kind != .noSpace {
             logger.error("a write was refused", metadata: ["reason": "\(failure.message)"])
         }
@@ -147,9 +147,9 @@ extension ContentStore {
         if command.elementsEqual("aria2c".utf8) { file.isWrittenByAria2() }
     }
 
-    /// How much of a write fits below the size limit, and the range whose room it wants first; throws when nothing
+    /// How much of a write fits below the size limit, and the range whose space it wants first; throws when nothing
     /// fits, when the size is known for certain and is over it, or over what the platform takes, and for a part that was
-    /// given up.
+    /// released.
     private func terms(
         of version: FileVersion, for wanted: Range<Int64>
     ) throws(UploadFailure) -> (range: Range<Int64>, space: Range<Int64>?) {

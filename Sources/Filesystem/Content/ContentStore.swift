@@ -74,7 +74,7 @@ package final class ContentStore: Sendable {
             }
         }
         if let failure { throw FuseErrno(failure.uploadFailure) }
-        // Asked afterwards: what is given up counts as gone before it is, and never reads as zeros.
+        // Asked afterwards: what is released counts as gone before it is, and never reads as zeros.
         guard holds(offset..<offset + Int64(wanted), of: version, in: file) else { throw .ioError }
         return bytes
     }
@@ -121,7 +121,7 @@ package final class ContentStore: Sendable {
                 reply.fail(.ioError)
             }
         }
-        // The block may be wanted by others: what is given up is the waiting.
+        // The block may be wanted by others: only the waiting ends.
         reply.onInterrupt { [weak reply] in
             reply?.fail(.interrupted)
             task.cancel()

@@ -11,7 +11,7 @@ package final class HandleTable<Open: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
-    /// Notes something open and gives it a number.
+    /// Records something open and gives it a number.
     func add(_ open: Open) -> UInt64 {
         state.withLock { state in
             state.last += 1

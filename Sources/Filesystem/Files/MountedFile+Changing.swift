@@ -12,7 +12,7 @@ extension MountedFile {
         /// Into this version, which is not committed before the change has ended.
         case version(FileVersion)
         /// Into a version that is to be made beside this one (nil: into the first). This one is kept whole meanwhile: to be
-        /// let go of with ``endUse(of:)``.
+        /// ended with ``endUse(of:)``.
         case another(after: FileVersion?)
         /// Nowhere: a user has cancelled what is written.
         case cancelled

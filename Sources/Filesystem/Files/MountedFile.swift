@@ -34,7 +34,7 @@ public final class MountedFile: Sendable {
         var declaredSize: Int64?
         /// Earlier uploads of this name, oldest first; the last few of them.
         var superseded: [Upload] = []
-        /// Whether whoever made it has let go of it: then it is a file though it be empty.
+        /// Whether whoever made it has closed it: then it is a file though it be empty.
         var wasClosed = false
         /// A user has cancelled it while it was written: its writers are told.
         var isCancelled = false

@@ -26,7 +26,7 @@ extension Namespace {
     }
 
     /// What the journal is to know of a node as it is now; nil for a file that is being written, since nothing is known
-    /// of it before its writer lets go.
+    /// of it before its writer closes it.
     private func change(of id: NodeID) -> JournalChange? {
         guard let node = tree.withLock({ try? $0.node(id) }), !node.isUnlinked else { return .removeNode(id.rawValue) }
         var attributes = node.attributes
@@ -37,7 +37,7 @@ extension Namespace {
             // What has an upload by now is known by that, as all that is being written.
             let isPromised = look.isPromised && look.version?.upload == nil
             if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true { return nil }
-            // Of what was emptied and let go of so, nothing is uploaded.
+            // Of what was emptied and closed so, nothing is uploaded.
             let version = look.version.flatMap { $0.size > 0 || $0.phase != .writing ? $0 : nil }
             content = NodeRecord.Content(
                 size: version?.size ?? 0, spool: version?.spool.name, upload: (version?.upload?.number).map(Int64.init),

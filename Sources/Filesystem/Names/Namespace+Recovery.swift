@@ -6,7 +6,7 @@ import UploadCore
 import UploadEngine
 import UploadStore
 
-// The mount as an earlier process left it: its tree, its files, and the uploads that are still to be gone on with.
+// The mount as an earlier process left it: its tree, its files, and the uploads that are still to be recovered.
 
 extension Namespace {
     /// Takes in what the journal knew when it was opened. To be called once, before anything is asked of the file
@@ -57,7 +57,7 @@ extension Namespace {
     /// Numbers that no earlier mount gave to a file which the journal never knew: a process that it left behind may
     /// still have such a file open, and would be taken for one that holds the new file.
     ///
-    /// By the time of day, in milliseconds, with room for 128 files made in each; below 2^47.
+    /// By the time of day, in milliseconds, with space for 128 files made in each; below 2^47.
     private static func firstNewNumber(at now: NodeTime) -> UInt64 {
         let milliseconds = UInt64(max(0, now.seconds)) &* 1000 &+ UInt64(now.nanoseconds / 1_000_000)
         return (milliseconds & ((1 << 40) - 1)) << 7

@@ -54,7 +54,7 @@ final class SpoolReclaimer: Sendable {
         kept.withLock { $0.removeValue(forKey: upload.number) }?.timer.cancel()
     }
 
-    /// Lets the oldest go before its time, since a writer needs the room; false when there is none. What was promised
+    /// Lets the oldest go before its time, since a writer needs the space; false when there is none. What was promised
     /// to be on the disk stays.
     func removeOldest() -> Bool {
         let oldest = kept.withLock { kept -> (upload: Upload, timer: Task<Void, Never>)? in
@@ -66,7 +66,7 @@ final class SpoolReclaimer: Sendable {
         oldest.timer.cancel()
         remove(oldest.upload)
         logger.warning(
-            "the bytes of an interrupted file were dropped before their time: the room was needed",
+            "the bytes of an interrupted file were dropped before their time: the space was needed",
             metadata: ["filename": "\(oldest.upload.identity.filename)"])
         return true
     }

@@ -185,7 +185,7 @@ final class StatusDirectory: Sendable {
         return StatusNames.pending(UInt64(upload.number))
     }
 
-    /// All names by which an upload's document can be found: sessions that were given up still lead to it.
+    /// All names by which an upload's document can be found: sessions that were abandoned still lead to it.
     private func names(of upload: Upload) -> [[UInt8]] {
         let ids = upload.inspect { machine in machine.abandonedUploadIDs + (machine.uploadID.map { [$0] } ?? []) }
         return [StatusNames.pending(UInt64(upload.number))] + ids.map { StatusNames.document(uploadID: $0) }

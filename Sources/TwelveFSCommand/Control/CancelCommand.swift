@@ -4,7 +4,7 @@ import ArgumentParser
 struct CancelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cancel",
-        abstract: "Give up an upload that is not completed.",
+        abstract: "Cancel an upload that is not completed.",
         discussion: """
             PATH is a file in a mount, or its document in .status. The file is removed with the bytes that wait for the platform, no \
             asset comes of it, and a program that waits in close gets 'Input/output error'.
@@ -13,5 +13,5 @@ struct CancelCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("A file in a mount, or its status document.", valueName: "path"))
     var path: String
 
-    func run() throws { try UploadOrder.give(.cancel, about: path) }
+    func run() throws { try UploadCommand.give(.cancel, about: path) }
 }

@@ -14,5 +14,5 @@ struct RetryCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("A file in a mount, or its status document.", valueName: "path"))
     var path: String
 
-    func run() throws { try UploadOrder.give(.retry, about: path) }
+    func run() throws { try UploadCommand.give(.retry, about: path) }
 }

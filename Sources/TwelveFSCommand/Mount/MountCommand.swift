@@ -17,7 +17,7 @@ package struct MountCommand: ParsableCommand {
             Sizes are written like 64MiB, 64M (the same) or 1.5GB; times like 90s, 5m or 1h30m.
 
             SIGTERM and SIGINT (Ctrl-C) unmount as 'twelvefs unmount' does; a second one stops at once, and what was not \
-            uploaded is gone on with later. SIGHUP reopens the log file.
+            uploaded is recovered by the next mount. SIGHUP reopens the log file.
             """)
 
     @Argument(help: ArgumentHelp("An empty directory.", valueName: "mountpoint"), completion: .directory)

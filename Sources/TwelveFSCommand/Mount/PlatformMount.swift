@@ -42,7 +42,7 @@ struct PlatformMount: MountService {
         }
         if let damage = journal.damage {
             logger.error(
-                "the journal was damaged: it was set aside, and what was sound in it is gone on with",
+                "the journal was damaged: it was set aside, and its intact records were recovered",
                 metadata: [
                     "set_aside": "\(configuration.stateDirectory)/\(damage.setAside)", "reason": "\(damage.reason)",
                     "uploads": "\(journal.contents.uploads.count)", "nodes": "\(journal.contents.nodes.count)",
@@ -88,7 +88,7 @@ struct PlatformMount: MountService {
                 try session.start()
             }
             let left = engine.resumable
-            if left > 0 { logger.notice("going on with uploads of an earlier mount", metadata: ["count": "\(left)"]) }
+            if left > 0 { logger.notice("recovering uploads of an earlier mount", metadata: ["count": "\(left)"]) }
             engine.resume()
             return ServedMount(session: session, parts: parts)
         } catch {

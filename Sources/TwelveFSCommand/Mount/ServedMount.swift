@@ -36,7 +36,7 @@ struct ServedMount: RunningMount {
         }
         let outcome = leftBehind()
         await parts.engine.stop()
-        // What the next mount goes on with may have to outlive the machine.
+        // What the next mount recovers may have to outlive the machine.
         await offPool { parts.filesystem.putLeftoversOnDisk() }
         await parts.stop()
         return outcome
@@ -58,7 +58,7 @@ struct ServedMount: RunningMount {
             switch upload.currentState {
             case .completed, .cancelled: break
             case .finishing: outcome.resumable += 1
-            // What is staged waits for a rename, and nothing goes on with it by itself.
+            // What is staged waits for a rename, and nothing continues it by itself.
             case .staged, .open, .failed, .interrupted: outcome.unfinished += 1
             }
         }

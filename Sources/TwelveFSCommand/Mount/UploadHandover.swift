@@ -2,10 +2,10 @@
 import Glibc
 #endif
 
-/// How a new mount gets the uploads of a process whose mount is gone and that goes on with them.
+/// How a new mount gets the uploads of a process whose mount is gone and that continues them.
 ///
 /// It is asked as people ask it: a first SIGTERM has it finish, a second one has it stop at once, without loss. What it
-/// leaves, the new mount goes on with.
+/// leaves, the new mount continues.
 enum UploadHandover {
     /// How long the other process may take to put on disk what it leaves.
     private static let patience: Duration = .seconds(60)

@@ -165,7 +165,7 @@ public struct AssetWatcher: Sendable {
         var choices: [(due: Instant, Choice)] = []
         if let alone { choices.append((alone.value.due, Choice(call: .retrieve(alone.key), cost: 1))) }
         if dueInList > 0 {
-            // Where there is room, assets are asked for that will be due soon.
+            // Where there is space, assets are asked for that will be due soon.
             let ids = inList.prefix(limits.batch).map(\.key)
             let missing = max(0, 1 - Double(dueInList) / Double(limits.batch))
             choices.append((inList[0].value.due, Choice(call: .list(ids), cost: missing)))

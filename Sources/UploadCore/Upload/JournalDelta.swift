@@ -1,4 +1,4 @@
-/// Something about an upload that a journal has to know, so that another process can go on with it.
+/// Something about an upload that a journal has to know, so that another process can continue it.
 ///
 /// The machine collects them in their order; what else there is to know (state, size, failure) is looked up when they
 /// are taken.
@@ -68,7 +68,7 @@ extension UploadStateMachine {
         }
     }
 
-    /// How far the version may go; nil while its writer has not let go of it.
+    /// How far the version may go; nil until the last descriptor is closed.
     public var commitScope: CommitScope? { scope }
 
     /// Notes a chunk of the session's.

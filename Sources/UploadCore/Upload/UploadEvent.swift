@@ -10,7 +10,7 @@ public enum UploadEvent: Sendable {
     case truncated(to: Int64)
     /// What is believed of the final size; nil takes an earlier belief back.
     case hinted(SizeHint?)
-    /// The last writer let go: the content is final and is to become an asset, or to be held ready to become one.
+    /// The last descriptor is closed: the content is final and is to become an asset, or to be held ready to become one.
     case committed(CommitScope)
     /// The writer did not finish: nothing becomes of these bytes.
     case interrupted(UploadFailure)
@@ -65,7 +65,7 @@ public enum CommitScope: Sendable, Hashable {
     case allButLast
 }
 
-/// Identifies one call, so that an answer that comes after its session was given up is recognised.
+/// Identifies one call, so that an answer that comes after its session was abandoned is recognised.
 public struct CallID: Sendable, Hashable {
     /// Rises with each call of an upload.
     public var serial: Int
@@ -89,7 +89,7 @@ public struct SessionVerdict: Sendable, Equatable {
 }
 
 /// A call to the platform that an upload wants made. At most one is under way for each upload, and a few reports beside it;
-/// calls whose session was given up meanwhile do not count.
+/// calls whose session was abandoned meanwhile do not count.
 public enum PlatformCall: Sendable, Equatable {
     /// Open a session for this many bytes.
     case openSession(totalSize: Int64)
@@ -132,7 +132,7 @@ public enum UploadAction: Sendable {
     /// Stop every PUT under way: its outcome no longer matters, nor that of the calls under way, except for a session
     /// that is still being opened.
     case stopTransfers
-    /// A session was opened and given up: delete its reserved asset, best effort.
+    /// A session was opened and abandoned: delete its reserved asset, best effort.
     case abandon(assetID: String)
     /// Answer whoever waits in close.
     case answer(Result<Void, UploadFailure>)

@@ -81,7 +81,7 @@ extension UploadStateMachine {
         return nil
     }
 
-    /// Has the session asked about a refusal, before anything is given up.
+    /// Has the session asked about a refusal, before anything is abandoned.
     mutating func lookInto(_ reason: UploadFailure, isFinal: Bool = true) {
         guard !(refusal?.isFinal ?? false) else { return }
         refusal = Refusal(reason: reason, isFinal: isFinal)

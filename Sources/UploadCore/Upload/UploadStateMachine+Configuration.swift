@@ -21,7 +21,7 @@ extension UploadStateMachine {
         /// How many URLs to keep at hand: the PUTs that can be under way, and as many again.
         public var urlReserve: Int
         /// How many sessions of one version may end before their time (they expire, or fail at the platform) before
-        /// it is given up.
+        /// it is abandoned.
         public var sessionLimit: Int
         /// What the spool may hold, in bytes; nil when only the disk bounds it. Less than two chunks is too little.
         public var spaceLimit: Int64?

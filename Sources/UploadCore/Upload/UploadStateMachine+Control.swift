@@ -31,7 +31,7 @@ extension UploadStateMachine {
         return nil
     }
 
-    /// It is gone on with as if it had just been committed: with the session that it has, if that lives, and only what the
+    /// It is recovered as if it had just been committed: with the session that it has, if that lives, and only what the
     /// store lacks.
     mutating func retried(at now: Instant) {
         guard retryRefusal(isDurable: true) == nil else { return }

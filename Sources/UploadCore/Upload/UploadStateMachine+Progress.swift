@@ -21,7 +21,7 @@ extension UploadStateMachine {
         startReports(at: now, &actions)
     }
 
-    /// When the session is given up for its age: not while an answer is awaited, nor when it may be complete.
+    /// When the session is abandoned for its age: not while an answer is awaited, nor when it may be complete.
     var sessionExpiry: Instant? {
         guard let session, pendingCall == nil, reportsUnderWay == 0, !session.mayBeComplete else { return nil }
         return session.deadline

@@ -2,7 +2,7 @@
 public struct RecoveredUpload: Sendable {
     /// Where it stood.
     public enum Standing: Sendable {
-        /// Its writer had let go of it: it is gone on with.
+        /// Its writer had closed it: it is recovered.
         case committed(CommitScope)
         /// The platform had confirmed it.
         case completed
@@ -36,7 +36,7 @@ public struct RecoveredUpload: Sendable {
     public var session: SessionSnapshot?
     /// What the store has with the content that was committed.
     public var chunks: [Chunk] = []
-    /// Sessions that were given up for it.
+    /// Sessions that were abandoned for it.
     public var abandonedUploadIDs: [String] = []
     /// Attempts beyond the first, so far.
     public var retries = 0

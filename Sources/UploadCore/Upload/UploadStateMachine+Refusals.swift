@@ -27,7 +27,7 @@ extension UploadStateMachine {
         sizeRefusal.flatMap { newSize >= $0.size ? $0.reason : nil }
     }
 
-    /// Why it is pointless to write up to `end`, of a file whose writer has not let go of it.
+    /// Why it is pointless to write up to `end`, of a file whose last descriptor is not closed.
     ///
     /// Because so much was refused already; or because the size that the writer is known to aim at was. A guess at it
     /// may have been wrong: then only what is written counts, and the commit asks again with the true size.

@@ -167,7 +167,7 @@ extension UploadStateMachine {
         reports.insert(report, at: index)
     }
 
-    /// Gives up the reports that wait; what they named is put into others when it is to be reported.
+    /// Drops the reports that wait; what they named is put into others when it is to be reported.
     mutating func dissolveIdleReports() {
         for report in reports where report.call == nil { session?.dissolve(report: report.number, report.chunks) }
         reports.removeAll { $0.call == nil }

@@ -1,10 +1,10 @@
-/// Room in the spool: what a writer is held back by, and which stored chunks the spool may give up.
+/// Space in the spool: what a writer is held back by, and which stored chunks the spool may release.
 extension UploadStateMachine {
     /// What an upload says about a write before it happens.
     public struct WriteTerms: Sendable, Equatable {
         /// What is believed of the final size.
         public var hint: SizeHint?
-        /// The range whose room is to be there before the write: its chunks, so that two writers cannot fill the spool
+        /// The range whose space is to be there before the write: its chunks, so that two writers cannot fill the spool
         /// with halves that neither can finish.
         public var space: Range<Int64>
         /// Why the write can't be taken; nil when it can.
@@ -45,20 +45,20 @@ extension UploadStateMachine {
     /// The session's chunk size, in bytes, while there is one.
     public var chunkSize: Int64? { session?.plan.chunkSize }
 
-    /// Whether chunks may be given up, now or once they are stored: the size is known for certain, and no close has
+    /// Whether chunks may be released, now or once they are stored: the size is known for certain, and no close has
     /// promised anything.
     public var mayReleaseChunks: Bool {
         guard state == .open, !waitsForCommit, let session, let hint, hint.source.isExact else { return false }
         return hint.size == session.plan.totalSize
     }
 
-    /// Whether chunks that may be given up are on their way.
+    /// Whether chunks that may be released are on their way.
     public var hasReleasableChunksComing: Bool {
         guard mayReleaseChunks, let session else { return false }
         return session.uploadingCount > 0 || !session.ready.isEmpty || !session.delayed.isEmpty
     }
 
-    /// The next stored chunk whose bytes the spool may give up, as a range of bytes, which counts as given up from now
+    /// The next stored chunk whose bytes the spool may release, as a range of bytes, which counts as released from now
     /// on; nil when there is none. The first and the last chunk are always kept: programs come back to them.
     public mutating func takeChunkToRelease() -> Range<Int64>? {
         guard mayReleaseChunks, let session else { return nil }
@@ -72,14 +72,14 @@ extension UploadStateMachine {
         return nil
     }
 
-    /// The whole content of a completed upload leaves the spool: all of it counts as given up from now on.
+    /// The whole content of a completed upload leaves the spool: all of it counts as released from now on.
     public mutating func contentIsEvicted() {
         guard state == .completed, size > 0 else { return }
         released.insert(0..<size)
         deltas.append(.changed)
     }
 
-    /// Ends an upload that would have to send bytes which the spool has given up.
+    /// Ends an upload that would have to send bytes which the spool has released.
     mutating func failIfReleasedIsNeeded(_ cause: UploadFailure?, _ actions: inout [UploadAction]) {
         guard !released.isEmpty, state.isUnderWay else { return }
         var reason = Self.cannotStartOver
@@ -96,11 +96,11 @@ extension UploadStateMachine {
 
     private static let cannotChange = UploadFailure(
         .spoolFailed, code: "part_given_up",
-        message: "this part of the file was uploaded and given up to make room in the spool",
+        message: "this part of the file was uploaded and released to make space in the spool",
         hint: "write the file from front to back, or raise --spool-limit")
 
     private static let cannotStartOver = UploadFailure(
         .spoolFailed, code: "cannot_start_over",
-        message: "the upload would have to start over, but parts of the file were given up to make room in the spool",
+        message: "the upload would have to start over, but parts of the file were released to make space in the spool",
         hint: "copy the file again; with a larger --spool-limit all of it is kept until it is confirmed")
 }

@@ -73,7 +73,7 @@ extension UploadStateMachine {
     }
 
     mutating func end(_ final: UploadState, _ reason: UploadFailure, _ actions: inout [UploadAction]) {
-        // What ended badly is kept for another try; whoever removes it gives that up too.
+        // What ended badly is kept for another try; removing it ends that too.
         let isKept = state == .failed || state == .interrupted
         guard state.isUnderWay || (isKept && final == .cancelled) else { return }
         failure = reason

@@ -44,7 +44,7 @@ public struct UploadStateMachine: Sendable {
     public internal(set) var assetURL: String?
     /// What whoever waits in close was answered because nothing moves; nil while something does.
     public internal(set) var stall: UploadFailure?
-    /// Sessions that were opened for this version and given up.
+    /// Sessions that were opened for this version and abandoned.
     public internal(set) var abandonedUploadIDs: [String] = []
     /// Attempts beyond the first, of calls and PUTs.
     public internal(set) var retries = 0
@@ -84,7 +84,7 @@ public struct UploadStateMachine: Sendable {
     /// Bytes that are stored at the platform and no longer in the spool.
     public internal(set) var released = SegmentMap()
     var isConfirmed = false
-    /// A refusal that may only mean that the session is over: the session is asked before anything is given up.
+    /// A refusal that may only mean that the session is over: the session is asked before anything is abandoned.
     var refusal: Refusal?
     /// The session was opened by another process, and the platform has not yet been asked whether it lives.
     var isUnverified = false

@@ -51,7 +51,7 @@ public final class Journal: Sendable {
     /// Opens the journal of a state directory, and makes it where there is none. Blocks on the disk.
     ///
     /// - Throws: when there is neither a journal nor a way to make one. One that is damaged is set aside instead, and
-    ///   what is sound in it is gone on with: see ``damage``.
+    ///   its intact records are recovered: see ``damage``.
     public init(stateDirectory: String, bootID: String) throws(JournalError) {
         let opened = try JournalDatabase.open(in: stateDirectory)
         database = opened.database
@@ -60,7 +60,7 @@ public final class Journal: Sendable {
         self.bootID = bootID
     }
 
-    /// Whether the journal of a state directory has uploads to go on with, or may have, since it is damaged. Blocks on
+    /// Whether the journal of a state directory has uploads to recover, or may have, since it is damaged. Blocks on
     /// the disk.
     public static func hasUploadsToResume(in stateDirectory: String) -> Bool {
         JournalDatabase.hasUploadsToResume(in: stateDirectory)
@@ -77,7 +77,7 @@ public final class Journal: Sendable {
         if isFirst { start(soon: !canWait) }
     }
 
-    /// Calls `handler` once everything that was noted before is written down; `durably`: on disk, so that it survives
+    /// Calls `handler` once everything that was recorded before is written down; `durably`: on disk, so that it survives
     /// the machine's end as well as the process's.
     public func whenWritten(durably: Bool, _ handler: @escaping Handler) {
         let (isFirst, isClosed) = state.withLock { state -> (Bool, Bool) in
@@ -112,7 +112,7 @@ public final class Journal: Sendable {
     /// Why nothing can be written down at present; nil while it can.
     public var failure: JournalError? { state.withLock { $0.failure } }
 
-    /// Writes what is left and lets go of the files. Blocks on the disk.
+    /// Writes what is left and closes the files. Blocks on the disk.
     public func close() {
         queue.sync {
             drain()

@@ -129,7 +129,7 @@ struct JournalDatabase: Sendable {
         }
     }
 
-    /// Whether the journal of a state directory has uploads to go on with, or may have: one that is damaged is left as it
+    /// Whether the journal of a state directory has uploads to recover, or may have: one that is damaged is left as it
     /// is, and opening it will tell.
     static func hasUploadsToResume(in stateDirectory: String) -> Bool {
         let path = "\(stateDirectory)/\(fileName)"
@@ -207,7 +207,7 @@ struct JournalDatabase: Sendable {
         try SessionRecord.remove([number], in: database)
     }
 
-    /// Moves what is in the log into the database, and lets go of the files.
+    /// Moves what is in the log into the database, and closes the files.
     func close() {
         // What cannot be moved now is moved when the journal is opened again.
         try? queue.close()

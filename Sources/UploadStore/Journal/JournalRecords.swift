@@ -1,6 +1,6 @@
 import UploadCore
 
-/// One upload as the journal knows it: enough to go on with it, or to tell how it ended.
+/// One upload as the journal knows it: enough to recover it, or to tell how it ended.
 public struct UploadRecord: Sendable, Equatable {
     /// Counts the uploads of a state directory, from 1; never given twice.
     public var number: Int64
@@ -18,7 +18,7 @@ public struct UploadRecord: Sendable, Equatable {
     public var writer: String?
     /// Where it stood.
     public var state: UploadState
-    /// How far it may go; nil while its writer has not let go of it.
+    /// How far it may go; nil until the last descriptor is closed.
     public var scope: CommitScope?
     /// In bytes.
     public var size: Int64
@@ -28,7 +28,7 @@ public struct UploadRecord: Sendable, Equatable {
     public var synced: Synced
     /// When it was begun, by our own clock.
     public var created: Timestamp
-    /// When its writer let go of it, by our own clock.
+    /// When its last descriptor was closed, by our own clock.
     public var closed: Timestamp?
     /// When the platform confirmed it, by our own clock.
     public var completed: Timestamp?
@@ -42,7 +42,7 @@ public struct UploadRecord: Sendable, Equatable {
     public var assetError: String?
     /// Earlier uploads of its name.
     public var superseded: [String]
-    /// Sessions that were given up for it.
+    /// Sessions that were abandoned for it.
     public var abandoned: [String]
     /// Attempts beyond the first.
     public var retries: Int

@@ -7,14 +7,14 @@ import Glibc
 #endif
 
 /// Asks something of an upload, through the extended attribute of its status document.
-enum UploadOrder {
+enum UploadCommand {
     /// - Parameters:
-    ///   - order: what is to be done.
+    ///   - command: what is to be done.
     ///   - path: a file in a mount, or its status document.
     /// - Throws: a ``CommandFailure`` when it is refused.
-    static func give(_ order: UploadControl, about path: String) throws {
+    static func give(_ command: UploadControl, about path: String) throws {
         let document = try UploadLocator.document(named: path)
-        let value = Array(order.rawValue.utf8)
+        let value = Array(command.rawValue.utf8)
         guard setxattr(document, UploadControl.attribute, value, value.count, 0) != 0 else { return }
         let error = Errno(rawValue: errno)
         switch error {
@@ -29,15 +29,15 @@ enum UploadOrder {
             throw CommandFailure(
                 "\(path): the mount is read-only, or about to end", hint: "Mount again, and writable, first")
         case .invalidArgument:
-            throw CommandFailure("\(path): \(try refusal(of: order, UploadDocument.read(document, of: path)))")
+            throw CommandFailure("\(path): \(try refusal(of: command, UploadDocument.read(document, of: path)))")
         default:
             throw CommandFailure("\(path): \(error.words)")
         }
     }
 
     /// Why an upload in its state cannot be told so.
-    private static func refusal(of order: UploadControl, _ upload: UploadDocument) -> String {
-        switch (upload.state, order) {
+    private static func refusal(of command: UploadControl, _ upload: UploadDocument) -> String {
+        switch (upload.state, command) {
         case ("completed", .retry): return "the platform has it"
         case ("completed", .cancel): return "the platform has it. To take it out of the directory, remove it"
         case ("cancelled", _): return "it was removed, replaced or cancelled"
