@@ -1,5 +1,4 @@
 import Synchronization
-import UploadCore
 
 /// Which uploads are on their way to the platform, for whoever waits until none is.
 final class InFlightUploads: Sendable {
@@ -11,13 +10,13 @@ final class InFlightUploads: Sendable {
 
     private let state = Mutex(State())
 
-    /// An upload changed its state. Looked up here, since two changes may be told in the wrong order.
-    func changed(_ upload: Upload) {
+    /// The upload of that number changed its state. Looked up here, since two changes may be told in the wrong order.
+    func changed(_ number: Int, isFinishing: () -> Bool) {
         let idle = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-            if upload.currentState == .finishing {
-                state.finishing.insert(upload.number)
+            if isFinishing() {
+                state.finishing.insert(number)
             } else {
-                state.finishing.remove(upload.number)
+                state.finishing.remove(number)
             }
             guard state.finishing.isEmpty else { return [] }
             defer { state.waiters = [:] }

@@ -1,11 +1,11 @@
 import Synchronization
 import UploadCore
 
-/// Hands out the mount's few places for PUTs, fairly: a free place goes to the upload that has the fewest of them, and
-/// among equals to the one that was served longest ago. So a small file passes a large one instead of queueing behind it.
+/// Hands out the mount's few places for PUTs, fairly: a free place goes to the sender, an upload, that has the fewest of
+/// them, and among equals to the one that was served longest ago. So a small file passes a large one instead of queueing behind it.
 final class PutScheduler: Sendable {
     private struct Share: Sendable {
-        var upload: Upload
+        var sender: any ChunkSender
         var isWaiting = false
         var underWay = 0
         var lastServed = 0
@@ -52,49 +52,49 @@ final class PutScheduler: Sendable {
             change(&state.breaker)
             let hold = state.breaker.hold(at: now)
             let isSame = hold?.reason.kind == before?.reason.kind && hold?.until == before?.until
-            return (hold, isSame ? [] : state.shares.values.filter(\.isWaiting).map(\.upload))
+            return (hold, isSame ? [] : state.shares.values.filter(\.isWaiting).map(\.sender))
         }
-        for upload in told { upload.apply(.chunksHeldBack(hold?.reason, until: hold?.until)) }
+        for sender in told { sender.chunksAreHeldBack(hold?.reason, until: hold?.until) }
         fillPlaces()
     }
 
-    /// `upload` has chunks that may be sent.
-    func offer(_ upload: Upload) {
+    /// `sender` has chunks that may be sent.
+    func offer(_ sender: any ChunkSender) {
         let now = clock.now()
         let hold = state.withLock { state in
-            let wasWaiting = state.shares[upload.number]?.isWaiting ?? false
-            state.shares[upload.number, default: Share(upload: upload)].isWaiting = true
+            let wasWaiting = state.shares[sender.number]?.isWaiting ?? false
+            state.shares[sender.number, default: Share(sender: sender)].isWaiting = true
             return wasWaiting ? nil : state.breaker.hold(at: now)
         }
-        if let hold { upload.apply(.chunksHeldBack(hold.reason, until: hold.until)) }
+        if let hold { sender.chunksAreHeldBack(hold.reason, until: hold.until) }
         fillPlaces()
     }
 
-    /// Nothing of `upload` is to be sent any more: not kept until PUTs are made again.
-    func withdraw(_ upload: Upload) {
+    /// Nothing of `sender` is to be sent any more: not kept until PUTs are made again.
+    func withdraw(_ sender: any ChunkSender) {
         state.withLock { state in
             // Looked up here: it may be tried again at this moment.
-            guard !upload.currentState.isUnderWay else { return }
-            state.shares[upload.number]?.isWaiting = false
-            if state.shares[upload.number]?.underWay == 0 { state.shares[upload.number] = nil }
+            guard !sender.isUnderWay else { return }
+            state.shares[sender.number]?.isWaiting = false
+            if state.shares[sender.number]?.underWay == 0 { state.shares[sender.number] = nil }
         }
     }
 
     /// Gives away free places for as long as there are both places and chunks, and PUTs may be made.
     private func fillPlaces() {
         let now = clock.now()
-        while let (upload, permit) = state.withLock({ Self.reserve(&$0, at: now) }) {
-            if let put = upload.takeChunk() {
-                state.withLock { $0.shares[upload.number]?.isWaiting = true }
+        while let (sender, permit) = state.withLock({ Self.reserve(&$0, at: now) }) {
+            if let put = sender.takeChunk() {
+                state.withLock { $0.shares[sender.number]?.isWaiting = true }
                 Task {
-                    await upload.send(put, permit)
-                    self.state.withLock { Self.release(upload, &$0) }
+                    await sender.send(put, permit)
+                    self.state.withLock { Self.release(sender, &$0) }
                     self.fillPlaces()
                 }
             } else {
                 state.withLock { state in
                     state.breaker.giveBack(permit)
-                    Self.release(upload, &state)
+                    Self.release(sender, &state)
                 }
             }
         }
@@ -110,25 +110,25 @@ final class PutScheduler: Sendable {
     }
 
     /// Takes a place for the upload whose turn it is, which is asked for a chunk outside of the lock.
-    private static func reserve(_ state: inout State, at now: Instant) -> (Upload, CircuitBreaker.Permit)? {
+    private static func reserve(_ state: inout State, at now: Instant) -> (any ChunkSender, CircuitBreaker.Permit)? {
         guard state.freePlaces > 0 else { return nil }
         let next = state.shares.values.filter(\.isWaiting).min { one, other in
             (one.underWay, one.lastServed) < (other.underWay, other.lastServed)
         }
-        guard let upload = next?.upload, let permit = state.breaker.take(at: now) else { return nil }
+        guard let sender = next?.sender, let permit = state.breaker.take(at: now) else { return nil }
         state.freePlaces -= 1
         state.turn += 1
         let turn = state.turn
-        state.shares[upload.number]?.isWaiting = false
-        state.shares[upload.number]?.underWay += 1
-        state.shares[upload.number]?.lastServed = turn
-        return (upload, permit)
+        state.shares[sender.number]?.isWaiting = false
+        state.shares[sender.number]?.underWay += 1
+        state.shares[sender.number]?.lastServed = turn
+        return (sender, permit)
     }
 
-    private static func release(_ upload: Upload, _ state: inout State) {
+    private static func release(_ sender: any ChunkSender, _ state: inout State) {
         state.freePlaces += 1
-        guard var share = state.shares[upload.number] else { return }
+        guard var share = state.shares[sender.number] else { return }
         share.underWay -= 1
-        state.shares[upload.number] = share.underWay > 0 || share.isWaiting ? share : nil
+        state.shares[sender.number] = share.underWay > 0 || share.isWaiting ? share : nil
     }
 }

@@ -3,10 +3,12 @@ import PlatformClient
 import UploadCore
 import UploadStore
 
-// What an upload does: chunks for the scheduler, calls, what follows from a change of state, and the time.
+// What an upload does: PUTs for the scheduler, calls, what follows from a change of state, and the time.
 
-extension Upload {
-    // MARK: The scheduler's side
+extension Upload: ChunkSender {
+    var isUnderWay: Bool { currentState.isUnderWay }
+
+    func chunksAreHeldBack(_ reason: UploadFailure?, until: Instant?) { apply(.chunksHeldBack(reason, until: until)) }
 
     /// The next chunk to send; nil when none can be sent now.
     func takeChunk() -> ChunkPut? {
@@ -44,7 +46,15 @@ extension Upload {
         state.withLock { if $0.transfers[put.chunkIndex] == transfer { $0.transfers[put.chunkIndex] = nil } }
     }
 
+}
+
+extension Upload {
     // MARK: Acting
+
+    /// Has whoever waits for the end of all uploads look at this one.
+    func tellInFlight() {
+        services.inFlight.changed(number) { currentState == .finishing }
+    }
 
     func perform(_ action: UploadAction) {
         switch action {
@@ -72,7 +82,7 @@ extension Upload {
         case .cancelled: log(.info, "upload cancelled", failure)
         case .open, .staged, .finishing: log(.debug, "upload changed state", nil, ["state": "\(new.rawValue)"])
         }
-        services.inFlight.changed(self)
+        tellInFlight()
         services.progress.tell()
         guard !new.isUnderWay else { return }
         services.scheduler.withdraw(self)

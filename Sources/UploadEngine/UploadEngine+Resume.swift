@@ -1,7 +1,7 @@
 import UploadCore
 import UploadStore
 
-// Going on with what another process left.
+// Recovering what another process left.
 
 extension UploadEngine {
     /// Takes an upload in as the journal knows it. Nothing is done about it before ``resume()``.
@@ -22,7 +22,7 @@ extension UploadEngine {
         let upload = Upload(
             restoring: left, record: record, spool: spool, identity: identity, services: services)
         add(upload)
-        services.inFlight.changed(upload)
+        upload.tellInFlight()
         // Its writer died: nothing of it was confirmed, and nothing will be.
         if record.state == .open, let session {
             services.cleaner.delete(assetID: session.assetID, unlessCompleted: session.uploadID)

@@ -36,8 +36,7 @@ public final class UploadEngine: Sendable {
             cleaner: AbandonedAssetCleaner(client: client, clock: clock, gate: gate, logger: logger),
             assets: AssetPoller(policy: policy, client: client, clock: clock, gate: gate, logger: logger),
             inFlight: InFlightUploads(), progress: ProgressSignal(clock: clock), assetTypes: AssetTypeMemory(),
-            threads: threads,
-            clock: clock, logger: logger, journal: journal)
+            threads: threads, clock: clock, logger: logger, journal: journal)
         // Numbers are never given twice, since the journal knows uploads by them.
         registry = Mutex(Registry(lastNumber: Int(journal?.contents.uploads.map(\.number).max() ?? 0)))
     }
@@ -91,7 +90,7 @@ public final class UploadEngine: Sendable {
     /// Returns when every committed upload has ended, or the task is cancelled.
     public func untilIdle() async {
         // One that was committed a moment ago may not have said so yet.
-        for upload in uploads { services.inFlight.changed(upload) }
+        for upload in uploads { upload.tellInFlight() }
         await services.inFlight.untilIdle()
     }
 
