@@ -85,16 +85,16 @@ extension FilesystemService {
         }
     }
 
-    /// Decided on another thread: it may take a look at many processes, and FUSE's own threads are few.
+    /// Decided on another thread: it may take a look at many processes, and FUSE's own threads are few. Its caller may
+    /// interrupt it from here on.
     package func flush(
         _ inode: InodeNumber, handle: UInt64, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         if StatusDirectory.owns(inode) { return reply.succeed() }
         let wait = CloseWait(reply.deferred())
-        Self.closing.async { self.committer.close(handle, context: context, wait) }
+        closing.begin(wait, pid: context.pid)
+        BackgroundWork.decide { self.committer.close(handle, context: context, wait) }
     }
-
-    private static let closing = DispatchQueue(label: "twelvefs.closing", attributes: .concurrent)
 
     package func release(_ inode: InodeNumber, handle: UInt64) {
         if StatusDirectory.owns(inode) { status.release(handle) } else { committer.release(handle) }
@@ -114,7 +114,7 @@ extension FilesystemService {
             reply.fail(error)
             return
         }
-        DispatchQueue.global().async {
+        BackgroundWork.useDisk {
             self.durability.synchronize(open) { result in
                 switch result {
                 case .success: reply.succeed()

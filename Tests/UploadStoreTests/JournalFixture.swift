@@ -73,6 +73,11 @@ enum JournalFixture {
 extension StoreTestDirectory {
     func journal(boot: String = "boot") throws -> Journal { try Journal(stateDirectory: path, bootID: boot) }
 
+    /// A journal whose log is put on disk so.
+    func journal(synchronize: @escaping @Sendable (Int32) -> Int32) throws -> Journal {
+        try Journal(stateDirectory: path, bootID: "boot", synchronize: synchronize)
+    }
+
     /// What a journal that is opened now knows.
     func journalContents() throws -> JournalContents {
         let journal = try journal()

@@ -43,6 +43,12 @@ final class StoreTestDirectory {
         return stat("\(path)/\(name)", &status) == 0 ? status.st_mode & 0o7777 : .max
     }
 
+    /// In bytes; -1 where there is none.
+    func size(of name: String) -> Int64 {
+        var status = stat()
+        return stat("\(path)/\(name)", &status) == 0 ? Int64(status.st_size) : -1
+    }
+
     func names(in directory: String) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: "\(path)/\(directory)").sorted()
     }

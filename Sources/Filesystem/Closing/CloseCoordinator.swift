@@ -1,4 +1,3 @@
-import Dispatch
 import FuseLowLevel
 import UploadCore
 import UploadEngine
@@ -22,12 +21,23 @@ final class CloseCoordinator: Sendable {
     /// Answers every close that still waits, as a stall would: what is not confirmed is not called so.
     func answerAll(_ failure: UploadFailure) { closeWaits.answerAll(.failure(failure)) }
 
+    /// A close arrived: its caller may end the wait from now on, whatever is decided meanwhile.
+    func begin(_ wait: CloseWait, pid: Int32) {
+        // Weakly: a wait that nobody holds any more answers by going.
+        wait.onInterrupt { [weak wait] in
+            guard let wait else { return }
+            self.interrupts.watch(isOver: { wait.isOver }, isAskedToEnd: { self.writers.isAskedToEnd(pid) }) {
+                wait.interrupt()
+            }
+        }
+    }
+
     // MARK: The platform
 
     /// Lets a close wait for an upload, until that is decided or stalls, the caller is told to end, or the mount ends.
-    func wait(for upload: Upload, committing scope: CommitScope?, pid: Int32, _ wait: CloseWait) {
+    func wait(for upload: Upload, committing scope: CommitScope?, _ wait: CloseWait) {
         if configuration.closeMode == .spool, upload.currentState.isUnderWay {
-            return waitForDisk(for: upload, committing: scope, pid: pid, wait)
+            return waitForDisk(for: upload, committing: scope, wait)
         }
         closeWaits.add(wait)
         let waiter = upload.whenAnswered(stagedIsEnough: scope != .whole) { result in
@@ -35,13 +45,10 @@ final class CloseCoordinator: Sendable {
             let isAnswer = wait.answer(result.mapError { FuseErrno($0) })
             if case .failure = result, isAnswer { self.makeDurable(upload) }
         }
-        wait.onInterrupt {
-            self.interrupts.watch(isOver: { wait.isOver }, isAskedToEnd: { self.writers.isAskedToEnd(pid) }) {
-                guard wait.answer(.failure(.interrupted)) else { return }
-                self.closeWaits.remove(wait)
-                if let waiter { upload.stopWaiting(waiter) }
-                self.makeDurable(upload)
-            }
+        wait.afterInterrupt {
+            self.closeWaits.remove(wait)
+            if let waiter { upload.stopWaiting(waiter) }
+            self.makeDurable(upload)
         }
         if let scope { upload.apply(.committed(scope)) }
     }
@@ -50,7 +57,7 @@ final class CloseCoordinator: Sendable {
     private func makeDurable(_ upload: Upload) {
         guard upload.currentState.isUnderWay else { return }
         // What went wrong is in the log; the upload goes on all the same.
-        DispatchQueue.global().async { self.durability.putOnDisk(upload.spool, of: upload) { _ in } }
+        BackgroundWork.useDisk { self.durability.putOnDisk(upload.spool, of: upload) { _ in } }
     }
 
     /// Completes an upload that has been sent already, or will be soon, and then does what follows from it. The directory
@@ -72,7 +79,7 @@ final class CloseCoordinator: Sendable {
                 }
             }
         }
-        DispatchQueue.global().asyncAfter(deadline: .now() + Self.confirmationLimit) {
+        BackgroundWork.after(.seconds(10)) {
             guard wait.answer(.failure(.ioError)) else { return }
             self.closeWaits.remove(wait)
             if let waiter { upload.stopWaiting(waiter) }
@@ -80,15 +87,13 @@ final class CloseCoordinator: Sendable {
         upload.apply(.committed(.whole))
     }
 
-    private static let confirmationLimit = DispatchTimeInterval.seconds(10)
-
     // MARK: This machine
 
     /// Lets a close wait until spool and journal are on disk; the upload goes on by itself.
-    func waitForDisk(for upload: Upload, committing scope: CommitScope?, pid: Int32, _ wait: CloseWait) {
-        add(wait, pid: pid)
+    func waitForDisk(for upload: Upload, committing scope: CommitScope?, _ wait: CloseWait) {
+        add(wait)
         if let scope { upload.apply(.committed(scope)) }
-        DispatchQueue.global().async {
+        BackgroundWork.useDisk {
             self.durability.putOnDisk(upload.spool, of: upload) { result in
                 self.closeWaits.remove(wait)
                 // What is known by now to have failed is not called well.
@@ -99,26 +104,23 @@ final class CloseCoordinator: Sendable {
     }
 
     /// Lets a close of what nobody uploads wait until the journal knows it; where a close promises the disk, until it is there.
-    func waitForJournal(of open: OpenFile, pid: Int32, _ wait: CloseWait) {
+    func waitForJournal(of open: OpenFile, _ wait: CloseWait) {
         guard configuration.closeMode == .spool else {
             durability.promise(open)
             return durability.whenJournalled(durably: false) { wait.answer($0.mapError { FuseErrno($0) }) }
         }
-        add(wait, pid: pid)
-        durability.synchronize(open) { result in
-            self.closeWaits.remove(wait)
-            wait.answer(result)
+        add(wait)
+        BackgroundWork.useDisk {
+            self.durability.synchronize(open) { result in
+                self.closeWaits.remove(wait)
+                wait.answer(result)
+            }
         }
     }
 
-    /// A wait that its caller may end.
-    private func add(_ wait: CloseWait, pid: Int32) {
+    private func add(_ wait: CloseWait) {
         closeWaits.add(wait)
-        wait.onInterrupt {
-            self.interrupts.watch(isOver: { wait.isOver }, isAskedToEnd: { self.writers.isAskedToEnd(pid) }) {
-                if wait.answer(.failure(.interrupted)) { self.closeWaits.remove(wait) }
-            }
-        }
+        wait.afterInterrupt { self.closeWaits.remove(wait) }
     }
 
     /// A wait whose good answer is given when the journal knows what led to it.
@@ -135,6 +137,6 @@ final class CloseCoordinator: Sendable {
                     let isPromise = self.configuration.closeMode == .spool
                     wait.answer(isPromise ? outcome.mapError { FuseErrno($0) } : result)
                 }
-            }, whenInterrupted: { wait.onInterrupt($0) })
+            }, whenInterrupted: { _ in })
     }
 }

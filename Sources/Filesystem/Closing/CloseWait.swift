@@ -7,6 +7,13 @@ package final class CloseWait: Sendable {
     private let reply: @Sendable (Result<Void, FuseErrno>) -> Void
     private let whenInterrupted: @Sendable (@escaping @Sendable () -> Void) -> Void
     private let isAnswered = Atomic(false)
+    private let interruption = Mutex(Interruption())
+
+    private struct Interruption: Sendable {
+        /// Whether an interrupt ended the wait.
+        var hasEnded = false
+        var cleanup: (@Sendable () -> Void)?
+    }
 
     /// - Parameters:
     ///   - reply: is given the answer, once.
@@ -35,7 +42,7 @@ package final class CloseWait: Sendable {
 
     /// Answers, unless somebody has; tells whether this was the answer.
     @discardableResult
-    func answer(_ result: Result<Void, FuseErrno>) -> Bool { answer { result } }
+    package func answer(_ result: Result<Void, FuseErrno>) -> Bool { answer { result } }
 
     /// Does what the answer depends on and answers, unless somebody has answered: then it is not done.
     @discardableResult
@@ -48,6 +55,25 @@ package final class CloseWait: Sendable {
 
     /// Calls `handler` when the kernel says that the caller has a signal.
     func onInterrupt(_ handler: @escaping @Sendable () -> Void) { whenInterrupted(handler) }
+
+    /// The caller was told to end: it is answered, unless it has been, and what is to follow from that is done.
+    package func interrupt() {
+        guard answer(.failure(.interrupted)) else { return }
+        let cleanup = interruption.withLock { interruption in
+            interruption.hasEnded = true
+            return interruption.cleanup.take()
+        }
+        cleanup?()
+    }
+
+    /// Does `cleanup` when an interrupt ends the wait; at once where one has.
+    package func afterInterrupt(_ cleanup: @escaping @Sendable () -> Void) {
+        let isOver = interruption.withLock { interruption in
+            if !interruption.hasEnded { interruption.cleanup = cleanup }
+            return interruption.hasEnded
+        }
+        if isOver { cleanup() }
+    }
 }
 
 /// All closes that wait, so that the end of the mount can answer them.

@@ -39,8 +39,8 @@ package final class Committer: Sendable {
             case .immediate(nil): wait.answer(.success(()))
             case .immediate(let errno?): wait.answer(.failure(errno))
             case .awaitUpload(let upload, let scope):
-                closing.wait(for: upload, committing: scope, pid: context.pid, wait)
-            case .awaitJournal(let open): closing.waitForJournal(of: open, pid: context.pid, wait)
+                closing.wait(for: upload, committing: scope, wait)
+            case .awaitJournal(let open): closing.waitForJournal(of: open, wait)
             }
         } catch {
             wait.answer(.failure(error))

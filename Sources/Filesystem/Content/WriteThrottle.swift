@@ -1,4 +1,3 @@
-import Dispatch
 import FuseLowLevel
 import UploadCore
 import UploadEngine
@@ -27,8 +26,6 @@ final class WriteThrottle: Sendable {
     /// How long a writer waits for space while nothing moves.
     private static let patienceForSpace: Duration = .seconds(10)
 
-    private static let writing = DispatchQueue(label: "twelvefs.writing", attributes: .concurrent)
-
     /// One WRITE as it came.
     struct PendingWrite: Sendable {
         var data: [UInt8]
@@ -41,7 +38,7 @@ final class WriteThrottle: Sendable {
     func waitForSpace(_ write: PendingWrite, _ reply: DeferredReply<FuseWritten>) {
         reply.onInterrupt { [weak reply] in reply?.fail(.interrupted) }
         engine.atNextProgress(within: Self.patienceForSpace) { moved in
-            Self.writing.async { self.tryAgain(write, reply, isLast: !moved) }
+            BackgroundWork.useDisk { self.tryAgain(write, reply, isLast: !moved) }
         }
     }
 

@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import Synchronization
 import UploadCore
 
@@ -6,7 +7,8 @@ import UploadCore
 ///
 /// Whoever has something to be written down says so and goes on; a thread of the journal's own asks for it, and writes
 /// everything that has come together in one transaction. What must not be answered before it is written waits in
-/// ``whenWritten(durably:_:)``. What could not be written is kept and tried again.
+/// ``whenWritten(durably:_:)``. What could not be written is kept and tried again. Another thread puts what is written on
+/// disk, for those who wait for that: nobody else waits for the disk.
 public final class Journal: Sendable {
     /// Gives what is to be written down, as it is at that moment. Called on the journal's thread, once.
     public typealias Source = @Sendable () -> [JournalChange]
@@ -18,11 +20,18 @@ public final class Journal: Sendable {
         /// What the sources gave and is not written yet.
         var unwritten: [JournalChange] = []
         var handlers: [(durably: Bool, handler: Handler)] = []
-        /// Whether something was written since the log was last known to be on disk.
-        var hasUnsyncedCommits = false
+        /// Commits that were made, and how many of them are known to be on disk.
+        var commits = 0
+        var commitsOnDisk = 0
+        /// Those who wait for the disk.
+        var diskHandlers: [Handler] = []
+        var isPuttingOnDisk = false
         var isScheduled = false
         var isScheduledSoon = false
-        var failure: JournalError?
+        /// Why nothing could be written, when last tried.
+        var writeFailure: JournalError?
+        /// Why what is written could not be put on disk, when last tried.
+        var diskFailure: JournalError?
         var isClosed = false
     }
 
@@ -41,7 +50,9 @@ public final class Journal: Sendable {
     /// The boot of the machine that this is; empty when it is not known.
     public let bootID: String
     private let database: JournalDatabase
+    private let synchronize: @Sendable (Int32) -> Int32
     private let queue = DispatchQueue(label: "twelvefs.journal")
+    private let diskQueue = DispatchQueue(label: "twelvefs.journal.disk")
     private let state = Mutex(State())
 
     /// How long records may wait for others that losing would only cost sending some bytes again.
@@ -52,8 +63,16 @@ public final class Journal: Sendable {
     ///
     /// - Throws: when there is neither a journal nor a way to make one. One that is damaged is set aside instead, and
     ///   its intact records are recovered: see ``damage``.
-    public init(stateDirectory: String, bootID: String) throws(JournalError) {
+    public convenience init(stateDirectory: String, bootID: String) throws(JournalError) {
+        try self.init(stateDirectory: stateDirectory, bootID: bootID, synchronize: { fsync($0) })
+    }
+
+    /// The same with another `fsync`, for tests: 0, or -1 with errno set.
+    package init(
+        stateDirectory: String, bootID: String, synchronize: @escaping @Sendable (Int32) -> Int32
+    ) throws(JournalError) {
         let opened = try JournalDatabase.open(in: stateDirectory)
+        self.synchronize = synchronize
         database = opened.database
         contents = opened.contents
         damage = opened.damage.map { Damage(setAside: $0.setAside, reason: $0.reason) }
@@ -110,18 +129,19 @@ public final class Journal: Sendable {
     }
 
     /// Why nothing can be written down at present; nil while it can.
-    public var failure: JournalError? { state.withLock { $0.failure } }
+    public var failure: JournalError? { state.withLock { $0.writeFailure ?? $0.diskFailure } }
 
     /// Writes what is left and closes the files. Blocks on the disk.
     public func close() {
+        queue.sync { drain() }
+        diskQueue.sync {}
         queue.sync {
-            drain()
             let handlers = state.withLock { state in
-                defer { state.handlers = [] }
+                defer { (state.handlers, state.diskHandlers) = ([], []) }
                 state.isClosed = true
-                return state.handlers
+                return state.handlers.map(\.handler) + state.diskHandlers
             }
-            for (_, handler) in handlers { handler(.failure(.failed("it is closed"))) }
+            for handler in handlers { handler(.failure(.failed("it is closed"))) }
             database.close()
         }
     }
@@ -156,28 +176,32 @@ public final class Journal: Sendable {
             }
             guard !isClosed else { return }
             let fresh = sources.flatMap { $0() }
-            let (changes, isSynced) = state.withLock { state in
+            let (changes, isDiskFailing) = state.withLock { state in
                 state.unwritten += fresh
-                return (state.unwritten, !state.hasUnsyncedCommits)
+                return (state.unwritten, state.diskFailure != nil)
             }
             if changes.isEmpty, handlers.isEmpty { return }
-            let result = write(changes, durably: handlers.contains { $0.durably }, isSynced: isSynced)
-            for (_, handler) in handlers { handler(result) }
-            if case .failure = result {
+            let result = write(changes)
+            guard case .success = result else {
+                for (_, handler) in handlers { handler(result) }
                 // Kept, and tried again when time has passed, or somebody waits for it.
                 startLater(Self.retryInterval)
                 return
             }
+            // While the disk fails nothing counts as written that is not known to be on it.
+            for (durably, handler) in handlers where !durably && !isDiskFailing { handler(result) }
+            putOnDisk(for: handlers.filter { $0.durably || isDiskFailing }.map(\.handler))
         }
     }
 
-    private func write(_ changes: [JournalChange], durably: Bool, isSynced: Bool) -> Result<Void, JournalError> {
+    private func write(_ changes: [JournalChange]) -> Result<Void, JournalError> {
         let result: Result<Void, JournalError>
         do throws(JournalError) {
-            let isNeeded = !changes.isEmpty || (durably && !isSynced)
-            if isNeeded { try database.write(changes, durably: durably) }
-            // Afterwards: what went into a file that lost its name meanwhile is not written down either.
-            if isNeeded || durably { try database.checkPlace() }
+            if !changes.isEmpty {
+                try database.write(changes, durably: false)
+                // Afterwards: what went into a file that lost its name meanwhile is not written down either.
+                try database.checkPlace()
+            }
             result = .success(())
         } catch {
             result = .failure(error)
@@ -186,15 +210,58 @@ public final class Journal: Sendable {
             switch result {
             case .success:
                 state.unwritten = []
-                state.failure = nil
-                if durably {
-                    state.hasUnsyncedCommits = false
-                } else if !changes.isEmpty {
-                    state.hasUnsyncedCommits = true
-                }
-            case .failure(let failure): state.failure = failure
+                state.writeFailure = nil
+                if !changes.isEmpty { state.commits += 1 }
+            case .failure(let failure): state.writeFailure = failure
             }
         }
         return result
+    }
+
+    // MARK: The disk
+
+    /// Tells the handlers when all that is written by now is on disk.
+    private func putOnDisk(for handlers: [Handler]) {
+        guard !handlers.isEmpty else { return }
+        let isFirst = state.withLock { state in
+            defer { state.isPuttingOnDisk = true }
+            state.diskHandlers += handlers
+            return !state.isPuttingOnDisk
+        }
+        if isFirst { diskQueue.async { self.putOnDisk() } }
+    }
+
+    /// Puts what is written on disk until nobody waits for that any more.
+    private func putOnDisk() {
+        while true {
+            let (handlers, commits, isNeeded, hasFailed) = state.withLock { state in
+                defer { state.diskHandlers = [] }
+                state.isPuttingOnDisk = !state.diskHandlers.isEmpty
+                let hasFailed = state.diskFailure != nil
+                return (state.diskHandlers, state.commits, hasFailed || state.commitsOnDisk < state.commits, hasFailed)
+            }
+            if handlers.isEmpty { return }
+            let result: Result<Void, JournalError>
+            do throws(JournalError) {
+                if hasFailed {
+                    try database.emptyLog()
+                } else if isNeeded {
+                    try database.synchronizeLog(synchronize)
+                }
+                try database.checkPlace()
+                result = .success(())
+            } catch {
+                result = .failure(error)
+            }
+            state.withLock { state in
+                switch result {
+                case .success:
+                    state.commitsOnDisk = max(state.commitsOnDisk, commits)
+                    state.diskFailure = nil
+                case .failure(let failure): state.diskFailure = failure
+                }
+            }
+            for handler in handlers { handler(result) }
+        }
     }
 }

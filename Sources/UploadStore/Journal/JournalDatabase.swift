@@ -174,6 +174,34 @@ struct JournalDatabase: Sendable {
         }
     }
 
+    /// Puts what was committed on disk, beside whatever is committed meanwhile: what SQLite does itself with `synchronous =
+    /// FULL`, but not while it keeps others from writing.
+    func synchronizeLog(_ synchronize: (Int32) -> Int32) throws(JournalError) {
+        // SQLite has its locks on the database and its index, not on the log: another descriptor of that does no harm.
+        let descriptor = Glibc.open("\(path)-wal", O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { throw JournalError(SpoolError(errno: errno, operation: "open \(path)-wal")) }
+        defer { Glibc.close(descriptor) }
+        guard synchronize(descriptor) == 0 else {
+            throw JournalError(SpoolError(errno: errno, operation: "fsync \(path)-wal"))
+        }
+    }
+
+    /// Moves everything that was committed from the log into the database, on disk. For when the log could not be put on
+    /// disk: the kernel may have dropped what it could not write, and a second `fsync` would say that all is well.
+    func emptyLog() throws(JournalError) {
+        do {
+            try queue.writeWithoutTransaction { database in
+                try database.execute(sql: "PRAGMA synchronous = FULL")
+                let isBusy = try Int.fetchOne(database, sql: "PRAGMA wal_checkpoint(TRUNCATE)") ?? 1
+                if isBusy != 0 {
+                    throw JournalError.failed("somebody else reads it, so that its log cannot be emptied")
+                }
+            }
+        } catch {
+            throw JournalError(error)
+        }
+    }
+
     private static func apply(_ change: JournalChange, to database: Database) throws {
         switch change {
         case .putUpload(let record): try record.put(in: database)
