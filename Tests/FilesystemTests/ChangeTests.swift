@@ -24,7 +24,9 @@ struct ChangeTests {
         return try filesystem.content.read(handle, at: 0, count: 1 << 20)
     }
 
-    @Test("A change that is refused, or is none, leaves a finished file as it was, in this mount and the next")
+    @Test(
+        "A change that is refused, or is none, leaves a finished file as it was, in this mount and the next",
+        .shows("change-refused", "close-nothing-new", "fallocate-keep-size"))
     func refusedChangesChangeNothing() async throws {
         try await InProcess.run({ $0.maxFileSize = 100 }) { run in
             try await finish(run, "a.mp4")
@@ -55,7 +57,9 @@ struct ChangeTests {
         }
     }
 
-    @Test("A file that is emptied is an empty file, with nothing to upload, in this mount and the next")
+    @Test(
+        "A file that is emptied is an empty file, with nothing to upload, in this mount and the next",
+        .shows("change-emptied"))
     func anEmptiedFileIsListedEmpty() async throws {
         try await InProcess.run { run in
             try await finish(run, "a.mp4")
@@ -88,7 +92,9 @@ struct ChangeTests {
         }
     }
 
-    @Test("A file that was removed while it is written goes on without a name, and its close is none of the upload's")
+    @Test(
+        "A file that was removed while it is written goes on without a name, and its close is none of the upload's",
+        .shows("remove-open"))
     func aFileWithoutANameIsNotUploaded() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
@@ -101,7 +107,9 @@ struct ChangeTests {
         }
     }
 
-    @Test("What is closed under a name that tells nothing is staged, and found by the next mount")
+    @Test(
+        "What is closed under a name that tells nothing is staged, and found by the next mount",
+        .shows("restart-staged"))
     func aNamelessDownloadSurvives() async throws {
         try await InProcess.run { run in
             try await finish(run, "Unconfirmed 7.crdownload")
@@ -117,7 +125,7 @@ struct ChangeTests {
         }
     }
 
-    @Test("A file that aria2 left beside it means nothing for what another program writes")
+    @Test("A file that aria2 left beside it means nothing for what another program writes", .shows("name-aria2"))
     func aLeftoverControlFileMeansNothing() async throws {
         try await InProcess.run { run in
             let control = try run.create("a.mp4.aria2", by: 5)
@@ -129,7 +137,7 @@ struct ChangeTests {
         }
     }
 
-    @Test("What aria2 writes waits until it has removed its own file beside it")
+    @Test("What aria2 writes waits until it has removed its own file beside it", .shows("name-aria2"))
     func aria2SaysWhenItIsDone() async throws {
         try await InProcess.run { run in
             run.writers.change { $0.commands[1] = "aria2c" }
@@ -142,7 +150,7 @@ struct ChangeTests {
         }
     }
 
-    @Test("A directory's new name is looked at for each file in it")
+    @Test("A directory's new name is looked at for each file in it", .shows("name-rsync-directory", "rename-directory"))
     func aRenamedDirectoryCommitsWhatWaited() async throws {
         try await InProcess.run { run in
             let caller = InProcess.caller(1)
@@ -163,7 +171,7 @@ struct ChangeTests {
         }
     }
 
-    @Test("An exchange of names is looked at from either side")
+    @Test("An exchange of names is looked at from either side", .shows("rename-exchange"))
     func anExchangeCommitsWhatWaited() async throws {
         try await InProcess.run { run in
             try await finish(run, "a.mp4.part", [4, 5])
@@ -183,7 +191,9 @@ struct ChangeTests {
     }
 
     /// Whoever is first: what is completed is whole, or was emptied and begun anew.
-    @Test("A rename beside an open that truncates never completes half a file", arguments: 0..<40)
+    @Test(
+        "A rename beside an open that truncates never completes half a file", .shows("rename-open-truncate"),
+        arguments: 0..<40)
     func renameAgainstTruncation(_ round: Int) async throws {
         try await InProcess.run { run in
             let whole = [UInt8](repeating: 1, count: 9000)

@@ -10,7 +10,7 @@ import UploadEngine
 
 @Suite(.timeLimit(.minutes(2)))
 struct ClosingTests {
-    @Test func aCloseIsAnsweredWhenThePlatformHasEveryByte() async throws {
+    @Test(.shows("close-confirmed")) func aCloseIsAnsweredWhenThePlatformHasEveryByte() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
             try run.write([1, 2, 3], to: handle)
@@ -20,7 +20,7 @@ struct ClosingTests {
         }
     }
 
-    @Test func closingAStagedFileAgainIsAnsweredAtOnce() async throws {
+    @Test(.shows("close-nothing-new")) func closingAStagedFileAgainIsAnsweredAtOnce() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4.part")
             try run.write([1, 2, 3], to: handle)
@@ -36,7 +36,7 @@ struct ClosingTests {
         }
     }
 
-    @Test func aRenameWaitsForWhatIsStillOnItsWay() async throws {
+    @Test(.shows("rename-completes")) func aRenameWaitsForWhatIsStillOnItsWay() async throws {
         try await InProcess.run { run in
             run.sandbox.add(InjectedFault(on: [.put], .hang))
             let handle = try run.create("a.mp4.part")
@@ -56,7 +56,7 @@ struct ClosingTests {
         }
     }
 
-    @Test func aFileWhoseUploadFailedDoesNotGetItsFinalName() async throws {
+    @Test(.shows("rename-failed")) func aFileWhoseUploadFailedDoesNotGetItsFinalName() async throws {
         try await InProcess.run { run in
             run.sandbox.add(
                 InjectedFault(on: [.create], .status(400, body: #"{"code":"parameter_invalid","message":"no"}"#)))
@@ -68,7 +68,7 @@ struct ClosingTests {
         }
     }
 
-    @Test func whatIsWrittenWhileAnotherClosesIsNotLost() async throws {
+    @Test(.shows("change-during-close")) func whatIsWrittenWhileAnotherClosesIsNotLost() async throws {
         try await InProcess.run { run in
             let first = try run.create("a.mp4", by: 1)
             try run.write([1, 2, 3], to: first, by: 1)
@@ -104,7 +104,7 @@ struct ClosingTests {
         }
     }
 
-    @Test func aFileOfAKilledWriterIsGoneAndItsNameIsLookedUpAnew() async throws {
+    @Test(.shows("interrupted-unlisted")) func aFileOfAKilledWriterIsGoneAndItsNameIsLookedUpAnew() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
             try run.write([1, 2, 3], to: handle)
@@ -126,7 +126,7 @@ struct ClosingTests {
     }
 
     /// As under `timeout -s KILL 1 cat a > b`: both have the file open, both die, and the closes come side by side.
-    @Test(arguments: [true, false])
+    @Test(.shows("asset-killed"), arguments: [true, false])
     func aCloseBesideThatOfAKilledWriterCommitsNothing(closerDies: Bool) async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
@@ -142,7 +142,7 @@ struct ClosingTests {
         }
     }
 
-    @Test func aKilledWritersFileIsNotUploadedUnderALaterName() async throws {
+    @Test(.shows("rename-to-media")) func aKilledWritersFileIsNotUploadedUnderALaterName() async throws {
         try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
             let handle = try run.create("notes.dat")
             try run.write([1, 2, 3], to: handle)
@@ -155,7 +155,7 @@ struct ClosingTests {
         }
     }
 
-    @Test func aPartialFileOfRsyncsNeverBecomesAnAsset() async throws {
+    @Test(.shows("asset-rsync-cut")) func aPartialFileOfRsyncsNeverBecomesAnAsset() async throws {
         try await InProcess.run { run in
             let handle = try run.create(".a.mp4.x1Y2z3")
             try run.write([1, 2, 3], to: handle)
@@ -172,7 +172,9 @@ struct ClosingTests {
         }
     }
 
-    @Test func nothingIsSentBeforeAFinalNameIsKnownAndThenItIsTheFilename() async throws {
+    @Test(.shows("name-temporary-unknown")) func nothingIsSentBeforeAFinalNameIsKnownAndThenItIsTheFilename()
+        async throws
+    {
         try await InProcess.run { run in
             let handle = try run.create("Unconfirmed 7.crdownload")
             run.writers.change {
@@ -193,7 +195,7 @@ struct ClosingTests {
         }
     }
 
-    @Test func closesThatComeAfterTheEndOfTheMountAreAnswered() async throws {
+    @Test(.shows("close-mount-ends")) func closesThatComeAfterTheEndOfTheMountAreAnswered() async throws {
         try await InProcess.run { run in
             run.sandbox.add(InjectedFault(on: [.create], .hang))
             let handle = try run.create("a.mp4")

@@ -8,7 +8,7 @@ import UploadEngine
 
 @Suite(.timeLimit(.minutes(2)))
 struct ContentsTests {
-    @Test func whatWasWrittenAfterAnFsyncIsNotCalledDurable() async throws {
+    @Test(.shows("fsync-later")) func whatWasWrittenAfterAnFsyncIsNotCalledDurable() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
             try run.write([1, 2, 3], to: handle)
@@ -19,7 +19,7 @@ struct ContentsTests {
         }
     }
 
-    @Test func aDeclaredSizeCanBeDeclaredAnew() async throws {
+    @Test(.shows("size-declared")) func aDeclaredSizeCanBeDeclaredAnew() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
             try run.cut("a.mp4", to: 100, through: handle)
@@ -30,7 +30,7 @@ struct ContentsTests {
         }
     }
 
-    @Test func holesBelowADeclaredSizeMeanThatTheWriterDidNotFinish() async throws {
+    @Test(.shows("asset-declared-holes")) func holesBelowADeclaredSizeMeanThatTheWriterDidNotFinish() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
             try run.cut("a.mp4", to: 100, through: handle)
@@ -40,7 +40,7 @@ struct ContentsTests {
         }
     }
 
-    @Test func aFileThatIsCutByNameFollowsTheRuleOfItsName() async throws {
+    @Test(.shows("truncate-by-name")) func aFileThatIsCutByNameFollowsTheRuleOfItsName() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4.part")
             try run.write([1, 2, 3], to: handle)
@@ -53,7 +53,7 @@ struct ContentsTests {
     }
 
     /// In the kernel, an open that cuts is not kept apart from the writes of others.
-    @Test func cutsAndWritesAtOnceLeaveWhatIsUploaded() async throws {
+    @Test(.shows("truncate")) func cutsAndWritesAtOnceLeaveWhatIsUploaded() async throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         print("seed: \(seed)")
         try await InProcess.run { run in

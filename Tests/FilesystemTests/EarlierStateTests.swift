@@ -35,7 +35,7 @@ struct EarlierStateTests {
         try run.filesystem.namespace.lookup(Array(name.utf8), in: parent).attributes.size
     }
 
-    @Test func whatTheFirstVersionLeftIsThere() async throws {
+    @Test(.shows("restart-earlier-version")) func whatTheFirstVersionLeftIsThere() async throws {
         try await run(bootID: Self.first.boot) { run in
             for name in ["completed.mp4", "staged.mp4.part", "failed.mp4", "finishing.mp4"] {
                 #expect(try size(run, name) == 3000, "\(name)")
@@ -50,7 +50,9 @@ struct EarlierStateTests {
         }
     }
 
-    @Test("After a restart of the machine, what was not on its disk is not trusted, and nothing of it is uploaded")
+    @Test(
+        "After a restart of the machine, what was not on its disk is not trusted, and nothing of it is uploaded",
+        .shows("restart-power-lost"))
     func whatWasNotOnDiskIsNotTrusted() async throws {
         try await run(bootID: "another boot") { run in
             #expect(try size(run, "completed.mp4") == 3000)
@@ -64,7 +66,7 @@ struct EarlierStateTests {
         }
     }
 
-    @Test("What was on its way is sent, though the platform has forgotten its session")
+    @Test("What was on its way is sent, though the platform has forgotten its session", .shows("restart-session-gone"))
     func whatWasOnItsWayIsSent() async throws {
         try await run(bootID: Self.first.boot) { run in
             run.engine.resume()

@@ -76,7 +76,7 @@ import UploadEngine
         }
     }
 
-    @Test func aTreeThatWasChangedAtRandomIsFoundAgain() async throws {
+    @Test(.shows("restart-tree")) func aTreeThatWasChangedAtRandomIsFoundAgain() async throws {
         let seed = UInt64.random(in: .min ... .max)
         print("seed: \(seed)")
         try await InProcess.run { run in
@@ -94,7 +94,7 @@ import UploadEngine
     }
 
     /// Of what has no upload nothing else would tell before its writer closes it.
-    @Test func aFileThatStaysHereIsFoundAgainOnceFsyncWasAnswered() async throws {
+    @Test(.shows("fsync", "restart-local")) func aFileThatStaysHereIsFoundAgainOnceFsyncWasAnswered() async throws {
         try await InProcess.run { run in
             let empty = try run.create("empty.mp4")
             #expect(await run.synchronize(empty) == nil)
@@ -110,7 +110,7 @@ import UploadEngine
         }
     }
 
-    @Test(arguments: [CloseMode.upload, .spool])
+    @Test(.shows("restart-local"), arguments: [CloseMode.upload, .spool])
     func aFileThatStaysHereIsFoundAgainOnceItsCloseWasAnswered(mode: CloseMode) async throws {
         try await InProcess.run({ $0.closeMode = mode }) { run in
             let empty = try run.create("empty.mp4")
@@ -126,7 +126,7 @@ import UploadEngine
         }
     }
 
-    @Test func aFileThatWasEmptiedIsFoundEmpty() async throws {
+    @Test(.shows("change-emptied")) func aFileThatWasEmptiedIsFoundEmpty() async throws {
         try await InProcess.run { run in
             let video = try run.create("video.mp4")
             try run.write([1, 2, 3], to: video)
@@ -156,7 +156,7 @@ import UploadEngine
         }
     }
 
-    @Test func aFileThatBecomesAVideoWhileItIsOpenIsUploaded() async throws {
+    @Test(.shows("rename-to-media")) func aFileThatBecomesAVideoWhileItIsOpenIsUploaded() async throws {
         try await InProcess.run { run in
             let file = try run.create(".DS_Store")
             try run.write([1, 2, 3], to: file)

@@ -39,7 +39,7 @@ import UploadEngine
         }
     }
 
-    @Test func aCopierIsToldAtItsNextWrite() async throws {
+    @Test(.shows("error-platform-too-large")) func aCopierIsToldAtItsNextWrite() async throws {
         try await withRefusal(of: 30 << 20, .copied) { run, handle, upload in
             #expect(throws: FuseErrno.fileTooLarge) {
                 try run.write(Self.content, to: handle, at: Int64(Self.enough))
@@ -101,7 +101,7 @@ import UploadEngine
         }
     }
 
-    @Test func aSizeThatTurnsOutAtCloseIsTooLargeAndCanBeTriedAgain() async throws {
+    @Test(.shows("error-platform-too-large")) func aSizeThatTurnsOutAtCloseIsTooLargeAndCanBeTriedAgain() async throws {
         try await InProcess.run(sandbox: { $0.maxFileSize = 4 << 20 }) { run in
             let handle = try run.create("a.mp4")
             try run.write(Self.content, to: handle)
@@ -117,7 +117,9 @@ import UploadEngine
         }
     }
 
-    @Test func ourOwnLimitIsToldWithWhatToDo() async throws {
+    @Test(.shows("close-refused-write", "error-too-large", "error-reason")) func ourOwnLimitIsToldWithWhatToDo()
+        async throws
+    {
         try await InProcess.run({ $0.maxFileSize = 10 }) { run in
             let handle = try run.create("a.mp4")
             #expect(try run.write([UInt8](repeating: 1, count: 12), to: handle) == 10)
@@ -135,7 +137,7 @@ import UploadEngine
         }
     }
 
-    @Test func aRefusedWriteThatIsMadeGoodIsForgotten() async throws {
+    @Test(.shows("close-write-made-good")) func aRefusedWriteThatIsMadeGoodIsForgotten() async throws {
         try await InProcess.run({ $0.maxFileSize = 10 }) { run in
             let handle = try run.create("a.mp4")
             try run.write([1, 2, 3], to: handle)

@@ -17,7 +17,7 @@ import UploadEngine
         Array(repeating: 0xFF, count: 240) + Array(".mp4.part".utf8), Array("line\nbreak.webm".utf8),
     ]
 
-    @Test func noRequestCarriesOneThatTheSpecificationForbids() async throws {
+    @Test(.shows("name-filename")) func noRequestCarriesOneThatTheSpecificationForbids() async throws {
         var random = SplitMix64.seeded()
         let names = Self.difficult + (0..<40).map { _ in Self.name(using: &random) }
         try await InProcess.run({ $0.names = NamePolicy(otherFiles: .upload) }) { run in

@@ -19,7 +19,7 @@ import UploadEngine
         run.sandbox.clearFaults()
     }
 
-    @Test func aCloseIsAnsweredWhenTheBytesAreOnDiskAndTheUploadGoesOn() async throws {
+    @Test(.shows("close-spool")) func aCloseIsAnsweredWhenTheBytesAreOnDiskAndTheUploadGoesOn() async throws {
         try await InProcess.run({ $0.closeMode = .spool }) { run in
             Self.hang(run)
             let handle = try run.create("a.mp4")
@@ -35,7 +35,7 @@ import UploadEngine
         }
     }
 
-    @Test func aStallIsAnsweredFirstThenTheBytesAreMadeDurableAndTheUploadGoesOn() async throws {
+    @Test(.shows("close-stall")) func aStallIsAnsweredFirstThenTheBytesAreMadeDurableAndTheUploadGoesOn() async throws {
         try await InProcess.run(stallTimeout: .milliseconds(300)) { run in
             Self.hang(run)
             let handle = try run.create("a.mp4")
@@ -51,7 +51,8 @@ import UploadEngine
     }
 
     /// What was promised to be safe is dropped only when what replaces it is safe too.
-    @Test(arguments: [true, false]) func aDurableVersionOutlivesItsSuccessorUntilThatIsDurable(byRename: Bool)
+    @Test(.shows("replace-durable"), arguments: [true, false])
+    func aDurableVersionOutlivesItsSuccessorUntilThatIsDurable(byRename: Bool)
         async throws
     {
         try await InProcess.run({ $0.closeMode = .spool }) { run in
@@ -76,7 +77,7 @@ import UploadEngine
         }
     }
 
-    @Test func aSuccessorThatIsInterruptedLeavesTheDurableVersionItsUpload() async throws {
+    @Test(.shows("replace-durable")) func aSuccessorThatIsInterruptedLeavesTheDurableVersionItsUpload() async throws {
         try await InProcess.run({ $0.closeMode = .spool }) { run in
             Self.hang(run)
             let handle = try run.create("a.mp4")

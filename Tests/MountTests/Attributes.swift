@@ -12,7 +12,7 @@ extension Mounted {
             print("listed:", os.listxattr(sys.argv[1]))
             """
 
-        @Test func aFileTellsOfItsUpload() async throws {
+        @Test(.shows("attribute-upload")) func aFileTellsOfItsUpload() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 1_000_000)
                 #expect(try await run("cp", source, stage.mount.appending("video.mp4")).succeeded)
@@ -26,7 +26,7 @@ extension Mounted {
             }
         }
 
-        @Test func aDeclaredSizeLetsAPipeBeUploadedWhileItIsWritten() async throws {
+        @Test(.shows("size-declared")) func aDeclaredSizeLetsAPipeBeUploadedWhileItIsWritten() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 20_000_000)
                 let script = """
@@ -60,7 +60,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: ["", "0", "-1", "12 MB", "99999999999999999999"])
+        @Test(.shows("attribute-other"), arguments: ["", "0", "-1", "12 MB", "99999999999999999999"])
         func whatIsNoSizeIsRefused(_ size: String) async throws {
             try await withMount { stage in
                 let script = """
@@ -72,7 +72,7 @@ extension Mounted {
             }
         }
 
-        @Test func nothingElseCanBeSet() async throws {
+        @Test(.shows("attribute-other")) func nothingElseCanBeSet() async throws {
             try await withMount { stage in
                 for name in ["user.other", "user.twelvelabs.state"] {
                     let script = """
@@ -85,7 +85,7 @@ extension Mounted {
             }
         }
 
-        @Test func fallocateDeclaresTheSize() async throws {
+        @Test(.shows("size-declared")) func fallocateDeclaresTheSize() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 12_000_000)
                 let script = """
@@ -105,7 +105,7 @@ extension Mounted {
             }
         }
 
-        @Test func holesThatArePunchedReadAsZerosAndAreUploadedSo() async throws {
+        @Test(.shows("punch-hole")) func holesThatArePunchedReadAsZerosAndAreUploadedSo() async throws {
             try await withMount { stage in
                 let script = """
                     head -c 100000 /dev/urandom > "$1"

@@ -30,7 +30,7 @@ extension Mounted {
             try await expectRefusal(mentioning: "key") { $0.apiKey = "" }
         }
 
-        @Test func anAPIThatCannotBeReachedWithNothingToResume() async throws {
+        @Test(.shows("mount-unreachable")) func anAPIThatCannotBeReachedWithNothingToResume() async throws {
             try await withScratch { scratch in
                 let sandbox = try await SandboxProcess.start(folder: try scratch.folder("sandbox"))
                 let options = try mountOptions(in: scratch, sandbox: sandbox)
@@ -83,7 +83,7 @@ extension Mounted {
             }
         }
 
-        @Test func aStateDirectoryThatIsInUse() async throws {
+        @Test(.shows("state-one-mount")) func aStateDirectoryThatIsInUse() async throws {
             try await withMount { stage in
                 var options = try mountOptions(in: stage.scratch, sandbox: stage.sandbox)
                 options.mountPoint = try stage.scratch.folder("second")

@@ -47,7 +47,9 @@ extension Mounted {
 
         // MARK: retry
 
-        @Test(arguments: [false, true]) func retryCompletesWhatFailed(afterRemount: Bool) async throws {
+        @Test(.shows("control-retry"), arguments: [false, true]) func retryCompletesWhatFailed(afterRemount: Bool)
+            async throws
+        {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("source.mp4"), size: 4_500_000)
                 try await withMount(options) { mount in
@@ -86,7 +88,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [false, true])
+        @Test(.shows("control-retry-fsynced"), arguments: [false, true])
         func retryCompletesWhatWasInterruptedAfterItWasPutOnDisk(afterRemount: Bool) async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("source.mp4"), size: 4_500_000)
@@ -118,7 +120,7 @@ extension Mounted {
                 try await TestFile.sha256(of: mount.appending("video.mp4")) == TestFile.sha256(of: expected))
         }
 
-        @Test func retryIsRefusedWhereItMakesNoSense() async throws {
+        @Test(.shows("control-retry-refused")) func retryIsRefusedWhereItMakesNoSense() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 4_500_000)
                 try await self.cutOff("no fsync", of: source, into: stage.mount)
@@ -162,7 +164,7 @@ extension Mounted {
             }
         }
 
-        @Test func cancelWhileCloseWaitsLeavesNothing() async throws {
+        @Test(.shows("control-cancel")) func cancelWhileCloseWaitsLeavesNothing() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 4_500_000)
                 try await stage.sandbox.inject(Fault(on: .put, count: 1_000_000, skip: 2, .hang))
@@ -195,7 +197,7 @@ extension Mounted {
             return outcome
         }
 
-        @Test func whatWasCancelledIsGoneAfterARemountToo() async throws {
+        @Test(.shows("control-cancel")) func whatWasCancelledIsGoneAfterARemountToo() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("source.mp4"), size: 4_500_000)
                 try await withMount(options) { mount in

@@ -24,10 +24,12 @@ extension Mounted {
 
             """
 
-        @Test(arguments: [
-            "sys.exit(0)", "os._exit(0)",
-            "threading.Thread(target=lambda: os._exit(0)).start(); threading.Event().wait()",
-        ])
+        @Test(
+            .shows("close-exit"),
+            arguments: [
+                "sys.exit(0)", "os._exit(0)",
+                "threading.Thread(target=lambda: os._exit(0)).start(); threading.Event().wait()",
+            ])
         func aProgramOfManyThreadsThatExitsWithoutClosingMakesOneAsset(ending: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 9_000_001)
@@ -50,7 +52,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [SIGTERM, SIGKILL])
+        @Test(.shows("close-last-release", "asset-bystander"), arguments: [SIGTERM, SIGKILL])
         func killingOneThatHadTheFileOpenAndNeverWroteDoesNotMatter(signal: Int32) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 7_000_000)
@@ -68,7 +70,7 @@ extension Mounted {
             }
         }
 
-        @Test func oneThatExitsWithAnErrorAndWithoutClosingMakesNone() async throws {
+        @Test(.shows("asset-error-exit")) func oneThatExitsWithAnErrorAndWithoutClosingMakesNone() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 7_000_000)
                 let writer = try await run(

@@ -27,7 +27,7 @@ enum WritingTool: String, CaseIterable, CustomTestStringConvertible {
 extension Mounted {
     /// Every tool brings the same bytes.
     @Suite struct EveryTool {
-        @Test(arguments: WritingTool.allCases)
+        @Test(.shows("asset-same-bytes"), arguments: WritingTool.allCases)
         func bringsTheSameBytes(tool: WritingTool) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let size = 24_000_001
@@ -55,7 +55,7 @@ extension Mounted {
             }
         }
 
-        @Test func aPipesUploadStartsAtClose() async throws {
+        @Test(.shows("size-unknown")) func aPipesUploadStartsAtClose() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 16_000_000)
                 let outcome = try await shell(

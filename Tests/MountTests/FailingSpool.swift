@@ -22,7 +22,9 @@ extension Mounted {
             }
         }
 
-        @Test func aWriteThatTheDiskRefusesIsAnErrorAtThatWrite() async throws {
+        @Test(.shows("close-refused-write", "disk-write-failed")) func aWriteThatTheDiskRefusesIsAnErrorAtThatWrite()
+            async throws
+        {
             try await withMount { stage, disk in
                 let source = try await stage.source(size: 12_000_000)
                 let writer = try await StepwiseWriter.start(
@@ -57,7 +59,7 @@ extension Mounted {
         }
 
         /// Where nothing new can be begun, what is there is kept.
-        @Test func anOverwriteThatCannotBeBegunLeavesTheUploadAlone() async throws {
+        @Test(.shows("replace-refused")) func anOverwriteThatCannotBeBegunLeavesTheUploadAlone() async throws {
             try await withMount { stage, disk in
                 let source = try await stage.source(size: 6_000_000)
                 try await stage.sandbox.holdUploads()
@@ -76,7 +78,7 @@ extension Mounted {
             }
         }
 
-        @Test func anFsyncThatFailsIsToldAndALaterOneIsNoSuccess() async throws {
+        @Test(.shows("fsync-failed")) func anFsyncThatFailsIsToldAndALaterOneIsNoSuccess() async throws {
             try await withMount { stage, disk in
                 let source = try await stage.source(size: 6_000_000)
                 let writer = try await StepwiseWriter.start(
@@ -96,7 +98,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [FailingDisk.Part.spool, .journal])
+        @Test(.shows("close-disk-failed"), arguments: [FailingDisk.Part.spool, .journal])
         func aCloseThatPromisesTheDiskFailsWithItAndTheUploadGoesOn(part: FailingDisk.Part) async throws {
             try await withMount(["--close-mode", "spool"]) { stage, disk in
                 let source = try await stage.source(size: 6_000_000)
@@ -120,7 +122,7 @@ extension Mounted {
             }
         }
 
-        @Test func whatCannotBeReadBackIsNotSentAndTheCloseFails() async throws {
+        @Test(.shows("disk-read-failed")) func whatCannotBeReadBackIsNotSentAndTheCloseFails() async throws {
             try await withMount { stage, disk in
                 let source = try await stage.source(size: 6_000_000)
                 let writer = try await StepwiseWriter.start(
@@ -151,7 +153,7 @@ extension Mounted {
         }
 
         /// Nothing is accepted that would be forgotten at once.
-        @Test(arguments: [EIO, EROFS])
+        @Test(.shows("disk-journal-failed"), arguments: [EIO, EROFS])
         func aJournalThatCannotBeWrittenRefusesPromisesAndNewFiles(errno: Int32) async throws {
             try await withMount { stage, disk in
                 let source = try await stage.source(size: 6_000_000)

@@ -25,7 +25,7 @@ extension Mounted {
             }
         }
 
-        @Test func aWrongKeyRefusesTheMount() async throws {
+        @Test(.shows("mount-key-refused")) func aWrongKeyRefusesTheMount() async throws {
             try await withScratch { scratch in
                 try await withSandbox(scratch: scratch) { sandbox in
                     var options = try mountOptions(in: scratch, sandbox: sandbox)
@@ -42,7 +42,7 @@ extension Mounted {
             }
         }
 
-        @Test func aRefusedSessionIsAnInvalidArgument() async throws {
+        @Test(.shows("error-invalid", "error-reason")) func aRefusedSessionIsAnInvalidArgument() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 8_000_000)
                 let body = #"{"code":"parameter_invalid","message":"The filename has been taken by the fairies."}"#
@@ -60,7 +60,7 @@ extension Mounted {
             }
         }
 
-        @Test func overTheLimitTheFirstByteTooManyIsRefused() async throws {
+        @Test(.shows("error-too-large")) func overTheLimitTheFirstByteTooManyIsRefused() async throws {
             try await withMount(["--max-file-size", "20MiB"], sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 24 << 20)
                 let outcome = try await shell(
@@ -140,7 +140,9 @@ extension Mounted {
             }
         }
 
-        @Test func whereThePlatformTakesNoAudioItIsSentAsVideoAndOnlyTheFirstFileAsksTwice() async throws {
+        @Test(.shows("type-fallback")) func whereThePlatformTakesNoAudioItIsSentAsVideoAndOnlyTheFirstFileAsksTwice()
+            async throws
+        {
             // The specification of February 2026 knows no other type.
             try await withMount(sandbox: ["--spec", "2026-02"]) { stage in
                 for name in ["a.mp3", "b.wav", "c.mp4"] {
@@ -161,7 +163,7 @@ extension Mounted {
             }
         }
 
-        @Test func byDefaultTheExtensionTellsTheType() async throws {
+        @Test(.shows("type-by-extension")) func byDefaultTheExtensionTellsTheType() async throws {
             try await withMount { stage in
                 for name in ["song.flac", "film.mkv"] {
                     let copy = try await run("cp", try await stage.source(name, size: 1000), stage.mount.path)
@@ -172,7 +174,7 @@ extension Mounted {
             }
         }
 
-        @Test func aKeyThatIsRefusedWhileRunningIsPermissionDenied() async throws {
+        @Test(.shows("error-key")) func aKeyThatIsRefusedWhileRunningIsPermissionDenied() async throws {
             try await withMount(["--stall-timeout", "3s"]) { stage in
                 let source = try await stage.source(size: 8_000_000)
                 let body = #"{"code":"api_key_invalid","message":"The API key is not valid."}"#
@@ -187,9 +189,11 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [
-            Fault.Answer.status(500, body: ""), .status(503, body: "<Error><Code>SlowDown</Code></Error>"), .reset,
-        ])
+        @Test(
+            .shows("error-passing"),
+            arguments: [
+                Fault.Answer.status(500, body: ""), .status(503, body: "<Error><Code>SlowDown</Code></Error>"), .reset,
+            ])
         func aPassingFailureOfTheStoreIsMadeGood(answer: Fault.Answer) async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 22_000_000)

@@ -57,7 +57,7 @@ struct HostileAnswer: Sendable, CustomTestStringConvertible {
 extension Mounted {
     /// Nonsense from the platform is an error with a reason, within a minute, and never a crash.
     @Suite(.timeLimit(.minutes(1))) struct HostileAnswers {
-        @Test(arguments: HostileAnswer.all)
+        @Test(.shows("error-nonsense"), arguments: HostileAnswer.all)
         func toCreateFailTheCopyWithAReason(hostile: HostileAnswer) async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 8_000_000)
@@ -76,7 +76,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [SandboxJournal.Request.Kind.report, .urls, .status])
+        @Test(.shows("error-nonsense"), arguments: [SandboxJournal.Request.Kind.report, .urls, .status])
         func toLaterCallsAreMadeGoodWhenTheyPass(kind: SandboxJournal.Request.Kind) async throws {
             // The session's status is asked for only where no report's answer calls the upload complete.
             let answers = kind == .status ? ["--asset-urls", "off"] : []

@@ -5,7 +5,7 @@ import Testing
 extension Mounted {
     /// A close that waits for the network can be left at any time.
     @Suite struct Interrupts {
-        @Test(arguments: [SIGINT, SIGTERM, SIGHUP, SIGKILL])
+        @Test(.shows("close-interrupted"), arguments: [SIGINT, SIGTERM, SIGHUP, SIGKILL])
         func endCpWhileItsCloseWaitsAndTheUploadStillCompletes(signal: Int32) async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 12_000_000)
@@ -26,7 +26,7 @@ extension Mounted {
             }
         }
 
-        @Test func aWindowThatChangesItsSizeDoesNotDisturb() async throws {
+        @Test(.shows("close-harmless-signal")) func aWindowThatChangesItsSizeDoesNotDisturb() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 12_000_000)
                 try await stage.sandbox.holdUploads()

@@ -7,7 +7,7 @@ extension Mounted {
     @Suite struct KeysRevoked {
         private static let words = ["--chunk-size", "1MiB", "--initial-urls", "2", "--bandwidth", "8MiB/s"]
 
-        @Test func uploadsWaitForAGoodKeyInTheFileAndGoOn() async throws {
+        @Test(.shows("error-key-file")) func uploadsWaitForAGoodKeyInTheFileAndGoOn() async throws {
             try await withScratch { scratch in
                 try await withSandbox(Self.words, scratch: scratch) { sandbox in
                     let keyFile = scratch.appending("key")

@@ -69,7 +69,7 @@ extension Mounted {
         }
 
         /// cp, mv and install stop like this when their source cannot be read to its end; here a Python named `cp` plays one.
-        @Test func aWholeFileCopyThatStopsShortFailsInItsClose() async throws {
+        @Test(.shows("asset-short-copy")) func aWholeFileCopyThatStopsShortFailsInItsClose() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 30_000_000)
                 let linked = try await shell(
@@ -91,7 +91,7 @@ extension Mounted {
             }
         }
 
-        @Test func aServerThatIsKilledFreesTheMountPointByItself() async throws {
+        @Test(.shows("server-killed")) func aServerThatIsKilledFreesTheMountPointByItself() async throws {
             try await withScratch { scratch in
                 try await withSandbox(scratch: scratch) { sandbox in
                     let options = try mountOptions(in: scratch, sandbox: sandbox)

@@ -44,7 +44,7 @@ extension Mounted {
     @Suite struct KilledWriters {
         private static let size = 12 << 20
 
-        @Test(arguments: MortalWriter.allCases)
+        @Test(.shows("asset-killed", "interrupted-unlisted"), arguments: MortalWriter.allCases)
         func leaveNoAssetAtAnyPoint(writer: MortalWriter) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await Self.source(for: writer, on: stage)
@@ -93,7 +93,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: MortalWriter.allCases.filter(\.closesItself))
+        @Test(.shows("asset-killed-in-close"), arguments: MortalWriter.allCases.filter(\.closesItself))
         func oneWholeAssetComesOfOneThatIsKilledInItsClose(writer: MortalWriter) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await Self.source(for: writer, on: stage)
@@ -109,7 +109,7 @@ extension Mounted {
             }
         }
 
-        @Test func aCpWhoseSourceFailsHalfWayFailsAndLeavesNoAsset() async throws {
+        @Test(.shows("asset-short-copy")) func aCpWhoseSourceFailsHalfWayFailsAndLeavesNoAsset() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: Self.size)
                 try await UnreliableSource.with(
@@ -123,7 +123,7 @@ extension Mounted {
             }
         }
 
-        @Test func whatTheyWroteIsGivenBackAfterAWhile() async throws {
+        @Test(.shows("interrupted-kept")) func whatTheyWroteIsGivenBackAfterAWhile() async throws {
             try await withMount(["--keep-interrupted", "1s"], sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await Self.source(for: .cat, on: stage)
                 try await Self.kill(.cat, reading: source, at: 6_500_000, by: SIGKILL, into: "video.mp4", on: stage)

@@ -21,7 +21,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: Loss.allCases)
+        @Test(.shows("state-lost"), arguments: Loss.allCases)
         func newFilesAreRefusedAndTheMountAnswers(loss: Loss) async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 6_000_000)
@@ -55,7 +55,7 @@ extension Mounted {
             try await eventually("no process is left") { !stage.mount.isServed }
         }
 
-        @Test(arguments: Loss.allCases)
+        @Test(.shows("state-lost-close"), arguments: Loss.allCases)
         func aCloseSucceedsWhenEveryByteReachedThePlatformAllTheSame(loss: Loss) async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 12_000_000)

@@ -54,7 +54,7 @@ extension Mounted {
             }
         }
 
-        @Test func aSmallFileDoesNotQueueBehindABigOne() async throws {
+        @Test(.shows("small-first")) func aSmallFileDoesNotQueueBehindABigOne() async throws {
             try await withMount(sandbox: ["--bandwidth", "100MB/s"]) { stage in
                 let big = try await stage.source("big.mp4", size: 1_000_000_000)
                 let small = try await stage.source("small.mp4", size: 5 << 20, seed: 2)

@@ -5,11 +5,13 @@ import Testing
 extension Mounted {
     /// Names are bytes, and what belongs to a file besides its bytes is kept.
     @Suite struct NamesAndAttributes {
-        @Test(arguments: [
-            "with spaces.mp4", "ünï cödé 日本語 🎬.mp4", "line\nbreak.mp4", "-leading dash.mp4", "quo'te\"s.mp4",
-            "back\\slash.mp4",
-            String(repeating: "n", count: 251) + ".mp4", "UPPER.MP4", "tab\there.mov", "a.b.c.mkv", "sound.wav",
-        ])
+        @Test(
+            .shows("name-bytes", "name-filename"),
+            arguments: [
+                "with spaces.mp4", "ünï cödé 日本語 🎬.mp4", "line\nbreak.mp4", "-leading dash.mp4", "quo'te\"s.mp4",
+                "back\\slash.mp4",
+                String(repeating: "n", count: 251) + ".mp4", "UPPER.MP4", "tab\there.mov", "a.b.c.mkv", "sound.wav",
+            ])
         func ofEveryKindCanBeUploaded(name: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 2_000_000)
@@ -28,7 +30,7 @@ extension Mounted {
             }
         }
 
-        @Test func bytesThatAreNoTextAreANameToo() async throws {
+        @Test(.shows("name-bytes", "name-filename")) func bytesThatAreNoTextAreANameToo() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 2_000_000)
                 let outcome = try await stage.shellInMount(
@@ -39,7 +41,7 @@ extension Mounted {
             }
         }
 
-        @Test func aNameThatIsTooLongIsRefused() async throws {
+        @Test(.shows("name-bytes")) func aNameThatIsTooLongIsRefused() async throws {
             try await withMount { stage in
                 let outcome = try await stage.shellInMount(#"touch "$1""#, String(repeating: "n", count: 252) + ".mp4")
                 #expect(!outcome.succeeded)
@@ -47,12 +49,15 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [
-            "echo x > .status/x.mp4", "mkdir .status/x", "rm -f .status/summary.json", "rmdir .status", "mkdir .status",
-            "mv .status other", "mv a .status", "mv a/b.mp4 .status", "touch .status", "rm -rf .status",
-            "chmod 700 .status/summary.json", "ln -s a .status", "> .status/summary.json",
-            "mv .status/summary.json a.mp4",
-        ])
+        @Test(
+            .shows("status-fixed"),
+            arguments: [
+                "echo x > .status/x.mp4", "mkdir .status/x", "rm -f .status/summary.json", "rmdir .status",
+                "mkdir .status",
+                "mv .status other", "mv a .status", "mv a/b.mp4 .status", "touch .status", "rm -rf .status",
+                "chmod 700 .status/summary.json", "ln -s a .status", "> .status/summary.json",
+                "mv .status/summary.json a.mp4",
+            ])
         func theStatusDirectoryCannotBeChanged(script: String) async throws {
             try await withMount { stage in
                 let prepared = try await stage.shellInMount("mkdir a && echo x > a/b.mp4")
@@ -64,7 +69,7 @@ extension Mounted {
             }
         }
 
-        @Test func aLaterNameIsShownBesideTheSessions() async throws {
+        @Test(.shows("rename-finished")) func aLaterNameIsShownBesideTheSessions() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 2_000_000)
                 let outcome = try await stage.shellInMount(#"mkdir a && cp "$1" x.mp4 && mv x.mp4 a/y.mp4"#, source)
@@ -77,7 +82,7 @@ extension Mounted {
         }
 
         /// A file that is renamed over another one has the older upload: its name still leads to it.
-        @Test func aNameLeadsToTheUploadOfTheFileThatBearsIt() async throws {
+        @Test(.shows("status-name")) func aNameLeadsToTheUploadOfTheFileThatBearsIt() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let older = try await stage.source("older.mp4", size: 2_000_000, seed: 1)
                 let newer = try await stage.source("newer.mp4", size: 1_000_000, seed: 2)
@@ -90,7 +95,7 @@ extension Mounted {
             }
         }
 
-        @Test func modesOwnersAndTimesAreKeptAndShown() async throws {
+        @Test(.shows("attribute-kept")) func modesOwnersAndTimesAreKeptAndShown() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 2_000_000)
                 let outcome = try await stage.shellInMount(
@@ -138,10 +143,12 @@ extension Mounted {
         }
 
         /// A list with more in it than a mode has space for: what the mode can say is kept.
-        @Test(arguments: [
-            #"cp -a "$1" "$2""#, #"cp -p "$1" "$2""#, #"rsync -aA "$1" "$2""#, #"mv "$1" "$2""#,
-            #"tar -C "$(dirname "$1")" -c --acls video.mp4 | tar -C "$(dirname "$2")" -x --acls"#,
-        ])
+        @Test(
+            .shows("attribute-acl"),
+            arguments: [
+                #"cp -a "$1" "$2""#, #"cp -p "$1" "$2""#, #"rsync -aA "$1" "$2""#, #"mv "$1" "$2""#,
+                #"tar -C "$(dirname "$1")" -c --acls video.mp4 | tar -C "$(dirname "$2")" -x --acls"#,
+            ])
         func anAccessControlListMakesNoCopyFail(script: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await TestFile.random(at: stage.scratch.appending("video.mp4"), size: 2_000_000)
@@ -165,7 +172,7 @@ extension Mounted {
             }
         }
 
-        @Test func aSharedMappingIsRefusedForWritingAndServesReaders() async throws {
+        @Test(.shows("mmap")) func aSharedMappingIsRefusedForWritingAndServesReaders() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 2_000_000)
                 let outcome = try await run(

@@ -27,7 +27,7 @@ struct ShellWriter: Sendable, CustomTestStringConvertible {
 extension Mounted {
     /// However many descriptors and children write, what comes of it is one asset with everything in it.
     @Suite struct OneAsset {
-        @Test(arguments: ShellWriter.all)
+        @Test(.shows("close-one-asset"), arguments: ShellWriter.all)
         func comesOfAShellThatWritesInPieces(writer: ShellWriter) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let first = try await stage.source("first.mp4", size: 7_000_003, seed: 1)
@@ -47,7 +47,7 @@ extension Mounted {
             }
         }
 
-        @Test func aChildThatExitsDoesNotCommitWhatItsShellStillWrites() async throws {
+        @Test(.shows("close-last-descriptor")) func aChildThatExitsDoesNotCommitWhatItsShellStillWrites() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let first = try await stage.source("first.mp4", size: 7_000_000, seed: 1)
                 let go = stage.scratch.appending("go")

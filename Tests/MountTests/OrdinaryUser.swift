@@ -43,7 +43,7 @@ extension Mounted {
         }
 
         /// Where root is another user, and lets everybody in.
-        @Test(.enabled("there is no second user to be", { geteuid() == 0 }))
+        @Test(.shows("control-owner"), .enabled("there is no second user to be", { geteuid() == 0 }))
         func controlsNothingInTheMountOfAnother() async throws {
             try await withMount(["--allow-other"]) { stage in
                 let source = try await stage.source(size: 3_000_000)

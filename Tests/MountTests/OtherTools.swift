@@ -100,7 +100,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: ["none", "trunc", "prealloc", "falloc"])
+        @Test(.shows("name-aria2"), arguments: ["none", "trunc", "prealloc", "falloc"])
         func aria2MakesOneAssetHoweverItAllocates(allocation: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: Self.size)
@@ -187,7 +187,7 @@ extension Mounted {
         }
 
         /// A file with holes: at its beginning, in the middle and at its end.
-        @Test func cpKeepsHolesAsZeros() async throws {
+        @Test(.shows("holes")) func cpKeepsHolesAsZeros() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 1_000_000)
                 let prepared = try await shell(
@@ -204,7 +204,7 @@ extension Mounted {
             }
         }
 
-        @Test func ddInTheMiddleOfAFinishedFileMakesANewVersionOfTheWhole() async throws {
+        @Test(.shows("change-new-version")) func ddInTheMiddleOfAFinishedFileMakesANewVersionOfTheWhole() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: Self.size)
                 let patch = try await stage.source("patch", size: 500_000, seed: 3)

@@ -5,7 +5,7 @@ import Testing
 extension Mounted {
     /// The network goes, URLs and sessions run out: nobody has to do anything about it.
     @Suite struct Outages {
-        @Test func fourUploadsOutliveAnOutageOfFifteenSeconds() async throws {
+        @Test(.shows("error-outage")) func fourUploadsOutliveAnOutageOfFifteenSeconds() async throws {
             try await withMount(["--debug"], sandbox: ["--chunk-size", "1MiB", "--bandwidth", "4MiB/s"]) { stage in
                 var copies: [(name: String, source: String, tool: RunningTool)] = []
                 for number in 1...4 {
@@ -66,7 +66,7 @@ extension Mounted {
             }
         }
 
-        @Test func aSessionThatRunsOutWhileTheWriterPausesIsReplaced() async throws {
+        @Test(.shows("restart-session-gone")) func aSessionThatRunsOutWhileTheWriterPausesIsReplaced() async throws {
             try await withMount(sandbox: ["--session-lifetime", "20s", "--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 24_000_000)
                 let copy = try await start(

@@ -41,7 +41,8 @@ extension Mounted {
             #expect(!log.contains(signature))
         }
 
-        @Test func aSignedURLIsGoodInTheNextMountAndSaidToHaveExpiredAfterItsTime() async throws {
+        @Test(.shows("read-back", "read-back-refused"))
+        func aSignedURLIsGoodInTheNextMountAndSaidToHaveExpiredAfterItsTime() async throws {
             try await withScratch { scratch in
                 try await withSandbox(["--asset-url-lifetime", "1h"], scratch: scratch) { sandbox in
                     let options = try mountOptions(

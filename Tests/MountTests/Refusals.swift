@@ -4,7 +4,7 @@ import Testing
 extension Mounted {
     /// What the account may not do, and what it may not do today.
     @Suite struct Refusals {
-        @Test func aRefusedPlanIsToldAtOnceAndTheRestGoesOn() async throws {
+        @Test(.shows("error-plan")) func aRefusedPlanIsToldAtOnceAndTheRestGoesOn() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 2_500_000)
                 try await stage.sandbox.holdUploads()
@@ -37,7 +37,7 @@ extension Mounted {
         }
 
         /// The account has made all its calls of the day when the mount begins, and may go on tomorrow.
-        @Test func aLimitOfADayIsWaitedForAndLosesNothing() async throws {
+        @Test(.shows("error-rate-limit")) func aLimitOfADayIsWaitedForAndLosesNothing() async throws {
             try await withScratch { scratch in
                 try await withSandbox(["--chunk-size", "1MiB"], scratch: scratch) { sandbox in
                     let options = try mountOptions(

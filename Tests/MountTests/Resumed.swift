@@ -17,7 +17,8 @@ extension Mounted {
             }
         }
 
-        @Test func aCommittedFileIsFinishedByTheNextMountAndNoStoredChunkIsSentTwice() async throws {
+        @Test(.shows("restart-recovers", "restart-usable"))
+        func aCommittedFileIsFinishedByTheNextMountAndNoStoredChunkIsSentTwice() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 10_500_000)
                 try await sandbox.inject(Fault(on: .put, count: 1_000_000, skip: 4, .hang))
@@ -69,7 +70,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [["-a"], ["-a", "--inplace"]])
+        @Test(.shows("restart-tree"), arguments: [["-a"], ["-a", "--inplace"]])
         func rsyncTransfersNothingAfterTheMountWasKilled(options rsync: [String]) async throws {
             try await withPlace { scratch, sandbox, options in
                 let shoot = try scratch.folder("shoot/day 1/Größe")
@@ -116,7 +117,7 @@ extension Mounted {
             return outcome.output.split(separator: "\n").sorted().joined(separator: "\n")
         }
 
-        @Test func whatWasBeingWrittenIsInterruptedAndNotListed() async throws {
+        @Test(.shows("restart-interrupted")) func whatWasBeingWrittenIsInterruptedAndNotListed() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 60_000_000)
                 try await withMount(options) { mount in
@@ -174,7 +175,9 @@ extension Mounted {
             }
         }
 
-        @Test func aDamagedJournalIsSetAsideAndTheMountSaysSo() async throws {
+        @Test(.shows("journal-damaged", "journal-orphans")) func aDamagedJournalIsSetAsideAndTheMountSaysSo()
+            async throws
+        {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 300_000)
                 try await withMount(options) { mount in
@@ -197,7 +200,7 @@ extension Mounted {
             }
         }
 
-        @Test func aPlatformThatIsAwayDoesNotKeepAMountFromGoingOnLater() async throws {
+        @Test(.shows("restart-usable")) func aPlatformThatIsAwayDoesNotKeepAMountFromGoingOnLater() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_000_000)
                 try await sandbox.holdUploads()
@@ -219,7 +222,7 @@ extension Mounted {
         }
 
         /// Ctrl-C answers the close at once; what was accepted is safe all the same.
-        @Test func aCloseThatWasInterruptedIsMadeDurableAndSurvives() async throws {
+        @Test(.shows("close-interrupted")) func aCloseThatWasInterruptedIsMadeDurableAndSurvives() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_000_000)
                 try await sandbox.holdUploads()
@@ -241,7 +244,8 @@ extension Mounted {
             }
         }
 
-        @Test func whatAWriterSyncedBeforeItDiedIsKeptThoughOtherInterruptedFilesAreNot() async throws {
+        @Test(.shows("interrupted-fsynced", "fsync"))
+        func whatAWriterSyncedBeforeItDiedIsKeptThoughOtherInterruptedFilesAreNot() async throws {
             try await withPlace { scratch, _, options in
                 var options = options
                 options.arguments += ["--keep-interrupted", "1s"]
@@ -304,7 +308,7 @@ extension Mounted {
 
         // MARK: Closing into the spool
 
-        @Test func inSpoolModeACloseIsAnsweredWhileNothingReachesThePlatform() async throws {
+        @Test(.shows("close-spool")) func inSpoolModeACloseIsAnsweredWhileNothingReachesThePlatform() async throws {
             try await withPlace { scratch, sandbox, options in
                 var options = options
                 options.arguments += ["--close-mode", "spool"]
@@ -330,7 +334,7 @@ extension Mounted {
             }
         }
 
-        @Test func inSpoolModeRsyncsRenameIsAnsweredAtOnceToo() async throws {
+        @Test(.shows("rename-spool")) func inSpoolModeRsyncsRenameIsAnsweredAtOnceToo() async throws {
             try await withPlace { scratch, sandbox, options in
                 var options = options
                 options.arguments += ["--close-mode", "spool"]

@@ -137,7 +137,7 @@ extension Mounted {
         }
 
         /// rsync sets space aside for one byte more or less than there will be: a guess that is always wrong.
-        @Test(arguments: [12_000_000, 12_000_001])
+        @Test(.shows("fallocate-keep-size"), arguments: [12_000_000, 12_000_001])
         func whatItPreallocatesCostsASessionAndNoBytes(size: Int) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let folder = try stage.scratch.folder("shoot")
@@ -156,7 +156,9 @@ extension Mounted {
             }
         }
 
-        @Test func deleteRemovesNamesAndNoAssetsAndNothingOfOurs() async throws {
+        @Test(.shows("asset-completed-kept", "status-unlisted")) func deleteRemovesNamesAndNoAssetsAndNothingOfOurs()
+            async throws
+        {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let folder = try stage.scratch.folder("shoot")
                 for name in ["one.mp4", "two.mp4"] {

@@ -8,7 +8,9 @@ extension Mounted {
         /// Where the file comes from.
         enum Origin: Sendable, CaseIterable { case local, remote }
 
-        @Test(arguments: [["-a"], ["-aP"], ["-P"], ["-a", "--inplace"], ["-aP", "--inplace"]], Origin.allCases)
+        @Test(
+            .shows("asset-rsync-cut"),
+            arguments: [["-a"], ["-aP"], ["-P"], ["-a", "--inplace"], ["-aP", "--inplace"]], Origin.allCases)
         func leavesNoAssetAndTheNextRunCompletes(options: [String], origin: Origin) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 24 << 20)

@@ -12,7 +12,7 @@ extension Mounted {
             try await stage.mount.status(of: "video.mp4").bytesWritten
         }
 
-        @Test func aCopyIsHeldBackUntilTheNetworkHasCaughtUp() async throws {
+        @Test(.shows("run-ahead")) func aCopyIsHeldBackUntilTheNetworkHasCaughtUp() async throws {
             try await withMount(["--run-ahead", "16MiB"], sandbox: ["--chunk-size", "1MiB", "--bandwidth", "15MB/s"]) {
                 stage in
                 let source = try await stage.source(size: Self.size)

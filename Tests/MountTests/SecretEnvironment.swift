@@ -26,7 +26,7 @@ extension Mounted {
             String(decoding: try Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/environ")), as: UTF8.self)
         }
 
-        @Test func aServingProcessStartsWithoutThem() async throws {
+        @Test(.shows("status-secrets")) func aServingProcessStartsWithoutThem() async throws {
             try await withScratch { scratch in
                 try await withSandbox(scratch: scratch) { sandbox in
                     try await withMount(options(in: scratch, sandbox)) { mount in

@@ -6,7 +6,7 @@ extension Mounted {
     /// The key and the presigned URLs open an account's door: they are in no log, no status document, no journal, and in nothing
     /// that `/proc` tells others of our processes.
     @Suite struct Secrets {
-        @Test func areNowhereAfterEverythingThatCanGoWrong() async throws {
+        @Test(.shows("status-secrets")) func areNowhereAfterEverythingThatCanGoWrong() async throws {
             try await withScratch { scratch in
                 try await withSandbox(["--chunk-size", "1MiB"], scratch: scratch) { sandbox in
                     let options = try mountOptions(

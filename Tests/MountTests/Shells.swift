@@ -64,7 +64,7 @@ struct SharedWriting: Sendable, CustomTestStringConvertible {
 extension Mounted {
     /// Several processes share one open file.
     @Suite struct Shells {
-        @Test(arguments: SharedWriting.all)
+        @Test(.shows("close-one-asset"), arguments: SharedWriting.all)
         func makeOneAssetOfTheFinalContent(writing: SharedWriting) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let first = try await stage.source("first.mp4", size: 6_000_003, seed: 1)
@@ -87,7 +87,9 @@ extension Mounted {
             }
         }
 
-        @Test func aFileThatIsRenamedWhileItIsWrittenIsCommittedWhenItIsClosed() async throws {
+        @Test(.shows("rename-while-written")) func aFileThatIsRenamedWhileItIsWrittenIsCommittedWhenItIsClosed()
+            async throws
+        {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let first = try await stage.source("first.mp4", size: 6_000_003, seed: 1)
                 let second = try await stage.source("second.mp4", size: 3_000_005, seed: 2)

@@ -20,7 +20,7 @@ extension Mounted {
             }
         }
 
-        @Test func anEmptyFileMakesNoSession() async throws {
+        @Test(.shows("close-empty")) func anEmptyFileMakesNoSession() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 0)
                 let copy = try await run("cp", source, stage.mount.appending("video.mp4"))

@@ -7,7 +7,7 @@ extension Mounted {
     @Suite struct SpaceInTheSpool {
         private static let gibibyte = 1 << 30
 
-        @Test func aFileFourTimesTheSpoolPassesThroughIt() async throws {
+        @Test(.shows("space-release")) func aFileFourTimesTheSpoolPassesThroughIt() async throws {
             try await withMount(["--spool-limit", "256MiB"]) { stage in
                 let source = try await stage.source(size: Self.gibibyte)
                 let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
@@ -39,7 +39,7 @@ extension Mounted {
             }
         }
 
-        @Test func aPipeThatDoesNotFitIsToldSoAndMakesNoAsset() async throws {
+        @Test(.shows("space-full")) func aPipeThatDoesNotFitIsToldSoAndMakesNoAsset() async throws {
             try await withMount(["--spool-limit", "64MiB"]) { stage in
                 let pipe = try await stage.shellInMount("head -c 200000000 /dev/urandom | cat > pipe.mp4")
                 #expect(!pipe.succeeded)
@@ -49,7 +49,7 @@ extension Mounted {
             }
         }
 
-        @Test func finishedFilesMakeSpaceForNewOnes() async throws {
+        @Test(.shows("space-evict", "space-df")) func finishedFilesMakeSpaceForNewOnes() async throws {
             try await withMount(["--spool-limit", "32MiB"]) { stage in
                 for number in 1...6 {
                     let source = try await stage.source("take\(number).mp4", size: 12_000_000, seed: UInt64(number))
@@ -66,7 +66,7 @@ extension Mounted {
             }
         }
 
-        @Test func evictedContentIsReadFromThePlatformByTwoReadersAtOnce() async throws {
+        @Test(.shows("read-back")) func evictedContentIsReadFromThePlatformByTwoReadersAtOnce() async throws {
             try await withMount(["--spool-limit", "32MiB"]) { stage in
                 let source = try await stage.source(size: 20_000_000)
                 let other = try await stage.source("other.mp4", size: 25_000_000, seed: 3)
@@ -86,7 +86,7 @@ extension Mounted {
             }
         }
 
-        @Test func evictedContentIsNotChangedInPlaceAndStaysWhatItWas() async throws {
+        @Test(.shows("evicted-fixed")) func evictedContentIsNotChangedInPlaceAndStaysWhatItWas() async throws {
             try await withMount(["--spool-limit", "32MiB"]) { stage in
                 let source = try await stage.source(size: 20_000_000)
                 let other = try await stage.source("other.mp4", size: 25_000_000, seed: 3)
@@ -111,7 +111,7 @@ extension Mounted {
             }
         }
 
-        @Test func whatNobodyServesIsAnErrorWithAReason() async throws {
+        @Test(.shows("read-back-refused")) func whatNobodyServesIsAnErrorWithAReason() async throws {
             try await withMount(["--spool-limit", "32MiB"], sandbox: ["--asset-urls", "off"]) { stage in
                 let source = try await stage.source(size: 20_000_000)
                 let other = try await stage.source("other.mp4", size: 25_000_000, seed: 3)
@@ -125,7 +125,7 @@ extension Mounted {
             }
         }
 
-        @Test func aFileThatIsRemovedGivesItsSpaceBack() async throws {
+        @Test(.shows("remove-finished")) func aFileThatIsRemovedGivesItsSpaceBack() async throws {
             try await withMount(["--spool-limit", "64MiB"]) { stage in
                 let source = try await stage.source(size: 40_000_000)
                 #expect(try await run("cp", source, stage.mount.appending("video.mp4")).succeeded)
@@ -136,7 +136,7 @@ extension Mounted {
             }
         }
 
-        @Test func aSpoolBelowTwoChunksIsRefused() async throws {
+        @Test(.shows("space-too-small")) func aSpoolBelowTwoChunksIsRefused() async throws {
             try await withMount(["--spool-limit", "8MiB"]) { stage in
                 let source = try await stage.source(size: 30_000_000)
                 let copy = try await run("cp", source, stage.mount.appending("video.mp4"))

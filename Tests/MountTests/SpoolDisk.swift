@@ -26,7 +26,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [false, true])
+        @Test(.shows("space-full"), arguments: [false, true])
         func aDiskThatFillsUpIsToldAtTheWriteAndTheNextFileGoesThrough(logsToTheDisk: Bool) async throws {
             try await withMount(logsToTheDisk: logsToTheDisk) { stage, disk in
                 let source = try await stage.source(size: 20_000_000)
@@ -52,7 +52,8 @@ extension Mounted {
         }
 
         /// Where durability is all that was asked for, a disk with no space for the journal is not called success.
-        @Test func anFsyncWithoutSpaceForTheJournalFailsAndOneWithSpaceDoesNot() async throws {
+        @Test(.shows("fsync-no-space")) func anFsyncWithoutSpaceForTheJournalFailsAndOneWithSpaceDoesNot() async throws
+        {
             try await withMount { stage, disk in
                 let source = try await stage.source(size: 6_000_000)
                 let writer = try await StepwiseWriter.start(

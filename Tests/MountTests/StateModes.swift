@@ -4,7 +4,7 @@ import Testing
 extension Mounted {
     /// What a mount keeps on this machine is for its owner alone.
     @Suite struct StateModes {
-        @Test func nobodyElseMayReadAnyOfIt() async throws {
+        @Test(.shows("state-private")) func nobodyElseMayReadAnyOfIt() async throws {
             try await withScratch { scratch in
                 try await withSandbox(scratch: scratch) { sandbox in
                     var options = try mountOptions(in: scratch, sandbox: sandbox)

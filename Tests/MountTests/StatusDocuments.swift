@@ -5,7 +5,7 @@ import Testing
 extension Mounted {
     /// What `.status/` and `twelvefs status` show.
     @Suite struct StatusDocuments {
-        @Test func tellHowFarAnUploadIs() async throws {
+        @Test(.shows("status-found")) func tellHowFarAnUploadIs() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 42_000_000)
                 try await stage.sandbox.holdUploads()
@@ -63,7 +63,7 @@ extension Mounted {
             }
         }
 
-        @Test func areFoundByIdByNameAndInTheSummary() async throws {
+        @Test(.shows("status-found", "status-unlisted")) func areFoundByIdByNameAndInTheSummary() async throws {
             try await withMount { stage in
                 let folder = try await run("mkdir", stage.mount.appending("day 1"))
                 #expect(folder.succeeded, "\(folder)")
@@ -88,7 +88,7 @@ extension Mounted {
             }
         }
 
-        @Test func haveTheirTrueLengthForEveryTool() async throws {
+        @Test(.shows("status-length")) func haveTheirTrueLengthForEveryTool() async throws {
             try await withMount { stage in
                 let copy = try await run(
                     "cp", try await stage.source(size: 6_000_000), stage.mount.appending("video.mp4"))
@@ -109,7 +109,7 @@ extension Mounted {
             }
         }
 
-        @Test func cannotBeWrittenShadowedOrRemoved() async throws {
+        @Test(.shows("status-fixed")) func cannotBeWrittenShadowedOrRemoved() async throws {
             try await withMount { stage in
                 let copy = try await run(
                     "cp", try await stage.source(size: 6_000_000), stage.mount.appending("video.mp4"))

@@ -4,7 +4,7 @@ import Testing
 extension Mounted {
     /// A mount is a folder like others: what was put there can be found, read, moved and removed.
     @Suite struct TheTree {
-        @Test func anUploadedFileStaysListedAndReadable() async throws {
+        @Test(.shows("tree-listed")) func anUploadedFileStaysListedAndReadable() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 12_345_678)
                 let copy = try await run("cp", source, stage.mount.path)
@@ -20,7 +20,8 @@ extension Mounted {
             }
         }
 
-        @Test func foldersAreMadeFilledMovedAndRemoved() async throws {
+        @Test(.shows("asset-completed-kept", "tree-directories", "remove-finished"))
+        func foldersAreMadeFilledMovedAndRemoved() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 6_000_000)
                 let outcome = try await stage.shellInMount(
@@ -39,7 +40,7 @@ extension Mounted {
             }
         }
 
-        @Test func removingAnUnfinishedFileCancelsIt() async throws {
+        @Test(.shows("remove-unfinished")) func removingAnUnfinishedFileCancelsIt() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 30_000_000)
                 try await stage.sandbox.holdUploads()
@@ -62,7 +63,7 @@ extension Mounted {
             }
         }
 
-        @Test func namesThatAreNoVideosAreRefusedOrKept() async throws {
+        @Test(.shows("name-other", "name-litter")) func namesThatAreNoVideosAreRefusedOrKept() async throws {
             try await withMount { stage in
                 let refused = try await stage.shellInMount("echo text > notes.txt")
                 #expect(!refused.succeeded)
@@ -88,7 +89,7 @@ extension Mounted {
             }
         }
 
-        @Test func unmountWaitsForWhatIsUnderWay() async throws {
+        @Test(.shows("drain-waits")) func unmountWaitsForWhatIsUnderWay() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 12_000_000)
                 try await stage.sandbox.holdUploads()

@@ -32,7 +32,8 @@ extension Mounted {
             }
         }
 
-        @Test func whatIsNotUploadedInTimeIsLeftToTheNextMountAndTheExitStatusSaysSo() async throws {
+        @Test(.shows("close-mount-ends", "drain-left"))
+        func whatIsNotUploadedInTimeIsLeftToTheNextMountAndTheExitStatusSaysSo() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
                 try await sandbox.holdUploads()
@@ -59,7 +60,7 @@ extension Mounted {
             }
         }
 
-        @Test func whatFailedOrWasInterruptedDoesNotCount() async throws {
+        @Test(.shows("drain-not-counted")) func whatFailedOrWasInterruptedDoesNotCount() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 40_000_000)
                 try await withMount(options) { mount in
@@ -76,8 +77,8 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [SIGTERM, SIGINT]) func aSignalRefusesNewFilesAndLetsUploadsFinish(signal: Int32) async throws
-        {
+        @Test(.shows("drain-waits", "drain-refuses"), arguments: [SIGTERM, SIGINT])
+        func aSignalRefusesNewFilesAndLetsUploadsFinish(signal: Int32) async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
                 try await sandbox.holdUploads()
@@ -97,7 +98,7 @@ extension Mounted {
             }
         }
 
-        @Test func aSecondSIGTERMStopsAtOnceWithoutLoss() async throws {
+        @Test(.shows("drain-at-once")) func aSecondSIGTERMStopsAtOnceWithoutLoss() async throws {
             try await withPlace(["--drain-timeout", "1h"]) { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
                 try await sandbox.holdUploads()
@@ -123,7 +124,7 @@ extension Mounted {
             #expect(status.state == "completed")
         }
 
-        @Test func afterFusermountTheProcessFinishesWithoutAMount() async throws {
+        @Test(.shows("drain-fusermount")) func afterFusermountTheProcessFinishesWithoutAMount() async throws {
             try await withPlace(["--close-mode", "spool"]) { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
                 try await sandbox.holdUploads()
@@ -141,7 +142,7 @@ extension Mounted {
             }
         }
 
-        @Test func aNewMountIsHandedTheUploadsOfOneThatWasTakenAway() async throws {
+        @Test(.shows("drain-handover")) func aNewMountIsHandedTheUploadsOfOneThatWasTakenAway() async throws {
             try await withPlace(["--close-mode", "spool", "--drain-timeout", "1h"]) { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
                 try await sandbox.holdUploads()
@@ -175,7 +176,8 @@ extension Mounted {
             }
         }
 
-        @Test func fusermountRefusesWhileAFileIsOpenAndALazyOneLetsItsWriterFinish() async throws {
+        @Test(.shows("drain-lazy")) func fusermountRefusesWhileAFileIsOpenAndALazyOneLetsItsWriterFinish() async throws
+        {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 6_000_000)
                 try await withMount(options) { mount in

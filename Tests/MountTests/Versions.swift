@@ -5,10 +5,13 @@ import Testing
 extension Mounted {
     /// A file that is written again becomes another asset; what was not confirmed by then is cancelled.
     @Suite struct Versions {
-        @Test(arguments: [
-            #"cp "$1" "$2""#, #"cat "$1" > "$2""#, #"cp "$1" "$2.part" && mv "$2.part" "$2""#,
-            #"mv "$1" "$2""#, #"rsync "$1" "$2""#, #"rm "$2" && cp "$1" "$2""#, #"cp --remove-destination "$1" "$2""#,
-        ])
+        @Test(
+            .shows("rename-replaces"),
+            arguments: [
+                #"cp "$1" "$2""#, #"cat "$1" > "$2""#, #"cp "$1" "$2.part" && mv "$2.part" "$2""#,
+                #"mv "$1" "$2""#, #"rsync "$1" "$2""#, #"rm "$2" && cp "$1" "$2""#,
+                #"cp --remove-destination "$1" "$2""#,
+            ])
         func overwritingAFinishedFileMakesAnotherAsset(script: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let old = try await stage.source("old.mp4", size: 7_000_000, seed: 1)
@@ -32,11 +35,13 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [
-            #"exec cp "$1" "$2""#, #"exec cat "$1" > "$2""#,
-            // Nothing is sent under this name, so that the rename comes while the first one still waits.
-            #"cp "$1" "$(dirname "$2")/.tmp" && exec mv "$(dirname "$2")/.tmp" "$2""#,
-        ])
+        @Test(
+            .shows("replace-unconfirmed", "rename-replaces"),
+            arguments: [
+                #"exec cp "$1" "$2""#, #"exec cat "$1" > "$2""#,
+                // Nothing is sent under this name, so that the rename comes while the first one still waits.
+                #"cp "$1" "$(dirname "$2")/.tmp" && exec mv "$(dirname "$2")/.tmp" "$2""#,
+            ])
         func overwritingAFileWhileItsCloseWaitsFailsThatCloseAndTheSecondWins(script: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let old = try await stage.source("old.mp4", size: 7_000_000, seed: 1)
@@ -60,7 +65,9 @@ extension Mounted {
         }
 
         /// A descriptor on its way through a socket is in no process's table: the close commits, and it is written to later.
-        @Test func writingThroughAnOldDescriptorAfterTheCommitMakesAnotherVersion() async throws {
+        @Test(.shows("change-new-version")) func writingThroughAnOldDescriptorAfterTheCommitMakesAnotherVersion()
+            async throws
+        {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 7_000_000)
                 let writer = try await run(
@@ -94,7 +101,9 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [#"cat "$1" > "$2""#, #"cp "$1" "$2""#, #"rm "$2"; cp "$1" "$2""#])
+        @Test(
+            .shows("rename-written-anew"),
+            arguments: [#"cat "$1" > "$2""#, #"cp "$1" "$2""#, #"rm "$2"; cp "$1" "$2""#])
         func aTemporaryFileThatIsWrittenAnewBeforeItsRenameIsOneAsset(script: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let old = try await stage.source("old.mp4", size: 7_000_000, seed: 1)
@@ -113,7 +122,7 @@ extension Mounted {
             }
         }
 
-        @Test func twoWritersOfOneFileMakeOneAsset() async throws {
+        @Test(.shows("close-one-asset")) func twoWritersOfOneFileMakeOneAsset() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 8 << 20)
                 // Both have it open before either is done, and each writes a half.
@@ -131,7 +140,7 @@ extension Mounted {
             }
         }
 
-        @Test func readersSeeWhatIsWrittenAndHoldNothingUp() async throws {
+        @Test(.shows("close-reader")) func readersSeeWhatIsWrittenAndHoldNothingUp() async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 8 << 20)
                 let target = stage.mount.appending("video.mp4")

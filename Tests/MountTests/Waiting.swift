@@ -9,7 +9,7 @@ extension Mounted {
             try await run(Tool(BuildProducts.twelvefs, ["wait", path] + options))
         }
 
-        @Test func itReturnsWhenTheUploadIsDoneAndTheAssetReady() async throws {
+        @Test(.shows("wait-status", "wait-ready")) func itReturnsWhenTheUploadIsDoneAndTheAssetReady() async throws {
             try await withMount(sandbox: ["--processing-time", "300ms"]) { stage in
                 let source = try await stage.source(size: 3_000_000)
                 let video = stage.mount.appending("video.mp4")
@@ -20,7 +20,7 @@ extension Mounted {
             }
         }
 
-        @Test func itTellsTimeOutFromFailure() async throws {
+        @Test(.shows("wait-status")) func itTellsTimeOutFromFailure() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: 12_000_000)
                 let video = stage.mount.appending("video.mp4")
@@ -112,7 +112,7 @@ extension Mounted {
         }
 
         /// That the bytes are there is one thing, that the platform can use them another.
-        @Test func anAssetThatFailsIsACompletedUploadThatNeverGetsReady() async throws {
+        @Test(.shows("wait-ready")) func anAssetThatFailsIsACompletedUploadThatNeverGetsReady() async throws {
             try await withMount(sandbox: ["--processing-time", "1h"]) { stage in
                 let source = try await stage.source(size: 6_000_000)
                 let video = stage.mount.appending("video.mp4")

@@ -8,7 +8,7 @@ extension Mounted {
         private static let chunkSize = 5 << 20
         private static let chunks = (size + chunkSize - 1) / chunkSize
 
-        @Test func allChunksButTheLastFourAreStoredBeforeTheLastWrite() async throws {
+        @Test(.shows("size-known")) func allChunksButTheLastFourAreStoredBeforeTheLastWrite() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: Self.size)
                 let outcome = try await run(
@@ -36,7 +36,7 @@ extension Mounted {
             }
         }
 
-        @Test func everyChunkIsSentOnceAndReportedBeforeCpReturns() async throws {
+        @Test(.shows("close-confirmed")) func everyChunkIsSentOnceAndReportedBeforeCpReturns() async throws {
             try await withMount { stage in
                 let source = try await stage.source(size: Self.size)
                 let copy = try await run("cp", source, stage.mount.appending("video.mp4"))

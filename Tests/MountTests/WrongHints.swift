@@ -16,10 +16,12 @@ extension Mounted {
             try await expectThatOnlyCompleteAssetsAreKept(on: stage)
         }
 
-        @Test(arguments: [
-            #"dd if="$1" of="$2" bs=1M count=10 status=none"#, #"head -c 10M "$1" > "$2""#,
-            #"dd if="$1" bs=1M count=10 status=none > "$2""#,
-        ])
+        @Test(
+            .shows("size-wrong"),
+            arguments: [
+                #"dd if="$1" of="$2" bs=1M count=10 status=none"#, #"head -c 10M "$1" > "$2""#,
+                #"dd if="$1" bs=1M count=10 status=none > "$2""#,
+            ])
         func aToolThatReadsNotAllOfItsSource(script: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 16_000_000)
@@ -49,7 +51,7 @@ extension Mounted {
             }
         }
 
-        @Test(arguments: [5_500_000, 100_000])
+        @Test(.shows("asset-declared-holes"), arguments: [5_500_000, 100_000])
         func aDeclaredSizeThatIsNeverReachedMakesNoAsset(written: Int) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let writer = try await run(
@@ -67,7 +69,7 @@ extension Mounted {
             }
         }
 
-        @Test func aGuessThatIsOverTheLimitHindersNobody() async throws {
+        @Test(.shows("size-guess")) func aGuessThatIsOverTheLimitHindersNobody() async throws {
             try await withMount(["--max-file-size", "8MiB"], sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 16_000_000)
                 let expected = stage.scratch.appending("expected")
@@ -82,7 +84,7 @@ extension Mounted {
             }
         }
 
-        @Test func withoutHintsEverythingIsSentAtClose() async throws {
+        @Test(.shows("size-hints-off")) func withoutHintsEverythingIsSentAtClose() async throws {
             try await withMount(["--size-hints", "off"], sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 12_000_000)
                 let outcome = try await run(

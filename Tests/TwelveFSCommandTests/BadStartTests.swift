@@ -3,6 +3,8 @@ import Testing
 import TwelveFSCommand
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 @Suite struct BadStartTests {
     private let scratch: ScratchDirectory
 
@@ -61,7 +63,7 @@ import UploadCore
         #expect(FuseCheck.program(named: "some-program", [:]) == nil)
     }
 
-    @Test(arguments: UploadFailure.Kind.allCases)
+    @Test(.shows("mount-unreachable", "mount-key-refused"), arguments: UploadFailure.Kind.allCases)
     func platformRefusesTheMountUnlessThereIsSomethingToResume(_ kind: UploadFailure.Kind) {
         let failure = UploadFailure(kind, message: "x")
         let fresh = PlatformProbe.verdict(on: failure, hasUploadsToResume: false)

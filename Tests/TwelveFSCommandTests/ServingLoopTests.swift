@@ -4,6 +4,8 @@ import Testing
 import TwelveFSCommand
 import UnixSignals
 
+import struct TestSupport.ShownStatements
+
 @Suite struct ServingLoopTests {
     /// A mount whose drain ends when it is told to, or by cancellation.
     private final class FakeMount: RunningMount {
@@ -70,7 +72,7 @@ import UnixSignals
         #expect(around.words.withLock { $0 } == [nil])
     }
 
-    @Test func secondSignalEndsTheDrain() async throws {
+    @Test(.shows("drain-at-once")) func secondSignalEndsTheDrain() async throws {
         let running = around.run()
         await around.ready.wait()
         around.send(.sigterm)

@@ -3,6 +3,8 @@ import ProcessInspection
 import Testing
 import TwelveFSCommand
 
+import struct TestSupport.ShownStatements
+
 @Suite struct StateDirectoryTests {
     private let scratch: ScratchDirectory
 
@@ -77,7 +79,7 @@ import TwelveFSCommand
         scratch = try ScratchDirectory()
     }
 
-    @Test func secondMountIsRefusedByName() throws {
+    @Test(.shows("state-one-mount")) func secondMountIsRefusedByName() throws {
         let lock = try StateLock.take(in: scratch.path, servingAt: "/mnt/a")
         let failure = #expect(throws: CommandFailure.self) { try StateLock.take(in: scratch.path, servingAt: "/mnt/b") }
         #expect(failure?.message.contains("in use by process \(getpid()), which serves /mnt/a") == true)

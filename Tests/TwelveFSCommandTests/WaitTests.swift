@@ -2,6 +2,8 @@ import Foundation
 import Testing
 import TwelveFSCommand
 
+import struct TestSupport.ShownStatements
+
 @Suite struct WaitTests {
     private func document(
         _ state: String, asset: String? = nil, assetError: String? = nil, error: String? = nil
@@ -30,7 +32,7 @@ import TwelveFSCommand
         }
     }
 
-    @Test func anAssetOfWhichNothingIsToldWillNotBeReady() throws {
+    @Test(.shows("wait-ready")) func anAssetOfWhichNothingIsToldWillNotBeReady() throws {
         let unknown = try document("completed", asset: "unknown", assetError: "resource_not_exist: no such asset")
         #expect(WaitVerdict(on: unknown, untilReady: false) == .arrived)
         #expect(
@@ -39,7 +41,7 @@ import TwelveFSCommand
         #expect(unknown.isSettled)
     }
 
-    @Test func anAssetOfAnotherSizeIsNotTheFile() throws {
+    @Test(.shows("wait-ready")) func anAssetOfAnotherSizeIsNotTheFile() throws {
         let other = try document("completed", asset: "ready", assetError: "size_differs: 5 bytes")
         #expect(WaitVerdict(on: other, untilReady: false) == .arrived)
         #expect(WaitVerdict(on: other, untilReady: true) == .never("size_differs: 5 bytes"))

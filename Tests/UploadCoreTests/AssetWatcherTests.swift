@@ -1,6 +1,8 @@
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 /// Which assets are asked for, and when.
 @Suite struct AssetWatcherTests {
     /// A watcher whose calls are answered by a platform that is made up as the test goes.
@@ -145,7 +147,7 @@ import UploadCore
         #expect(ids.allSatisfy { watch.standing($0) == AssetStanding(.ready) })
     }
 
-    @Test func aCallIsForFiftyAtMost() {
+    @Test(.shows("asset-calls")) func aCallIsForFiftyAtMost() {
         let watch = Watch()
         watch.listsHaveDetails = true
         for number in 0..<120 { watch.watch("a\(100 + number)") }
@@ -198,7 +200,7 @@ import UploadCore
         #expect(watch.news == [.init(assetID: "a", standing: AssetStanding(.ready))])
     }
 
-    @Test func whatIsNotThereForFiveMinutesIsUnknown() throws {
+    @Test(.shows("asset-unknown")) func whatIsNotThereForFiveMinutesIsUnknown() throws {
         let watch = Watch()
         watch.asset = { _, _ in nil }
         watch.watch("a")

@@ -1,6 +1,8 @@
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 @Suite struct CommitRuleTests {
     /// One row of the table: what differs from the most ordinary close, and the verdicts.
     struct Row: Sendable, CustomTestStringConvertible {
@@ -167,11 +169,14 @@ import UploadCore
         },
     ]
 
-    @Test(arguments: table) func decidesOnEachClose(_ row: Row) {
+    @Test(.shows("close-last-descriptor", "close-unseen-writer", "close-exit"), arguments: table)
+    func decidesOnEachClose(_ row: Row) {
         #expect(CommitRule.onFlush(row.context) == row.onFlush)
     }
 
-    @Test(arguments: table) func decidesOnTheLastRelease(_ row: Row) {
+    @Test(.shows("close-last-release", "close-unseen-writer"), arguments: table) func decidesOnTheLastRelease(
+        _ row: Row
+    ) {
         #expect(CommitRule.onLastRelease(row.context) == row.onLastRelease)
     }
 

@@ -14,36 +14,44 @@ import UploadCore
         .temporary(final: final.map { Array($0.utf8) })
     }
 
-    @Test(arguments: [
-        "video.mp4", "VIDEO.MP4", "a.b.mov", "film.mkv", "clip.WebM", "talk.ogv", "disc.VOB", "cam.m2ts", "x.mxf",
-        "song.mp3",
-        "song.flac", "voice.opus", "name with spaces.avi", "naïve – 日本.mp4", "line\nbreak.mp4", ".foo.mp4",
-        ".talk.mpegts",
-        "name.f137.mp4", "name.temp.mp4", "part.mp4", "tmp.wav", "a.part.mp4", "aria2.mp4", "Trash.mp4", "_a.mp4",
-    ])
+    @Test(
+        .shows("name-media"),
+        arguments: [
+            "video.mp4", "VIDEO.MP4", "a.b.mov", "film.mkv", "clip.WebM", "talk.ogv", "disc.VOB", "cam.m2ts", "x.mxf",
+            "song.mp3",
+            "song.flac", "voice.opus", "name with spaces.avi", "naïve – 日本.mp4", "line\nbreak.mp4", ".foo.mp4",
+            ".talk.mpegts",
+            "name.f137.mp4", "name.temp.mp4", "part.mp4", "tmp.wav", "a.part.mp4", "aria2.mp4", "Trash.mp4", "_a.mp4",
+        ])
     func uploadsVideosAndAudio(name: String) {
         for other in NamePolicy.OtherFiles.allCases {
             #expect(verdict(on: name, otherFiles: other) == .upload)
         }
     }
 
-    @Test(arguments: [
-        "notes.txt", "README", "mp4", ".mp4", "video.mp4.txt", "video.", "video.mp4.", "..mp4x", "archive.zip",
-        ".bashrc", "part",
-        "video.mp4.bak", "x.partx", "goutputstream-1", "video.mp4 ",
-    ])
+    @Test(
+        .shows("name-other"),
+        arguments: [
+            "notes.txt", "README", "mp4", ".mp4", "video.mp4.txt", "video.", "video.mp4.", "..mp4x", "archive.zip",
+            ".bashrc", "part",
+            "video.mp4.bak", "x.partx", "goutputstream-1", "video.mp4 ",
+        ])
     func treatsOtherFilesAsItIsTold(name: String) {
         #expect(verdict(on: name, otherFiles: .refuse) == .refuse)
         #expect(verdict(on: name, otherFiles: .keep) == .keepLocally)
         #expect(verdict(on: name, otherFiles: .upload) == .upload)
     }
 
-    @Test(arguments: [
-        ".DS_Store", "._video.mp4", "._.DS_Store", "Thumbs.db", "thumbs.db", "desktop.ini", "Desktop.ini", ".directory",
-        ".Trash", ".Trash-1000", ".Trashes", ".trashed-1700000000-clip.mp4", "video.mp4.aria2", "video.mp4.aria2__temp",
-        "video.mp4.ytdl", ".aria2",
-        "._edit.prproj", "._video.mp4.part",
-    ])
+    @Test(
+        .shows("name-litter"),
+        arguments: [
+            ".DS_Store", "._video.mp4", "._.DS_Store", "Thumbs.db", "thumbs.db", "desktop.ini", "Desktop.ini",
+            ".directory",
+            ".Trash", ".Trash-1000", ".Trashes", ".trashed-1700000000-clip.mp4", "video.mp4.aria2",
+            "video.mp4.aria2__temp",
+            "video.mp4.ytdl", ".aria2",
+            "._edit.prproj", "._video.mp4.part",
+        ])
     func keepsLitterToItself(name: String) {
         for other in NamePolicy.OtherFiles.allCases {
             #expect(verdict(on: name, otherFiles: other) == .keepLocally)
@@ -57,24 +65,30 @@ import UploadCore
         #expect(verdict(on: "video.mp4", in: ["Trash"]) == .upload)
     }
 
-    @Test(arguments: [
-        (".video.mp4.Xy12aB", "video.mp4"), (".a b.mkv.000000", "a b.mkv"), (".日本.mov.ZZZZZZ", "日本.mov"),
-        ("video.mp4.part", "video.mp4"), ("Video.MP4.Part", "Video.MP4"), ("video.mkv.partial", "video.mkv"),
-        ("video.mp4.crdownload", "video.mp4"), ("song.mp3.download", "song.mp3"), ("video.mp4.filepart", "video.mp4"),
-        ("video.mp4.tmp", "video.mp4"), ("name.f137.mp4.part", "name.f137.mp4"), (".hidden.mp4.part", ".hidden.mp4"),
-    ])
+    @Test(
+        .shows("name-temporary"),
+        arguments: [
+            (".video.mp4.Xy12aB", "video.mp4"), (".a b.mkv.000000", "a b.mkv"), (".日本.mov.ZZZZZZ", "日本.mov"),
+            ("video.mp4.part", "video.mp4"), ("Video.MP4.Part", "Video.MP4"), ("video.mkv.partial", "video.mkv"),
+            ("video.mp4.crdownload", "video.mp4"), ("song.mp3.download", "song.mp3"),
+            ("video.mp4.filepart", "video.mp4"),
+            ("video.mp4.tmp", "video.mp4"), ("name.f137.mp4.part", "name.f137.mp4"),
+            (".hidden.mp4.part", ".hidden.mp4"),
+        ])
     func tellsTheFinalNameFromATemporaryOne(name: String, final: String) {
         for other in NamePolicy.OtherFiles.allCases {
             #expect(verdict(on: name, otherFiles: other) == temporary(final))
         }
     }
 
-    @Test(arguments: [
-        "Unconfirmed 7.crdownload", ".tmp", "x.tmp", ".part", "download.part", "notes.txt.part", ".mp4.part",
-        ".notes.txt.AbCdEf", ".README.AbCdEf", ".video.mp4.part.AbCdEf", ".goutputstream-7HF2J1",
-        ".com.google.Chrome.a1B2c3",
-        "name.mp4.part-Frag12", "name.mp4.part-Frag12.part",
-    ])
+    @Test(
+        .shows("name-temporary-unknown"),
+        arguments: [
+            "Unconfirmed 7.crdownload", ".tmp", "x.tmp", ".part", "download.part", "notes.txt.part", ".mp4.part",
+            ".notes.txt.AbCdEf", ".README.AbCdEf", ".video.mp4.part.AbCdEf", ".goutputstream-7HF2J1",
+            ".com.google.Chrome.a1B2c3",
+            "name.mp4.part-Frag12", "name.mp4.part-Frag12.part",
+        ])
     func knowsATemporaryNameThatDoesNotTellTheFinalOne(name: String) {
         for other in NamePolicy.OtherFiles.allCases {
             #expect(verdict(on: name, otherFiles: other) == temporary(nil))
@@ -111,7 +125,7 @@ import UploadCore
             policy.verdict(on: temporaryName(of: long), parents: []) == temporary(nil))
     }
 
-    @Test func holdsBackWhatRsyncKeepsInItsOwnDirectories() {
+    @Test(.shows("name-rsync-directory")) func holdsBackWhatRsyncKeepsInItsOwnDirectories() {
         for directory in [".~tmp~", ".rsync-partial"] {
             #expect(verdict(on: "video.mp4", in: ["shoot", directory]) == temporary("video.mp4"))
             #expect(verdict(on: "notes.txt", in: [directory]) == temporary(nil))

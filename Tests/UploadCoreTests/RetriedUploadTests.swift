@@ -1,6 +1,8 @@
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 /// What ended badly, tried once more because a user asks for it.
 @Suite struct RetriedUploadTests {
     @Test func whatFailedGoesOnWithItsSessionAndWhatTheStoreHas() throws {
@@ -82,7 +84,7 @@ import UploadCore
         #expect(rig.machine.state == .completed)
     }
 
-    @Test func thereIsNoOtherTryForWhatIsUnderWayOrOver() throws {
+    @Test(.shows("control-retry-refused")) func thereIsNoOtherTryForWhatIsUnderWayOrOver() throws {
         let open = Rig()
         open.write(0..<20)
         let cancelled = Rig()

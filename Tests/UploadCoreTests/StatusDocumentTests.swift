@@ -2,6 +2,8 @@ import Foundation
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 @Suite struct StatusDocumentTests {
     private let created = Timestamp(millisecondsSince1970: 1_767_323_045_000)
 
@@ -111,7 +113,7 @@ import UploadCore
                 "\n    {\"chunk_index\": 2, \"size\": 2, \"state\": \"pending\", \"etag\": null, \"attempts\": 0}\n"))
     }
 
-    @Test func hasTheSameFieldsWhateverIsKnown() {
+    @Test(.shows("status-fields")) func hasTheSameFieldsWhateverIsKnown() {
         var document = StatusDocument(filename: "v.mp4", path: "/v.mp4", state: .open, createdAt: created)
         let names = fieldNames(document.json())
         document.uploadID = "u"

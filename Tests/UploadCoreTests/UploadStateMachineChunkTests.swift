@@ -1,6 +1,8 @@
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 /// Which chunks are sent, when, and what becomes of writes into them.
 @Suite struct UploadStateMachineChunkTests {
     private func opened(_ size: Int64, written: Range<Int64>) throws -> Rig {
@@ -182,7 +184,7 @@ import UploadCore
         #expect(second.url == first.url)
     }
 
-    @Test func aChecksumThatKeepsDifferingFailsAfterFiveAttempts() throws {
+    @Test(.shows("error-checksum")) func aChecksumThatKeepsDifferingFailsAfterFiveAttempts() throws {
         let rig = Rig()
         rig.write(0..<10)
         rig.commit()

@@ -5,7 +5,7 @@ import UploadCore
 
 /// Any order of writes, failures, delays and changes of mind: what is answered with success is what the file held.
 @Suite struct UploadStateMachineRandomTests {
-    @Test func whatIsConfirmedIsWhatTheFileHeld() throws {
+    @Test(.shows("asset-same-bytes")) func whatIsConfirmedIsWhatTheFileHeld() throws {
         var rng = SplitMix64.seeded()
         let cases = ProcessInfo.processInfo.environment["TWELVEFS_TEST_CASES"].flatMap { Int($0) } ?? 4000
         var ends: [UploadState: Int] = [:]

@@ -1,6 +1,8 @@
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 /// What becomes of an upload whose type or size the platform refuses.
 @Suite struct UploadStateMachineRefusalTests {
     // MARK: The type
@@ -95,7 +97,7 @@ import UploadCore
         #expect(rig.wait(.seconds(60)).isEmpty, "nothing is asked for again meanwhile")
     }
 
-    @Test(arguments: [SizeHint.Source.readSource, .preallocated])
+    @Test(.shows("size-guess"), arguments: [SizeHint.Source.readSource, .preallocated])
     func aGuessThatIsRefusedHindersNobodyBelowIt(source: SizeHint.Source) throws {
         let rig = Rig()
         rig.hint(30, source)

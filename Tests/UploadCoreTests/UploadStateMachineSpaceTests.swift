@@ -1,6 +1,8 @@
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 /// What the spool may release of an upload, what becomes of it then, and how far its writer is ahead.
 @Suite struct UploadStateMachineSpaceTests {
     /// A copy of 100 bytes of which `written` are there, in a session of ten chunks.
@@ -21,7 +23,7 @@ import UploadCore
         return ranges
     }
 
-    @Test func storedChunksAreReleasedButForTheFirstAndTheLast() throws {
+    @Test(.shows("space-certain")) func storedChunksAreReleasedButForTheFirstAndTheLast() throws {
         let rig = try copy(written: 100)
         #expect(released(rig).isEmpty, "nothing is stored yet")
         rig.storeAll()
@@ -30,21 +32,21 @@ import UploadCore
         try rig.finish()
     }
 
-    @Test(arguments: [SizeHint.Source.readSource, .preallocated])
+    @Test(.shows("space-certain"), arguments: [SizeHint.Source.readSource, .preallocated])
     func nothingIsReleasedOnAGuess(_ source: SizeHint.Source) throws {
         let rig = try copy(source: source)
         rig.storeAll()
         #expect(released(rig).isEmpty)
     }
 
-    @Test func nothingIsReleasedOnceAClosePromisedSomething() throws {
+    @Test(.shows("space-certain")) func nothingIsReleasedOnceAClosePromisedSomething() throws {
         let rig = try copy(written: 100)
         rig.storeAll()
         rig.commit()
         #expect(released(rig).isEmpty)
     }
 
-    @Test func whatWasReleasedCannotBeWrittenNorThePastOfTheEnd() throws {
+    @Test(.shows("space-released-fixed")) func whatWasReleasedCannotBeWrittenNorThePastOfTheEnd() throws {
         let rig = try copy()
         rig.storeAll()
         #expect(rig.machine.terms(forWriting: 20..<25).objection == nil)
@@ -77,7 +79,7 @@ import UploadCore
         #expect(rig.log.contains(.abandon("asset-1")))
     }
 
-    @Test func aFileThatIsEmptiedMayBeWrittenAnew() throws {
+    @Test(.shows("space-released-fixed")) func aFileThatIsEmptiedMayBeWrittenAnew() throws {
         let rig = try copy()
         rig.storeAll()
         #expect(released(rig).count == 7)

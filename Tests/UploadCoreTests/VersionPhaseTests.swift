@@ -1,6 +1,8 @@
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 struct VersionPhaseTests {
     private static let phases: [VersionPhase] = [
         .writing, .waitingForName, .staged, .sealed, .ended(.interrupted), .ended(.partial),
@@ -45,7 +47,7 @@ struct VersionPhaseTests {
         }
     }
 
-    @Test func aCommitIsGrantedOnce() {
+    @Test(.shows("asset-once")) func aCommitIsGrantedOnce() {
         for phase in Self.phases {
             for scope in Self.scopes {
                 var next = phase

@@ -59,7 +59,7 @@ import func TestSupport.eventually
     }
 
     /// That says nothing about the key, and holds up nobody.
-    @Test func anAssetThatMayNotBeReadIsUnknownAndNobodyElseWaits() async throws {
+    @Test(.shows("asset-unknown")) func anAssetThatMayNotBeReadIsUnknownAndNobodyElseWaits() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
             let refusal = #"{"code":"read_not_allowed","message":"The asset is another account's."}"#
@@ -76,7 +76,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func anotherSizeIsAnError() async throws {
+    @Test(.shows("asset-size")) func anotherSizeIsAnError() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
             stage.sandbox.add(Self.always(.asset, .replace(["technical_metadata": .object(["file_size_bytes": 1999])])))
@@ -90,7 +90,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func allAreAskedForInOneCall() async throws {
+    @Test(.shows("asset-calls")) func allAreAskedForInOneCall() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
             let uploads = try (0..<5).map { try stage.upload("\($0).mp4", bytes(2000)) }
@@ -185,7 +185,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func whatIsNotKnownYetIsAskedForInTheNextMount() async throws {
+    @Test(.shows("asset-status")) func whatIsNotKnownYetIsAskedForInTheNextMount() async throws {
         try await ResumeStage.with(sandbox: { $0.processingTime = .seconds(3600) }) { stage in
             try await stage.life { life in
                 let upload = try life.begin("a.mp4")

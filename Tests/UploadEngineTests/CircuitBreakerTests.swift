@@ -2,6 +2,8 @@ import Testing
 import UploadCore
 import UploadEngine
 
+import struct TestSupport.ShownStatements
+
 /// When calls may be made, by the clock alone.
 @Suite final class CircuitBreakerTests {
     private let start = ContinuousClock.now
@@ -71,7 +73,7 @@ import UploadEngine
         #expect(opens == at(22))
     }
 
-    @Test func connectionsThatAreLostOneAfterAnotherAreAnOutage() throws {
+    @Test(.shows("error-lost-connections")) func connectionsThatAreLostOneAfterAnotherAreAnOutage() throws {
         for second in 1...7 {
             breaker.failed(try #require(take(at: at(Double(second)))), Self.lost, at: at(Double(second)))
             #expect(reason(at: at(Double(second))) == nil)

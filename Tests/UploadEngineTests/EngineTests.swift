@@ -66,7 +66,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func uploadsChunksWhileTheWriterIsAtWork() async throws {
+    @Test(.shows("size-known")) func uploadsChunksWhileTheWriterIsAtWork() async throws {
         try await EngineStage.with { stage in
             let content = bytes(5500)
             let upload = try stage.begin("a.mp4")
@@ -85,7 +85,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func sendsAgainWhatIsRewritten() async throws {
+    @Test(.shows("size-rewritten")) func sendsAgainWhatIsRewritten() async throws {
         try await EngineStage.with { stage in
             var content = bytes(3000)
             let upload = try stage.begin("a.mp4")
@@ -102,7 +102,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func uploadsHolesAsZeros() async throws {
+    @Test(.shows("holes")) func uploadsHolesAsZeros() async throws {
         try await EngineStage.with { stage in
             let upload = try stage.begin("a.mp4")
             try upload.write([1, 2, 3], at: 2500)
@@ -116,7 +116,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func abandonsASessionOfTheWrongSize() async throws {
+    @Test(.shows("size-wrong")) func abandonsASessionOfTheWrongSize() async throws {
         try await EngineStage.with { stage in
             let content = bytes(4000)
             let upload = try stage.begin("a.mp4")
@@ -134,7 +134,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func stagesATemporaryNameAndCompletesItLater() async throws {
+    @Test(.shows("name-temporary")) func stagesATemporaryNameAndCompletesItLater() async throws {
         try await EngineStage.with { stage in
             let content = bytes(3500)
             let upload = try stage.begin("a.mp4.part")
@@ -174,7 +174,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func aSmallFileOvertakesALargeOne() async throws {
+    @Test(.shows("small-first")) func aSmallFileOvertakesALargeOne() async throws {
         try await EngineStage.with(engine: { $0.uploadConcurrency = 2 }, sandbox: { $0.latency = .milliseconds(2) }) {
             stage in
             let large = try stage.upload("large.mp4", bytes(200_000))

@@ -92,7 +92,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func aCloseThatWaitsForAKeyIsDeniedPermissionAfterTheStallTimeout() async throws {
+    @Test(.shows("error-key")) func aCloseThatWaitsForAKeyIsDeniedPermissionAfterTheStallTimeout() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock, engine: { $0.upload.stallTimeout = .seconds(4) }) { stage in
             stage.sandbox.configure { $0.apiKey = "another-key" }

@@ -9,7 +9,7 @@ import func TestSupport.eventually
 @Suite(.timeLimit(.minutes(2))) struct OutageTests {
     private static let names = ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
 
-    @Test func oneProbeDecidesForAllUploads() async throws {
+    @Test(.shows("error-outage")) func oneProbeDecidesForAllUploads() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
             try await stage.stopPlatform()

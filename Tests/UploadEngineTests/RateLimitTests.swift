@@ -18,7 +18,7 @@ import func TestSupport.eventually
     private static let calls: Set<RequestKind> = [.create, .urls, .report, .status, .asset, .assets, .delete]
 
     /// Nothing of it is called before the day is over; closes are answered, and nothing is lost.
-    @Test func isWaitedForAndLosesNothing() async throws {
+    @Test(.shows("error-rate-limit", "status-waiting")) func isWaitedForAndLosesNothing() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
             stage.sandbox.add(Self.limit(Self.calls, after: 1))
@@ -74,7 +74,7 @@ import func TestSupport.eventually
     }
 
     /// Longer than a day is nonsense.
-    @Test func moreThanADayIsNotWaitedFor() async throws {
+    @Test(.shows("error-rate-limit")) func moreThanADayIsNotWaitedFor() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
             stage.sandbox.add(InjectedFault(on: [.create], .status(429, headers: ["Retry-After": "864000"])))
@@ -87,7 +87,7 @@ import func TestSupport.eventually
     }
 
     /// What waits for something else says so, with when it is tried again.
-    @Test func backoffsAndOutagesTellTheirEndToo() async throws {
+    @Test(.shows("status-waiting")) func backoffsAndOutagesTellTheirEndToo() async throws {
         let time = ManualTime()
         try await EngineStage.with(
             clock: time.clock,

@@ -47,7 +47,7 @@ import func TestSupport.eventually
         return session
     }
 
-    @Test(arguments: 0...4) func onlyWhatIsMissingIsSent(stored: Int) async throws {
+    @Test(.shows("restart-recovers"), arguments: 0...4) func onlyWhatIsMissingIsSent(stored: Int) async throws {
         try await ResumeStage.with { stage in
             let content = bytes(4500)
             try await Self.leave(content, storing: stored, stage)
@@ -78,7 +78,9 @@ import func TestSupport.eventually
         }
     }
 
-    @Test(arguments: ["expired", "failed"]) func aSessionThatIsOverIsReplaced(status: String) async throws {
+    @Test(.shows("restart-session-gone"), arguments: ["expired", "failed"]) func aSessionThatIsOverIsReplaced(
+        status: String
+    ) async throws {
         try await ResumeStage.with { stage in
             let content = bytes(3000)
             let session = try await Self.leave(content, storing: 2, stage)
@@ -118,7 +120,8 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func whatWasBeingWrittenIsInterruptedAndItsAssetAbandoned() async throws {
+    @Test(.shows("asset-abandoned", "interrupted-kept", "restart-interrupted"))
+    func whatWasBeingWrittenIsInterruptedAndItsAssetAbandoned() async throws {
         try await ResumeStage.with { stage in
             try await stage.life { life in
                 let upload = try life.begin("a.mp4")
@@ -143,7 +146,9 @@ import func TestSupport.eventually
     }
 
     /// What the journal knew last is lost with the machine's power, and the close may have been answered.
-    @Test func anAssetIsNotAbandonedThatWasCompletedThoughTheJournalDoesNotKnow() async throws {
+    @Test(.shows("asset-completed-kept")) func anAssetIsNotAbandonedThatWasCompletedThoughTheJournalDoesNotKnow()
+        async throws
+    {
         try await ResumeStage.with { stage in
             let content = bytes(3000)
             var old: [String: Data] = [:]
@@ -168,7 +173,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func bytesThatWereNotSyncedAreNotSentAfterAnotherBoot() async throws {
+    @Test(.shows("restart-power-lost")) func bytesThatWereNotSyncedAreNotSentAfterAnotherBoot() async throws {
         try await ResumeStage.with { stage in
             try await Self.leave(bytes(3000), storing: 1, stage)
             try await stage.life(boot: "another") { life in
@@ -181,7 +186,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func bytesThatWereSyncedAreSentAfterAnotherBoot() async throws {
+    @Test(.shows("restart-power-synced")) func bytesThatWereSyncedAreSentAfterAnotherBoot() async throws {
         try await ResumeStage.with { stage in
             let content = bytes(3000)
             try await Self.leave(content, storing: 1, stage, isDurable: true)
@@ -229,7 +234,7 @@ import func TestSupport.eventually
 
     /// Random files, left at random moments, again and again: in the end each is one asset, and nothing that the journal
     /// knew as stored was sent twice.
-    @Test func uploadsThatAreLeftAgainAndAgainAreCompletedOnce() async throws {
+    @Test(.shows("asset-once")) func uploadsThatAreLeftAgainAndAgainAreCompletedOnce() async throws {
         let seed = UInt64.random(in: .min ... .max)
         print("seed: \(seed)")
         var state = seed

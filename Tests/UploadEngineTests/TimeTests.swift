@@ -7,7 +7,7 @@ import func TestSupport.eventually
 
 /// What depends on time, on a clock that only the test moves.
 @Suite(.timeLimit(.minutes(2))) struct TimeTests {
-    @Test func aStallIsAnsweredAndTheUploadGoesOn() async throws {
+    @Test(.shows("close-stall")) func aStallIsAnsweredAndTheUploadGoesOn() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in
             stage.sandbox.add(InjectedFault(on: [.create], .hang))

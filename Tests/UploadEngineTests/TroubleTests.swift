@@ -56,7 +56,7 @@ import func TestSupport.eventually
             fault(.report, .failChunks([1, 3]), 1), fault(.status, busy, 1)),
     ]
 
-    @Test(arguments: troubles) func isSurvived(_ trouble: Trouble) async throws {
+    @Test(.shows("error-passing"), arguments: troubles) func isSurvived(_ trouble: Trouble) async throws {
         // The session's status is asked for only where no report's answer calls the upload complete.
         let asksForStatus = trouble.faults.contains { $0.on == [.status] }
         try await EngineStage.with(
@@ -109,7 +109,7 @@ import func TestSupport.eventually
         }
     }
 
-    @Test func cancellingDeletesTheReservedAsset() async throws {
+    @Test(.shows("asset-abandoned")) func cancellingDeletesTheReservedAsset() async throws {
         try await EngineStage.with { stage in
             var fault = InjectedFault(on: [.put], .hang)
             fault.count = nil

@@ -4,6 +4,8 @@ import Testing
 import UploadCore
 import UploadStore
 
+import struct TestSupport.ShownStatements
+
 /// Journals that an earlier version wrote.
 @Suite struct JournalVersionTests {
     /// A journal with uploads, as the first version of the tables would hold them, and what it knows.
@@ -41,7 +43,7 @@ import UploadStore
         #expect(JournalFixture.upload(2).typeRefusal != nil && JournalFixture.upload(2).failure?.traceID != nil)
     }
 
-    @Test func areSalvagedWhereTheyAreDamaged() throws {
+    @Test(.shows("journal-damaged")) func areSalvagedWhereTheyAreDamaged() throws {
         let directory = try StoreTestDirectory()
         let contents = try earlier(in: directory)
         let path = directory.path + "/journal.sqlite"

@@ -3,6 +3,8 @@ import Testing
 import UploadCore
 import UploadStore
 
+import struct TestSupport.ShownStatements
+
 struct SpoolDirectoryTests {
     private let directory: StoreTestDirectory
 
@@ -105,7 +107,7 @@ struct SpoolDirectoryTests {
         #expect(try spool.space().used == .mebibytes(8))
     }
 
-    @Test func theUsualReserveLeavesATenthOfTheDiskFree() throws {
+    @Test(.shows("space-reserve")) func theUsualReserveLeavesATenthOfTheDiskFree() throws {
         var status = statvfs()
         statvfs(directory.path, &status)
         let size = Int64(status.f_blocks * status.f_frsize)
@@ -152,7 +154,7 @@ struct SpoolDirectoryTests {
 
     // MARK: Leftovers
 
-    @Test func whatAnEarlierProcessLeftIsListedAndSetAside() throws {
+    @Test(.shows("journal-orphans")) func whatAnEarlierProcessLeftIsListedAndSetAside() throws {
         var names: [String] = []
         do {
             let earlier = try directory.spool()
