@@ -225,6 +225,13 @@ public struct RetryPolicy: Sendable {
         }
     }
 
+    /// Whether a failed call about an asset says that the platform knows none of that name: not when it will not tell, which
+    /// says nothing of the asset.
+    public func saysThatAssetIsMissing(_ failure: UploadFailure) -> Bool {
+        guard failure.kind == .requestRefused else { return false }
+        return failure.httpStatus == 404 || failure.httpStatus == 410 || failure.code == "resource_not_exist"
+    }
+
     /// Whether a URL that an asset's content was to be read from is good for nothing any more: it expired, or what it
     /// led to is gone.
     public func isContentURLDead(after failure: UploadFailure) -> Bool {

@@ -48,6 +48,8 @@ struct EngineServices: Sendable {
             return .reported(id, reports, try await client.report(reports, for: uploadID))
         case .checkSession(let uploadID):
             return .sessionChecked(id, try await verdict(on: uploadID))
+        case .checkAsset(let assetID):
+            return .assetChecked(id, try await client.asset(assetID).status)
         }
     }
 

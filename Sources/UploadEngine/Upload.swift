@@ -308,7 +308,8 @@ extension UploadEvent {
         switch self {
         case .chunkStored, .sessionOpened, .callFailed, .chunkFailed: true
         case .wrote, .truncated, .hinted, .committed, .interrupted, .cancelled, .retried, .urlsReceived, .reported,
-            .sessionChecked, .assetLearned, .callHeldBack, .callsReleased, .bytesSent, .chunksHeldBack, .tick:
+            .sessionChecked, .assetChecked, .assetLearned, .callHeldBack, .callsReleased, .bytesSent, .chunksHeldBack,
+            .tick:
             false
         }
     }
@@ -318,8 +319,8 @@ extension UploadEvent {
         switch self {
         case .wrote, .truncated: true
         case .hinted, .committed, .interrupted, .cancelled, .retried, .sessionOpened, .urlsReceived, .reported,
-            .sessionChecked, .assetLearned, .callHeldBack, .callsReleased, .callFailed, .bytesSent, .chunkStored,
-            .chunkFailed, .chunksHeldBack, .tick:
+            .sessionChecked, .assetChecked, .assetLearned, .callHeldBack, .callsReleased, .callFailed, .bytesSent,
+            .chunkStored, .chunkFailed, .chunksHeldBack, .tick:
             false
         }
     }

@@ -85,7 +85,8 @@ final class ModelPlatform {
             return .urlsReceived(id, urls(start..<start + given, uploadID, isHostile: isHostile, at: now))
         case .report(let uploadID, let reports):
             return .reported(id, reports, try report(reports, uploadID, isHostile: isHostile, at: now))
-        case .checkSession(let uploadID): return .sessionChecked(id, try check(uploadID, at: now))
+        case .checkSession(let uploadID): return .sessionChecked(id, try check(uploadID, isHostile: isHostile, at: now))
+        case .checkAsset(let assetID): return .assetChecked(id, try asset(assetID, isHostile: isHostile, at: now))
         }
     }
 
@@ -175,12 +176,23 @@ final class ModelPlatform {
         return answer
     }
 
-    private func check(_ uploadID: String, at now: Instant) throws -> SessionVerdict {
+    /// That of a session which is not complete reads like that of one which is, until it is ready.
+    private func asset(_ assetID: String, isHostile: Bool, at now: Instant) throws -> AssetState {
+        guard let session = sessions[String(assetID.dropLast("/asset".count))], !session.isDeleted else {
+            throw UploadFailure(.requestRefused, message: "no such asset", httpStatus: 404)
+        }
+        if session.isComplete { return isHostile && chance(2) ? .processing : .ready }
+        return session.isFailed || session.deadline <= now ? .failed : .processing
+    }
+
+    private func check(_ uploadID: String, isHostile: Bool, at now: Instant) throws -> SessionVerdict {
         guard let session = sessions[uploadID] else {
             violated("the status of an upload that never was")
             throw Self.gone(uploadID)
         }
         if session.isDeleted { throw Self.gone(uploadID) }
+        // It may not find what it has, and not want to say so either.
+        if isHostile, chance(5) { throw chance(2) ? Self.gone(uploadID) : Self.refused }
         if session.isComplete {
             sessions[uploadID]?.finalizing -= 1
             return SessionVerdict(status: session.finalizing > 0 ? .active : .completed)

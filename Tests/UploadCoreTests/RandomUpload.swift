@@ -38,6 +38,8 @@ final class RandomUpload {
     private(set) var hadParallelReports = false
     /// Whether it was completed without the session being asked.
     private(set) var wasCompletedByReport = false
+    /// Whether it was ended from outside, whatever the platform had of it by then.
+    private var wasStopped = false
 
     // What is under way.
     private var calls: [Call] = []
@@ -138,6 +140,8 @@ final class RandomUpload {
             problems.append("it was no video at last")
         }
         if machine.state == .completed, !wasAnswered { problems.append("completed without an answer") }
+        let complete = deliveredSessions.filter { platform.content(of: $0) != nil }
+        if !wasStopped, complete.count > 1 { problems.append("\(complete.count) assets of one file") }
         for uploadID in deliveredSessions where uploadID != machine.uploadID {
             guard let session = platform.sessions[uploadID] else { continue }
             if !machine.abandonedUploadIDs.contains(uploadID) { problems.append("\(uploadID) is forgotten") }
@@ -188,7 +192,11 @@ final class RandomUpload {
     private func begin(_ id: CallID, _ call: PlatformCall) {
         guard case .report(_, let reports) = call else {
             if liveCall != nil { problems.append("a call while another is under way") }
-            if case .checkSession = call, !liveReports.isEmpty { problems.append("a question beside reports") }
+            switch call {
+            case .checkSession, .checkAsset:
+                if !liveReports.isEmpty { problems.append("a question beside reports") }
+            case .openSession, .requestURLs, .report: break
+            }
             return liveCall = id
         }
         let chunks = reports.map(\.chunkIndex)
@@ -390,6 +398,7 @@ final class RandomUpload {
         if chance(8), let uploadID = machine.uploadID { platform.failSession(uploadID) }
         if chance(4), machine.retryRefusal(isDurable: true) == nil { retry() }
         guard chance(40) else { return }
+        wasStopped = true
         if chance(2) {
             apply(.cancelled(UploadFailure(.cancelled, message: "removed")), "cancel")
         } else {

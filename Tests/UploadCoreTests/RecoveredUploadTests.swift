@@ -83,7 +83,8 @@ import UploadCore
     @Test func aSessionThatTheStrangePlatformDoesNotKnowIsReplacedButItsAssetIsLeftAlone() throws {
         let rig = Rig(restoring: try Self.left(stored: [1, 2, 3]))
         rig.apply(.tick)
-        let seen = try rig.failCall(.sessionGone)
+        #expect(try rig.failCall(.sessionGone) == [.call(.checkAsset(assetID: "left-asset"))])
+        let seen = try rig.tellOfAsset(.processing)
         #expect(seen.contains(.call(.openSession(totalSize: 35))))
         #expect(!seen.contains(.abandon("left-asset")))
     }

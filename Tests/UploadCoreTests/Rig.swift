@@ -181,6 +181,20 @@ final class Rig {
     }
 
     @discardableResult
+    func tellOfAsset(_ status: AssetState?, _ location: SourceLocation = #_sourceLocation) throws -> [Seen] {
+        let (id, _) = try takePending(location) { if case .checkAsset = $0 { true } else { false } }
+        return apply(.assetChecked(id, status))
+    }
+
+    /// The platform does not find what it is asked for.
+    @discardableResult
+    func findNothing(_ location: SourceLocation = #_sourceLocation) throws -> [Seen] {
+        let (id, call) = try takePending(location)
+        let kind: UploadFailure.Kind = if case .checkAsset = call { .requestRefused } else { .sessionGone }
+        return apply(.callFailed(id, UploadFailure(kind, message: "not found", httpStatus: 404), random: 0.5))
+    }
+
+    @discardableResult
     func failCall(
         _ kind: UploadFailure.Kind, random: Double = 0.5, _ location: SourceLocation = #_sourceLocation
     ) throws -> [Seen] {
@@ -239,6 +253,7 @@ final class Rig {
             case .requestURLs: try giveURLs(location)
             case .report: try acceptReport(location)
             case .checkSession: try check(.completed, location)
+            case .checkAsset: try tellOfAsset(.ready, location)
             case nil where machine.areCallsHeldBack: release()
             case nil:
                 let due = try #require(machine.nextDeadline, "nothing is awaited", sourceLocation: location)

@@ -115,6 +115,7 @@ import UploadCore
             case .report(_, let reports): #expect(rig.apply(.reported(id, reports, ReportAnswer())).isEmpty)
             case .checkSession:
                 #expect(rig.apply(.sessionChecked(id, SessionVerdict(status: .expired))).isEmpty)
+            case .checkAsset: #expect(rig.apply(.assetChecked(id, .ready)).isEmpty)
             }
         }
         for order in under {

@@ -12,6 +12,8 @@ struct RefusedCall: Sendable, CustomTestStringConvertible {
     enum Outcome: Sendable, Equatable {
         /// Another session is opened, and the file goes up again.
         case newSession
+        /// It completes with the session that it has.
+        case completed
         /// It fails, and says what its user can do.
         case failed(UploadFailure.Kind)
     }
@@ -35,7 +37,7 @@ struct RefusedCall: Sendable, CustomTestStringConvertible {
     ]
 
     static let all: [RefusedCall] =
-        sessionCalls.map { RefusedCall(call: $0, code: "read_not_allowed", outcome: .newSession) }
+        [RequestKind.urls, .report].map { RefusedCall(call: $0, code: "read_not_allowed", outcome: .newSession) }
         + planCodes.flatMap { code in
             ([.create] + sessionCalls).map { RefusedCall(call: $0, code: code, outcome: .failed(.accessRefused)) }
         }
@@ -43,8 +45,12 @@ struct RefusedCall: Sendable, CustomTestStringConvertible {
         // does not take this, whatever the reason.
         + ["nobody_knows", nil].flatMap { code in
             [RefusedCall(call: .create, code: code, outcome: .failed(.accessRefused))]
-                + sessionCalls.map { RefusedCall(call: $0, code: code, outcome: .failed(.requestRefused)) }
+                + [RequestKind.urls, .report].map {
+                    RefusedCall(call: $0, code: code, outcome: .failed(.requestRefused))
+                }
         }
+        // All of it was reported by then: its asset tells what the session does not.
+        + ["read_not_allowed", "nobody_knows", nil].map { RefusedCall(call: .status, code: $0, outcome: .completed) }
         + [RefusedCall(call: .create, code: "read_not_allowed", outcome: .failed(.accessRefused))]
 }
 
@@ -70,6 +76,9 @@ struct RefusedCall: Sendable, CustomTestStringConvertible {
             case .newSession:
                 try await upload.answer().get()
                 #expect(upload.status().abandonedUploadIDs.count == 1)
+            case .completed:
+                try await upload.answer().get()
+                #expect(upload.status().abandonedUploadIDs.isEmpty)
             case .failed(let kind):
                 guard case .failure(let failure) = await upload.answer() else {
                     Issue.record("answered with success")
@@ -94,12 +103,7 @@ struct RefusedCall: Sendable, CustomTestStringConvertible {
                 try upload.retry()
                 try await upload.answer().get()
             }
-            if refusal.call == .status, refusal.outcome == .newSession {
-                // All of it had been reported, and nothing but the session could have told what came of that.
-                #expect(try await stage.sandbox.completeAssets().count { $0.filename == "a.mp4" } == 2)
-            } else {
-                #expect(try await stage.content(of: "a.mp4") == bytes(2000))
-            }
+            #expect(try await stage.content(of: "a.mp4") == bytes(2000))
         }
     }
 

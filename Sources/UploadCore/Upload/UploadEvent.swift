@@ -29,6 +29,8 @@ public enum UploadEvent: Sendable {
     case reported(CallID, [ChunkReport], ReportAnswer)
     /// The session's status, with the indices of chunks that it does not call completed.
     case sessionChecked(CallID, SessionVerdict)
+    /// What the platform says of the asset of a session that does not tell whether it is complete.
+    case assetChecked(CallID, AssetState?)
     /// The call was not made, and none is before ``callsReleased``: no upload makes any, for this reason, and until that
     /// moment where it is known. Without an id, calls that are held back already are so for this reason now.
     case callHeldBack(CallID?, UploadFailure, until: Instant? = nil)
@@ -99,12 +101,14 @@ public enum PlatformCall: Sendable, Equatable {
     case report(uploadID: String, [ChunkReport])
     /// Ask whether the session is completed.
     case checkSession(uploadID: String)
+    /// Ask for the asset, where the session does not tell.
+    case checkAsset(assetID: String)
 
     /// Whether it is about a session that is open: refused, it may only mean that the session is over.
     var needsSession: Bool {
         switch self {
         case .requestURLs, .report: true
-        case .openSession, .checkSession: false
+        case .openSession, .checkSession, .checkAsset: false
         }
     }
 }

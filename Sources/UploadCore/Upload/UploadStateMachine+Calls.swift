@@ -45,6 +45,11 @@ extension UploadStateMachine {
             return callRetry.succeeded()
         }
         let decision = callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now)
+        switch pending.call {
+        case .checkSession: if sessionDoesNotTell(decision, reason, at: now) { return }
+        case .checkAsset: if assetCheckFailed(decision, reason, at: now, &actions) { return }
+        case .openSession, .requestURLs, .report: break
+        }
         if let wait = follow(decision, after: reason, needsSession: pending.call.needsSession, &actions) {
             callRetry.wait(until: now + wait, because: reason)
         } else if refusal != nil {

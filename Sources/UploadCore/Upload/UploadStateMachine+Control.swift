@@ -39,6 +39,7 @@ extension UploadStateMachine {
         state = .finishing
         failure = nil
         refusal = nil
+        doubt = nil
         stall = nil
         isConfirmed = false
         waitsForCommit = false

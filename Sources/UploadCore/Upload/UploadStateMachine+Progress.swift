@@ -94,6 +94,7 @@ extension UploadStateMachine {
         guard let session else {
             return sessionSizeWanted.map { .openSession(totalSize: $0) }
         }
+        if doubt != nil { return reportsUnderWay == 0 ? questionInDoubt : nil }
         if refusal != nil || isUnverified {
             // What is under way may complete it: the session's answer would be out of date before it is here.
             return reportsUnderWay == 0 ? .checkSession(uploadID: session.uploadID) : nil

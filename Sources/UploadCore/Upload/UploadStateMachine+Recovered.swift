@@ -88,6 +88,7 @@ extension UploadStateMachine {
             for index in session.indices { session.offer(index) }
             self.session = session
             isUnverified = true
+            isInherited = true
         case .completed:
             scope = .whole
             state = .completed
@@ -105,6 +106,7 @@ extension UploadStateMachine {
             var session = OpenSession(snapshot)
             for chunk in left.chunks { session.restore(chunk) }
             self.session = session
+            isInherited = true
         }
     }
 

@@ -25,7 +25,7 @@ extension UploadStateMachine {
     /// Whether reports may be made: only content that is final is reported, since a chunk that changes after its report needs
     /// another session.
     private var mayReport: Bool {
-        state == .finishing && scope != nil && refusal == nil && !isUnverified && callsHeldBack == nil
+        state == .finishing && scope != nil && refusal == nil && doubt == nil && !isUnverified && callsHeldBack == nil
     }
 
     // MARK: Making them

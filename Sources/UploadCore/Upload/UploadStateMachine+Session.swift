@@ -8,6 +8,7 @@ extension UploadStateMachine {
         pendingCall = nil
         reports = []
         refusal = nil
+        doubt = nil
         isConfirmed = false
         callRetry.succeeded()
         sessionPollInterval = Self.pollInterval
@@ -16,9 +17,10 @@ extension UploadStateMachine {
         abandonedUploadIDs.append(lost.uploadID)
         deltas.append(.sessionChanged)
         // What became of the last reports of another process is not known before the platform has said so.
-        if !(isComplete ?? (lost.mayBeComplete || isUnverified)) { actions.append(.abandon(assetID: lost.assetID)) }
+        if !(isComplete ?? (lost.mayBeComplete || isInherited)) { actions.append(.abandon(assetID: lost.assetID)) }
         session = nil
         isUnverified = false
+        isInherited = false
         failIfReleasedIsNeeded(failure, &actions)
     }
 
@@ -48,6 +50,8 @@ extension UploadStateMachine {
     ) {
         // Being told the same again is no movement: a session that never completes is a stall.
         guard finishCall(id, at: now, isProgress: false) != nil else { return }
+        doubt = nil
+        isInherited = false
         if isUnverified, verifySession(verdict, at: now, &actions) { return }
         switch verdict.status {
         case .completed where session?.mayBeComplete ?? false:

@@ -83,6 +83,7 @@ extension UploadStateMachine {
         case .failed:
             pendingCall = nil
             reports = []
+            doubt = nil
             actions.append(.stopTransfers)
         case .open, .staged, .finishing, .completed: break
         }

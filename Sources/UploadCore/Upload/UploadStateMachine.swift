@@ -84,10 +84,14 @@ public struct UploadStateMachine: Sendable {
     /// Bytes that are stored at the platform and no longer in the spool.
     public internal(set) var released = SegmentMap()
     var isConfirmed = false
+    /// All of it may be complete, and its session does not tell.
+    var doubt: CompletionDoubt?
     /// A refusal that may only mean that the session is over: the session is asked before anything is abandoned.
     var refusal: Refusal?
-    /// The session was opened by another process, and the platform has not yet been asked whether it lives.
+    /// The session was opened by another process or in a failed attempt, and it has not been asked since whether it lives.
     var isUnverified = false
+    /// It was another process that reported to the session; perhaps more than the journal knows, since nothing was asked since.
+    var isInherited = false
     /// Why the bytes that are not stored yet are lost, if they are.
     var contentLoss: UploadFailure?
     /// What a journal has not been told.
@@ -133,6 +137,7 @@ public struct UploadStateMachine: Sendable {
         case .urlsReceived(let id, let urls): urlsReceived(id, urls, at: now, &actions)
         case .reported(let id, _, let answer): reported(id, answer, at: now)
         case .sessionChecked(let id, let verdict): sessionChecked(id, verdict, at: now, &actions)
+        case .assetChecked(let id, let status): assetChecked(id, status, at: now, &actions)
         case .assetLearned(let standing): assetLearned(standing)
         case .callFailed(let id, let failure, let random): callFailed(id, failure, random, at: now, &actions)
         case .callHeldBack(let id, let reason, let until): callHeldBack(id, Hold(reason: reason, until: until))
