@@ -43,6 +43,8 @@ package final class FailingDisk: FuseOperations {
     private struct State {
         var nodes: [InodeNumber: Node]
         var failures: [Failure: FuseErrno] = [:]
+        var holdsSyncs = false
+        var heldSyncs: [DeferredReply<Void>] = []
     }
 
     private let state: Mutex<State>
@@ -81,8 +83,22 @@ package final class FailingDisk: FuseOperations {
         }
     }
 
-    /// Has everything succeed again.
-    package func heal() { state.withLock { $0.failures = [:] } }
+    /// Has every `fsync` wait from now on, of both parts, as on a disk that takes its time.
+    package func holdSyncs() { state.withLock { $0.holdsSyncs = true } }
+
+    /// How many of them wait.
+    package var heldSyncs: Int { state.withLock { $0.heldSyncs.count } }
+
+    /// Has everything succeed again, and what was held.
+    package func heal() {
+        let held = state.withLock { state in
+            defer { state.heldSyncs = [] }
+            state.failures = [:]
+            state.holdsSyncs = false
+            return state.heldSyncs
+        }
+        for reply in held { reply.succeed() }
+    }
 
     // MARK: -
 
@@ -291,13 +307,23 @@ package final class FailingDisk: FuseOperations {
         _ inode: InodeNumber, handle: UInt64, dataOnly: Bool, context: FuseRequestContext,
         reply: consuming FuseReply<Void>
     ) {
-        if let errno = failure(.sync, of: inode) { reply.fail(errno) } else { reply.succeed() }
+        sync(inode, reply)
     }
 
     package func fsyncdir(
         _ inode: InodeNumber, handle: UInt64, dataOnly: Bool, context: FuseRequestContext,
         reply: consuming FuseReply<Void>
     ) {
-        if let errno = failure(.sync, of: inode) { reply.fail(errno) } else { reply.succeed() }
+        sync(inode, reply)
+    }
+
+    private func sync(_ inode: InodeNumber, _ reply: consuming FuseReply<Void>) {
+        if let errno = failure(.sync, of: inode) { return reply.fail(errno) }
+        let reply = reply.deferred()
+        let isHeld = state.withLock { state in
+            if state.holdsSyncs { state.heldSyncs.append(reply) }
+            return state.holdsSyncs
+        }
+        if !isHeld { reply.succeed() }
     }
 }
