@@ -64,7 +64,7 @@ public struct SummaryDocument: Sendable, Equatable {
     public var retries: Int
     /// Bytes that the spool takes on its disk.
     public var spoolUsed: Int64
-    /// Bytes that it may take; nil when only the disk limits it.
+    /// Bytes that it may take: the limit that was set, or what it takes and may still take of the disk.
     public var spoolLimit: Int64?
     /// How many calls are left before the platform asks to wait; nil where it does not tell.
     public var rateLimit: RateLimit?

@@ -15,6 +15,7 @@ struct EngineServices: Sendable {
     let assets: AssetPoller
     let inFlight: InFlightUploads
     let progress: ProgressSignal
+    let totals: TransferTotals
     let assetTypes: AssetTypeMemory
     let threads: NIOThreadPool
     let clock: EngineClock

@@ -10,6 +10,12 @@ extension Upload {
         inspect { $0.released.overlaps(range) }
     }
 
+    /// A write is held until there is space in the spool.
+    public func writeWaitsForSpace() { state.withLock { $0.writesWaitingForSpace += 1 } }
+
+    /// It is tried again, or its caller does not wait any more.
+    public func writeWaitedForSpace() { state.withLock { $0.writesWaitingForSpace -= 1 } }
+
     /// Gives one stored chunk's bytes back to the disk; tells whether there was one to give. Blocks on the disk.
     ///
     /// Not once its bytes were promised to be on the disk.

@@ -30,6 +30,8 @@ public final class Upload: Sendable {
         var urlFailure: UploadFailure?
         /// Why the content could not be put on disk, when last tried.
         var diskFailure: UploadFailure?
+        /// Writes that are held until there is space in the spool.
+        var writesWaitingForSpace = 0
         /// Rises when the content changes.
         var contentVersion = 0
         /// The content that is on disk.
@@ -122,6 +124,7 @@ public final class Upload: Sendable {
             guard !state.isStopped else { return work }
             if case .committed = event { state.moments.closed = services.clock.wallTime() }
             if event.changesContent { state.contentVersion += 1 }
+            let retries = state.machine.retries
             for action in state.machine.apply(event, at: now) {
                 if case .stateChanged(.completed) = action { state.moments.completed = services.clock.wallTime() }
                 switch action {
@@ -136,6 +139,7 @@ public final class Upload: Sendable {
                     work.actions.append(action)
                 }
             }
+            services.totals.count(event, retries: state.machine.retries - retries)
             work.hasChunks = state.machine.hasChunksToSend
             work.awaitsRelease = state.machine.areCallsHeldBack && !state.isAwaitingRelease
             if work.awaitsRelease { state.isAwaitingRelease = true }
@@ -261,8 +265,11 @@ public final class Upload: Sendable {
     /// The status document, as of now.
     public func status() -> StatusDocument {
         let now = services.clock.now()
-        let (machine, identity, moments, isDurable, readFailure, diskFailure) = state.withLock {
-            ($0.machine, $0.identity, $0.moments, $0.durableMark == $0.contentVersion, $0.readFailure, $0.diskFailure)
+        let (machine, identity, moments, isDurable, isWaitingForSpace, readFailure, diskFailure) = state.withLock {
+            (
+                $0.machine, $0.identity, $0.moments, $0.durableMark == $0.contentVersion, $0.writesWaitingForSpace > 0,
+                $0.readFailure, $0.diskFailure
+            )
         }
         var document = machine.statusDocument(at: now)
         document.filename = identity.filename
@@ -279,6 +286,7 @@ public final class Upload: Sendable {
         document.completedAt = moments.completed
         document.retryAt = machine.nextAttempt(after: now).map { services.clock.wallTime().advanced(by: $0 - now) }
         document.durable = isDurable
+        if isWaitingForSpace, machine.state == .open { document.waitingFor = .space }
         let trouble = readFailure ?? (machine.state == .completed ? nil : diskFailure)
         if document.error == nil, let trouble { document.error = StatusError(trouble) }
         return document

@@ -35,7 +35,8 @@ public final class UploadEngine: Sendable {
             gate: gate, keyCheck: KeyCheck { () async throws(UploadFailure) in try await client.checkKey() },
             cleaner: AbandonedAssetCleaner(client: client, clock: clock, gate: gate, logger: logger),
             assets: AssetPoller(policy: policy, client: client, clock: clock, gate: gate, logger: logger),
-            inFlight: InFlightUploads(), progress: ProgressSignal(clock: clock), assetTypes: AssetTypeMemory(),
+            inFlight: InFlightUploads(), progress: ProgressSignal(clock: clock), totals: TransferTotals(),
+            assetTypes: AssetTypeMemory(),
             threads: threads, clock: clock, logger: logger, journal: journal)
         // Numbers are never given twice, since the journal knows uploads by them.
         registry = Mutex(Registry(lastNumber: Int(journal?.contents.uploads.map(\.number).max() ?? 0)))
@@ -83,6 +84,9 @@ public final class UploadEngine: Sendable {
 
     /// How many calls are left before the platform asks to wait, where it tells.
     public var rateLimit: RateLimit? { services.client.rateLimits.tightest(at: services.clock.wallTime()) }
+
+    /// What went through the mount so far.
+    public var totals: TransferTotals { services.totals }
 
     /// The moment, on the engine's clock.
     public var now: Instant { services.clock.now() }

@@ -37,7 +37,10 @@ final class WriteThrottle: Sendable {
     /// Tries a write that found no space again whenever something moves, until nothing has for too long.
     func waitForSpace(_ write: PendingWrite, _ reply: DeferredReply<FuseWritten>) {
         reply.onInterrupt { [weak reply] in reply?.fail(.interrupted) }
+        let upload = try? content.handles.get(write.handle).file.upload
+        upload?.writeWaitsForSpace()
         engine.atNextProgress(within: Self.patienceForSpace) { moved in
+            upload?.writeWaitedForSpace()
             BackgroundWork.useDisk { self.tryAgain(write, reply, isLast: !moved) }
         }
     }

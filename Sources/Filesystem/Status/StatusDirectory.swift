@@ -271,13 +271,13 @@ final class StatusDirectory: Sendable {
             summary.spoolLimit = space.capacity.bytes
         }
         summary.rateLimit = engine.rateLimit
+        summary.bytesWritten = engine.totals.bytesWritten
+        summary.bytesUploaded = engine.totals.bytesUploaded
+        summary.retries = engine.totals.retries
         for upload in engine.uploads {
             let status = upload.status()
             summary.counts[status.state, default: 0] += 1
             if status.state == .completed { summary.assets.count(upload.inspect { $0.asset }) }
-            summary.bytesWritten += status.bytesWritten
-            summary.bytesUploaded += status.bytesUploaded
-            summary.retries += status.retries
             guard status.state.isUnderWay else { continue }
             summary.bytesPerSecond += status.bytesPerSecond ?? 0
             summary.uploads.append(
