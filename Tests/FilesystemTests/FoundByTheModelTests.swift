@@ -24,6 +24,41 @@ struct FoundByTheModelTests {
         run.filesystem.committer.release(handle)
     }
 
+    @Test("What was emptied, closed, and written again is there after a kill")
+    func whatWasEmptiedAndWrittenAgainSurvives() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            try run.cut("a.mp4", to: 0, through: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            let again = try run.open("a.mp4")
+            try run.write([4, 5], to: again)
+            #expect(await run.close(again) == nil)
+            run.filesystem.committer.release(again)
+            try await run.journal.written(durably: false)
+            #expect(try content(try run.restore(), "a.mp4") == [4, 5])
+        }
+    }
+
+    @Test("A file that got a local name while it was written is there after a kill")
+    func aFileRenamedToALocalNameSurvives() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.rename("a.mp4", to: "notes.txt") == nil)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            try await run.journal.written(durably: false)
+            #expect(try content(try run.restore(), "notes.txt") == [1, 2, 3])
+            #expect(run.engine.uploads.map(\.currentState) == [.cancelled])
+            // Under a final name it is uploaded after all.
+            #expect(await run.rename("notes.txt", to: "b.mp4") == nil)
+            await run.engine.untilIdle()
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
     @Test("A file that is written under another name than the journal's takes no other file's place")
     func aRenamedFileThatIsWrittenTakesNoPlace() async throws {
         try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in

@@ -16,7 +16,16 @@ extension Namespace {
         var left = RecoveredUploads(journal, spool: spool, engine: engine, logger: logger)
         restoreTree(journal.contents.nodes, &left)
         for (_, file, path) in files { file.renamed(to: verdict(on: path)) }
-        for (record, upload) in left.unlisted { settle(record, upload, wasDamaged: journal.damage != nil) }
+        let used = Set(allFiles.compactMap { $0.version?.spool.name })
+        for (record, upload) in left.unlisted {
+            // One that was cancelled when its file was emptied, by an earlier version of twelvefs: the spool file is that
+            // file's, whatever it holds by now.
+            if used.contains(record.spool) {
+                upload.forgetInJournal()
+            } else {
+                settle(record, upload, wasDamaged: journal.damage != nil)
+            }
+        }
     }
 
     // MARK: The tree
