@@ -71,4 +71,24 @@ struct FoundByTheModelTests {
             #expect(try content(try run.restore(), "log") == [3])
         }
     }
+
+    @Test("A process that is killed and never wrote spoils nothing")
+    func aKilledProcessThatNeverWroteSpoilsNothing() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4", by: 1)
+            try run.filesystem.content.allocate(
+                handle, mode: .keepSize, offset: 0, length: 10, context: InProcess.caller(1))
+            let other = try run.open("a.mp4", by: 2)
+            run.writers.change { state in
+                state.dying[2] = "its writer was killed by signal 9"
+                state.isHeld = true
+            }
+            #expect(await run.close(other, by: 2) == nil)
+            run.filesystem.committer.release(other)
+            run.writers.change { $0.isHeld = false }
+            try run.write([1, 2], to: handle, by: 1)
+            #expect(await run.close(handle, by: 1) == nil)
+            #expect(try await run.onlyAsset() == [1, 2])
+        }
+    }
 }

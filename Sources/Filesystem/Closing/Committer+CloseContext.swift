@@ -63,7 +63,11 @@ extension Committer {
     ) -> (CommitRule.CloseContext, FileVersion?) {
         var closing = CommitRule.CloseContext()
         let version = file.version
-        if let pid { closing.closer = writers.closer(pid) }
+        if let pid {
+            closing.closer = writers.closer(pid)
+            let closer = closing.closer == .unknown ? nil : writers.threadGroup(of: pid)
+            closing.closerWrote = closer.map { version?.writers.contains($0) ?? false } ?? false
+        }
         // What waits for a rename may have got its final name while somebody had it open again: the rename left it to this
         // close.
         guard let version,
@@ -74,8 +78,6 @@ extension Committer {
         }
         closing.size = version.size
         if let pid, closing.closer != .unknown {
-            let closer = writers.threadGroup(of: pid)
-            closing.closerWrote = closer.map { version.writers.contains($0) } ?? false
             switch holder(of: file, version, node: node, besides: pid) {
             case .nobody: closing.isHeld = version.changesUnderWay > 0
             case .process: closing.isHeld = true
