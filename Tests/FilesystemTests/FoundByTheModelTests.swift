@@ -59,6 +59,20 @@ struct FoundByTheModelTests {
         }
     }
 
+    @Test("A file that is one hole, and waits for its name, can be read after a kill")
+    func aStagedHoleCanBeReadAfterAKill() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4.part")
+            try run.write([1], to: handle)
+            try run.cut("a.mp4.part", to: 0, through: handle)
+            try run.cut("a.mp4.part", to: 9000, through: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            try await run.journal.written(durably: false)
+            #expect(try content(try run.restore(), "a.mp4.part") == [UInt8](repeating: 0, count: 9000))
+        }
+    }
+
     @Test("A file that is written under another name than the journal's takes no other file's place")
     func aRenamedFileThatIsWrittenTakesNoPlace() async throws {
         try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in

@@ -246,7 +246,9 @@ extension Upload {
         guard inspect({ !$0.contentIsLost }), let size = try? spool.size(), size >= record.size else { return false }
         guard record.size > 0 else { return true }
         guard !record.released.covers(0..<record.size), let data = try? spool.dataRanges() else { return false }
-        if record.state == .completed, record.size > Self.page {
+        // What the platform does not have was not evicted, though it be one hole.
+        guard record.state == .completed else { return true }
+        if record.size > Self.page {
             let lastPage = (record.size - 1) / Self.page * Self.page
             return data.ranges.contains { $0.lowerBound < lastPage }
         }
