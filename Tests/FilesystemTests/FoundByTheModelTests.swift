@@ -73,6 +73,20 @@ struct FoundByTheModelTests {
         }
     }
 
+    @Test("A local file that was being written at a kill has the size of what is there")
+    func aLocalFileHasTheSizeOfItsBytes() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            try await write(run, "notes.txt", [1, 2, 3])
+            let handle = try run.open("notes.txt")
+            try run.cut("notes.txt", to: 1, through: handle)
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            let found = try restored.namespace.lookup(Array("notes.txt".utf8), in: .root)
+            #expect(found.attributes.size == 1)
+            #expect(try content(restored, "notes.txt") == [1])
+        }
+    }
+
     @Test("A file that is written under another name than the journal's takes no other file's place")
     func aRenamedFileThatIsWrittenTakesNoPlace() async throws {
         try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in

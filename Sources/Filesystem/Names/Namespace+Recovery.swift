@@ -194,7 +194,8 @@ private struct RecoveredUploads {
         guard let name = content.spool else { return MountedFile(closed: nil) }
         guard let bytes = try? spool.open(name) else { return nil }
         var version = FileVersion(spool: bytes, name: .keepLocally)
-        version.size = content.size
+        // It may be shorter or longer by now: a writer had not let go of it when twelvefs ended.
+        version.size = (try? bytes.size()) ?? content.size
         version.hasContent = true
         if content.isLocalOnly { version.phase = .ended(.partial) }
         return MountedFile(closed: version)
