@@ -65,7 +65,6 @@ extension Upload {
         switch new {
         case .completed:
             log(.info, "upload completed", nil)
-            dropPredecessors()
             watchAsset()
         case .failed: log(.error, "upload failed", failure)
         case .interrupted: log(.warning, "upload interrupted", failure)
@@ -75,6 +74,7 @@ extension Upload {
         services.inFlight.changed(self)
         services.progress.tell()
         guard !new.isUnderWay else { return }
+        dropPredecessors()
         services.scheduler.withdraw(self)
         let handlers = state.withLock { state in
             defer { state.endHandlers = [] }

@@ -119,4 +119,20 @@ struct FoundByTheModelTests {
             #expect(try await run.onlyAsset() == [1, 2])
         }
     }
+
+    @Test("What was promised and waits for a name goes with the file that took that name")
+    func aReplacedStagedFileGoesWithItsSuccessor() async throws {
+        try await InProcess.run { run in
+            let first = try run.create("a.mp4.part")
+            try run.write([1, 2, 3], to: first)
+            await run.synchronize(first)
+            #expect(await run.close(first) == nil)
+            run.filesystem.committer.release(first)
+            try await write(run, "b.mp4.part", [4])
+            #expect(await run.rename("b.mp4.part", to: "a.mp4.part") == nil)
+            #expect(run.engine.uploads.map(\.currentState) == [.staged, .staged])
+            try run.filesystem.namespace.removeFile(Array("a.mp4.part".utf8), in: .root)
+            #expect(run.engine.uploads.map(\.currentState) == [.cancelled, .cancelled])
+        }
+    }
 }

@@ -106,9 +106,15 @@ extension Namespace {
                 return relist(MountedFile(closed: FileVersion(restoring: record, upload)), of: upload)
             }
             if upload.currentState != .failed { reclaimer.retire(upload) }
+            // It waits for another name, and has none that could be changed.
+            let isNamed = upload.inspect { $0.commitScope == .whole }
+            if upload.currentState.isUnderWay, !isNamed { upload.apply(.cancelled(Self.nameless)) }
         case .cancelled, .open: reclaimer.retire(upload)
         }
     }
+
+    private static let nameless = UploadFailure(
+        .cancelled, message: "the file was replaced or removed before it got its final name")
 
     /// Lists a file where its upload says that it was, unless something else is there.
     func relist(_ file: MountedFile, of upload: Upload) {
