@@ -6,14 +6,14 @@ import UploadCore
 /// Deletes the reserved assets of sessions that were abandoned. Best effort: a session that is left alone expires by
 /// itself, and so does its asset.
 final class AbandonedAssetCleaner: Sendable {
-    private let client: PlatformClient
+    private let client: any UploadPlatform
     private let clock: EngineClock
     private let gate: CallGate
     private let logger: Logger
     private let underWay = Mutex<[String: Task<Void, Never>]>([:])
     private static let attempts = 5
 
-    init(client: PlatformClient, clock: EngineClock, gate: CallGate, logger: Logger) {
+    init(client: any UploadPlatform, clock: EngineClock, gate: CallGate, logger: Logger) {
         self.client = client
         self.clock = clock
         self.gate = gate
@@ -50,7 +50,7 @@ final class AbandonedAssetCleaner: Sendable {
         while attempt <= Self.attempts {
             guard let permit = await gate.pass() else { return }
             do throws(UploadFailure) {
-                if let session, try await client.sessionStatus(session, limit: 1).status == .completed {
+                if let session, try await client.sessionStatus(session, page: 1, limit: 1).status == .completed {
                     logger.notice(
                         "an upload that ended while its file was being written had been completed: its asset stays",
                         metadata: ["asset_id": "\(assetID)"])

@@ -19,12 +19,12 @@ final class AssetPoller: Sendable {
     }
 
     private let state: Mutex<State>
-    private let client: PlatformClient
+    private let client: any UploadPlatform
     private let clock: EngineClock
     private let gate: CallGate
     private let logger: Logger
 
-    init(policy: RetryPolicy, client: PlatformClient, clock: EngineClock, gate: CallGate, logger: Logger) {
+    init(policy: RetryPolicy, client: any UploadPlatform, clock: EngineClock, gate: CallGate, logger: Logger) {
         state = Mutex(State(watcher: AssetWatcher(policy: policy, at: clock.now())))
         self.client = client
         self.clock = clock

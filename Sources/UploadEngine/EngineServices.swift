@@ -7,7 +7,7 @@ import UploadStore
 /// What all uploads of a mount share.
 struct EngineServices: Sendable {
     let configuration: EngineConfiguration
-    let client: PlatformClient
+    let client: any UploadPlatform
     let scheduler: PutScheduler
     let gate: CallGate
     let keyCheck: KeyCheck
@@ -56,7 +56,7 @@ struct EngineServices: Sendable {
 
     /// The session's status; while it is not completed, also which chunks it does not call so.
     private func verdict(on uploadID: String) async throws(UploadFailure) -> SessionVerdict {
-        let session = try await client.sessionStatus(uploadID)
+        let session = try await client.sessionStatus(uploadID, page: 1, limit: 50)
         guard session.status == .active else { return SessionVerdict(status: session.status) }
         // Where it lacks none, they need not be looked at, which is a call for each fifty of them.
         if session.chunksFailed == 0, session.chunksPending == 0 { return SessionVerdict(status: .active) }

@@ -75,7 +75,6 @@ extension Upload {
         switch new {
         case .completed:
             log(.info, "upload completed", nil)
-            dropPredecessors()
             watchAsset()
         case .failed: log(.error, "upload failed", failure)
         case .interrupted: log(.warning, "upload interrupted", failure)
@@ -85,6 +84,7 @@ extension Upload {
         tellInFlight()
         services.progress.tell()
         guard !new.isUnderWay else { return }
+        dropPredecessors()
         services.scheduler.withdraw(self)
         let handlers = state.withLock { state in
             defer { state.endHandlers = [] }

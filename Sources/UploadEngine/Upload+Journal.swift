@@ -198,19 +198,34 @@ extension Upload {
         state.withLock { $0.predecessors.append((old, reason)) }
     }
 
-    /// Cancels the versions that this one took the place of, if it is as safe as they are.
+    /// Cancels the versions that this one took the place of, if it is as safe as they are; where it comes to nothing, those
+    /// of them that wait for a name, which nobody can give them any more.
     func dropPredecessors() {
-        let dropped = state.withLock { state -> [(upload: Upload, reason: UploadFailure)] in
-            guard !state.predecessors.isEmpty else { return [] }
+        let (replaced, left) = state.withLock { state -> (Predecessors, Predecessors) in
+            guard !state.predecessors.isEmpty else { return ([], []) }
             switch state.machine.state {
             case .completed: break
-            case .finishing, .staged: guard state.durableMark == state.contentVersion else { return [] }
-            case .open, .interrupted, .failed, .cancelled: return []
+            case .finishing, .staged: guard state.durableMark == state.contentVersion else { return ([], []) }
+            case .open: return ([], [])
+            case .interrupted, .failed, .cancelled:
+                defer { state.predecessors = [] }
+                return ([], state.predecessors)
             }
+            defer { state.predecessors = [] }
+            return (state.predecessors, [])
+        }
+        let nameless = left.filter { $0.upload.inspect { $0.commitScope } != .whole }
+        for (upload, reason) in replaced + nameless { upload.apply(.cancelled(reason)) }
+    }
+
+    typealias Predecessors = [(upload: Upload, reason: UploadFailure)]
+
+    /// What it took the place of, which is another's to see to from now on.
+    func takePredecessors() -> Predecessors {
+        state.withLock { state in
             defer { state.predecessors = [] }
             return state.predecessors
         }
-        for (upload, reason) in dropped { upload.apply(.cancelled(reason)) }
     }
 
     /// Whether the content, as it is, is known to be on disk.

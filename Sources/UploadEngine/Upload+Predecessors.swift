@@ -6,8 +6,12 @@ extension Upload {
     /// Cancels an earlier version of the file: at once, or, where that was promised to be on disk and is not confirmed,
     /// when this version is.
     public func takePlace(of old: Upload, reason: UploadFailure) {
-        guard old.isWhollyDurable, old.currentState.isUnderWay else { return old.apply(.cancelled(reason)) }
-        addPredecessor(old, reason)
+        for earlier in old.takePredecessors() { addPredecessor(earlier.upload, earlier.reason) }
+        if old.isWhollyDurable, old.currentState.isUnderWay {
+            addPredecessor(old, reason)
+        } else {
+            old.apply(.cancelled(reason))
+        }
         dropPredecessors()
     }
 }

@@ -19,7 +19,7 @@ public final class UploadEngine: Sendable {
 
     /// An engine over `client`; `threads` read the spool; what survives a crash is in `journal`.
     public init(
-        configuration: EngineConfiguration, client: PlatformClient, threads: NIOThreadPool, clock: EngineClock,
+        configuration: EngineConfiguration, client: any UploadPlatform, threads: NIOThreadPool, clock: EngineClock,
         logger: Logger, journal: Journal? = nil
     ) {
         self.configuration = configuration

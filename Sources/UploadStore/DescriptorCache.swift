@@ -15,6 +15,8 @@ final class DescriptorCache: Sendable {
         var isDirty = false
         /// Its file has no name any more: closed, it could not be opened again.
         var isKept = false
+        /// Its file has no bytes any more: it is closed as soon as nobody uses it.
+        var isNeedless = false
     }
 
     private struct State {
@@ -64,6 +66,21 @@ final class DescriptorCache: Sendable {
         state.withLock { $0.entries[key]?.isKept = true }
     }
 
+    /// The file has neither a name nor bytes any more: its descriptor is closed, now or when those who use it are done.
+    func release(_ key: UInt64) {
+        let number = state.withLock { state in
+            state.entries[key]?.isNeedless = true
+            return Self.takeNeedless(key, &state)
+        }
+        if let number { _ = close(number) }
+    }
+
+    private static func takeNeedless(_ key: UInt64, _ state: inout State) -> Int32? {
+        guard let entry = state.entries[key], entry.isNeedless, entry.users == 0 else { return nil }
+        state.entries[key] = nil
+        return entry.number
+    }
+
     /// What the file's descriptor wrote is on the disk.
     func isClean(_ key: UInt64) {
         state.withLock { $0.entries[key]?.isDirty = false }
@@ -108,7 +125,11 @@ final class DescriptorCache: Sendable {
     }
 
     private func end(_ key: UInt64) {
-        state.withLock { $0.entries[key]?.users -= 1 }
+        let number = state.withLock { state in
+            state.entries[key]?.users -= 1
+            return Self.takeNeedless(key, &state)
+        }
+        if let number { _ = close(number) }
     }
 
     /// Takes out what is to be closed so that no more than `limit` stay, as far as that can be.

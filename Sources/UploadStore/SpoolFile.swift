@@ -205,6 +205,8 @@ public final class SpoolFile: Sendable {
             // Its bytes went with its name.
             guard error == .gone || error.isOutOfDescriptors else { throw error }
         }
+        // An upload is remembered for its status for as long as the mount lasts, and has this file still.
+        directory.descriptors.release(identity)
     }
 
     // MARK: Space

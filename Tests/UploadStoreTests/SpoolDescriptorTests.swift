@@ -62,6 +62,16 @@ struct SpoolDescriptorTests {
         try file.discard()
     }
 
+    @Test func aDiscardedFileHasNoDescriptorOpen() throws {
+        let files = try (0..<20).map { _ in try spool.create() }
+        for file in files {
+            try file.write([1], at: 0)
+            try file.discard()
+        }
+        #expect(try openFiles() == 0)
+        withExtendedLifetime(files) {}
+    }
+
     @Test func filesInUseByManyThreadsStayRight() async throws {
         let files = try (0..<12).map { _ in try spool.create() }
         try await withThrowingTaskGroup(of: Void.self) { group in

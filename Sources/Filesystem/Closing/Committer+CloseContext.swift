@@ -22,16 +22,23 @@ extension Committer {
         if file.attach(upload, to: version).upload !== upload { reclaimer.drop(upload) }
     }
 
-    /// What was emptied and closed so is an empty file, and nothing of it is uploaded.
-    func endUploadsOfNothing(_ file: MountedFile) {
-        let emptied = UploadFailure(
-            .cancelled, code: "emptied", message: "the file was emptied: there is nothing to upload")
-        for upload in file.detachUploadsOfNothing() {
+    /// What was emptied and closed so is an empty file, and what has got a name of those that stay here stays here: nothing
+    /// of it is uploaded.
+    func endNeedlessUploads(_ file: MountedFile) {
+        let (own, predecessors) = file.detachNeedlessUploads()
+        for upload in predecessors + [own].compactMap({ $0 }) {
             // The path may lead to another file's upload soon.
             upload.updateIdentity { $0.isListed = false }
-            upload.apply(.cancelled(emptied))
+            upload.apply(.cancelled(file.size == 0 ? Self.emptied : Self.keptHere))
         }
+        // Its spool file is the file's own still: the next mount is not to give that back for it.
+        own?.forgetInJournal()
     }
+
+    private static let emptied = UploadFailure(
+        .cancelled, code: "emptied", message: "the file was emptied: there is nothing to upload")
+    private static let keptHere = UploadFailure(
+        .cancelled, code: "kept_here", message: "the file was renamed to a name of those that are not uploaded")
 
     /// Ends the version that was looked at, unless somebody changes it; tells whether it has come to its end so.
     func interrupt(
@@ -56,7 +63,11 @@ extension Committer {
     ) -> (CommitRule.CloseContext, FileVersion?) {
         var closing = CommitRule.CloseContext()
         let version = file.version
-        if let pid { closing.closer = writers.closer(pid) }
+        if let pid {
+            closing.closer = writers.closer(pid)
+            let closer = closing.closer == .unknown ? nil : writers.threadGroup(of: pid)
+            closing.closerWrote = closer.map { version?.writers.contains($0) ?? false } ?? false
+        }
         // What waits for a rename may have got its final name while somebody had it open again: the rename left it to this
         // close.
         guard let version,
@@ -67,8 +78,6 @@ extension Committer {
         }
         closing.size = version.size
         if let pid, closing.closer != .unknown {
-            let closer = writers.threadGroup(of: pid)
-            closing.closerWrote = closer.map { version.writers.contains($0) } ?? false
             switch holder(of: file, version, node: node, besides: pid) {
             case .nobody: closing.isHeld = version.changesUnderWay > 0
             case .process: closing.isHeld = true

@@ -142,7 +142,7 @@ package final class Committer: Sendable {
     /// Nobody can write into the file any more: what no close has decided is decided now.
     func lastWriterReleased(_ file: MountedFile, node: NodeID) {
         startUploadIfLacking(file, node: node)
-        endUploadsOfNothing(file)
+        endNeedlessUploads(file)
         let (closing, version) = closeContext(of: file, node: node, closedBy: nil)
         switch CommitRule.onLastRelease(closing) {
         case .nothing, .notYet, .taint: break

@@ -87,14 +87,14 @@ package final class ContentStore: Sendable {
     // MARK: What has left the spool
 
     /// What a READ wants that is not in the spool any more.
-    struct RemoteRead: Sendable {
+    package struct RemoteRead: Sendable {
         var upload: Upload
         var range: Range<Int64>
         var size: Int64
     }
 
     /// Where to read a range from that the spool does not hold; nil when the platform does not hold it either.
-    func remoteRead(_ handle: UInt64, at offset: Int64, count: Int) -> RemoteRead? {
+    package func remoteRead(_ handle: UInt64, at offset: Int64, count: Int) -> RemoteRead? {
         guard let file = try? handles.get(handle).file, let version = file.version,
             let upload = version.upload, upload.currentState == .completed
         else { return nil }
@@ -103,28 +103,37 @@ package final class ContentStore: Sendable {
         return RemoteRead(upload: upload, range: range, size: version.size)
     }
 
-    /// Answers a READ with what the platform serves; `EIO` where it does not, with the reason in the status and the log.
+    /// Answers a READ with what the platform serves.
     func read(_ remote: RemoteRead, _ reply: DeferredReply<FuseData>) {
         let task = Task {
-            do throws(UploadFailure) {
-                let bytes = try await remoteContent.read(remote.range, of: remote.upload, size: remote.size)
-                remote.upload.wasRead()
-                reply.succeed(bytes)
+            do throws(FuseErrno) {
+                reply.succeed(try await bytes(of: remote))
             } catch {
-                remote.upload.cannotBeRead(error)
-                logger.error(
-                    "a file that has left the spool could not be read from the platform",
-                    metadata: [
-                        "filename": "\(remote.upload.identity.filename)", "code": "\(error.code)",
-                        "reason": "\(error.message)",
-                    ])
-                reply.fail(.ioError)
+                reply.fail(error)
             }
         }
         // The block may be wanted by others: only the waiting ends.
         reply.onInterrupt { [weak reply] in
             reply?.fail(.interrupted)
             task.cancel()
+        }
+    }
+
+    /// What the platform serves; `EIO` where it does not, with the reason in the status and the log.
+    package func bytes(of remote: RemoteRead) async throws(FuseErrno) -> [UInt8] {
+        do throws(UploadFailure) {
+            let bytes = try await remoteContent.read(remote.range, of: remote.upload, size: remote.size)
+            remote.upload.wasRead()
+            return bytes
+        } catch {
+            remote.upload.cannotBeRead(error)
+            logger.error(
+                "a file that has left the spool could not be read from the platform",
+                metadata: [
+                    "filename": "\(remote.upload.identity.filename)", "code": "\(error.code)",
+                    "reason": "\(error.message)",
+                ])
+            throw .ioError
         }
     }
 }

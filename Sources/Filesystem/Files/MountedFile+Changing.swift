@@ -65,16 +65,19 @@ extension MountedFile {
         }
     }
 
-    /// Takes away the uploads of a version that holds nothing, once nobody can write it: its own, and those that went on
-    /// until it would be safe.
-    func detachUploadsOfNothing() -> [Upload] {
+    /// Takes away the uploads of a version of which nothing is to be uploaded, once nobody can write it: one that is empty, and
+    /// one that is to stay here. Gives its own, and those that went on until it would be safe.
+    func detachNeedlessUploads() -> (own: Upload?, predecessors: [Upload]) {
         door.withLock { state in
-            guard state.writeHandles == 0, let version = state.version, version.size == 0, version.phase == .writing,
-                version.changesUnderWay == 0, version.taint == nil, version.refused.isEmpty
-            else { return [] }
+            guard state.writeHandles == 0, let version = state.version, version.phase == .writing,
+                version.changesUnderWay == 0
+            else { return (nil, []) }
+            let isEmpty = version.size == 0 && version.taint == nil && version.refused.isEmpty
+            // One that was removed may go on until its successor is safe.
+            guard isEmpty || !version.isToBeUploaded && !state.isRemoved else { return (nil, []) }
             state.version?.upload = nil
             state.version?.predecessors = []
-            return version.predecessors + [version.upload].compactMap { $0 }
+            return (version.upload, version.predecessors)
         }
     }
 

@@ -20,15 +20,16 @@ extension Namespace {
                     defer { dirty = [] }
                     return dirty
                 }
-                return dirty.compactMap { self.change(of: $0) }
+                return dirty.map { self.change(of: $0) }
             }
         }
     }
 
-    /// What the journal is to know of a node as it is now; nil for a file that is being written, since nothing is known
-    /// of it before its writer closes it.
-    private func change(of id: NodeID) -> JournalChange? {
+    /// What the journal is to know of a node as it is now: of a file that is being written no more than its name, since
+    /// nothing is known of it before its writer closes it. The name may be another's by then.
+    private func change(of id: NodeID) -> JournalChange {
         guard let node = tree.withLock({ try? $0.node(id) }), !node.isUnlinked else { return .removeNode(id.rawValue) }
+        let (parent, name) = (node.location?.parent.rawValue ?? 0, node.location?.name.bytes ?? [])
         var attributes = node.attributes
         var content: NodeRecord.Content?
         if let file = node.file {
@@ -36,7 +37,9 @@ extension Namespace {
             let isBeingMade = look.writeHandles > 0 || !look.wasClosed
             // What has an upload by now is known by that, as all that is being written.
             let isPromised = look.isPromised && look.version?.upload == nil
-            if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true { return nil }
+            if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true {
+                return .renameNode(id.rawValue, parent: parent, name: name)
+            }
             // Of what was emptied and closed so, nothing is uploaded.
             let version = look.version.flatMap { $0.size > 0 || $0.phase != .writing ? $0 : nil }
             content = NodeRecord.Content(
@@ -49,8 +52,8 @@ extension Namespace {
         }
         return .putNode(
             NodeRecord(
-                id: id.rawValue, parent: node.location?.parent.rawValue ?? 0, name: node.location?.name.bytes ?? [],
-                content: content, mode: attributes.mode, userID: attributes.userID, groupID: attributes.groupID,
+                id: id.rawValue, parent: parent, name: name, content: content, mode: attributes.mode,
+                userID: attributes.userID, groupID: attributes.groupID,
                 accessTime: .init(attributes.accessTime), modificationTime: .init(attributes.modificationTime),
                 changeTime: .init(attributes.changeTime)))
     }

@@ -16,7 +16,16 @@ extension Namespace {
         var left = RecoveredUploads(journal, spool: spool, engine: engine, logger: logger)
         restoreTree(journal.contents.nodes, &left)
         for (_, file, path) in files { file.renamed(to: verdict(on: path)) }
-        for (record, upload) in left.unlisted { settle(record, upload, wasDamaged: journal.damage != nil) }
+        let used = Set(allFiles.compactMap { $0.version?.spool.name })
+        for (record, upload) in left.unlisted {
+            // One that was cancelled when its file was emptied, by an earlier version of twelvefs: the spool file is that
+            // file's, whatever it holds by now.
+            if used.contains(record.spool) {
+                upload.forgetInJournal()
+            } else {
+                settle(record, upload, wasDamaged: journal.damage != nil)
+            }
+        }
     }
 
     // MARK: The tree
@@ -97,9 +106,15 @@ extension Namespace {
                 return relist(MountedFile(closed: FileVersion(restoring: record, upload)), of: upload)
             }
             if upload.currentState != .failed { reclaimer.retire(upload) }
+            // It waits for another name, and has none that could be changed.
+            let isNamed = upload.inspect { $0.commitScope == .whole }
+            if upload.currentState.isUnderWay, !isNamed { upload.apply(.cancelled(Self.nameless)) }
         case .cancelled, .open: reclaimer.retire(upload)
         }
     }
+
+    private static let nameless = UploadFailure(
+        .cancelled, message: "the file was replaced or removed before it got its final name")
 
     /// Lists a file where its upload says that it was, unless something else is there.
     func relist(_ file: MountedFile, of upload: Upload) {
@@ -185,7 +200,8 @@ private struct RecoveredUploads {
         guard let name = content.spool else { return MountedFile(closed: nil) }
         guard let bytes = try? spool.open(name) else { return nil }
         var version = FileVersion(spool: bytes, name: .keepLocally)
-        version.size = content.size
+        // It may be shorter or longer by now: a writer had not closed it when twelvefs ended.
+        version.size = (try? bytes.size()) ?? content.size
         version.hasContent = true
         if content.isLocalOnly { version.phase = .ended(.partial) }
         return MountedFile(closed: version)
@@ -237,7 +253,9 @@ extension Upload {
         guard inspect({ !$0.contentIsLost }), let size = try? spool.size(), size >= record.size else { return false }
         guard record.size > 0 else { return true }
         guard !record.released.covers(0..<record.size), let data = try? spool.dataRanges() else { return false }
-        if record.state == .completed, record.size > Self.page {
+        // What the platform does not have was not evicted, though it be one hole.
+        guard record.state == .completed else { return true }
+        if record.size > Self.page {
             let lastPage = (record.size - 1) / Self.page * Self.page
             return data.ranges.contains { $0.lowerBound < lastPage }
         }

@@ -223,6 +223,10 @@ struct JournalDatabase: Sendable {
             }
         case .removeAllChunks(let uploadID): try ChunkRecord.remove([uploadID], in: database)
         case .putNode(let record): try record.put(in: database)
+        case .renameNode(let id, let parent, let name):
+            guard var record = try NodeRecord.find([Int64(bitPattern: id)], in: database) else { return }
+            (record.parent, record.name) = (parent, name)
+            try record.put(in: database)
         case .removeNode(let id): try NodeRecord.remove([Int64(bitPattern: id)], in: database)
         }
     }

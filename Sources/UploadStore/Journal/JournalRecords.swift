@@ -239,6 +239,8 @@ public enum JournalChange: Sendable {
     /// All chunks of a session: it is completed, and nothing more is to be known of them.
     case removeAllChunks(uploadID: String)
     case putNode(NodeRecord)
+    /// The node has another name, if it is known at all; nothing else of it is.
+    case renameNode(UInt64, parent: UInt64, name: [UInt8])
     case removeNode(UInt64)
 }
 

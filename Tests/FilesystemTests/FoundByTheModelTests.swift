@@ -1,0 +1,138 @@
+import FileTree
+import Filesystem
+import FuseLowLevel
+import SandboxPlatform
+import TestSupport
+import Testing
+import UploadCore
+import UploadEngine
+
+/// What the model test has found, each as short as it was in the end.
+@Suite(.timeLimit(.minutes(2)))
+struct FoundByTheModelTests {
+    private func content(_ filesystem: FilesystemService, _ name: String) throws -> [UInt8] {
+        let node = try filesystem.namespace.lookup(Array(name.utf8), in: .root).node
+        let handle = try filesystem.open(node, flags: FileOpenFlags(rawValue: 0), context: InProcess.caller(9)).handle
+        defer { filesystem.committer.release(handle) }
+        return try filesystem.content.read(handle, at: 0, count: 1 << 20)
+    }
+
+    private func write(_ run: InProcess, _ name: String, _ bytes: [UInt8]) async throws {
+        let handle = try run.create(name)
+        try run.write(bytes, to: handle)
+        #expect(await run.close(handle) == nil)
+        run.filesystem.committer.release(handle)
+    }
+
+    @Test("What was emptied, closed, and written again is there after a kill")
+    func whatWasEmptiedAndWrittenAgainSurvives() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            try run.cut("a.mp4", to: 0, through: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            let again = try run.open("a.mp4")
+            try run.write([4, 5], to: again)
+            #expect(await run.close(again) == nil)
+            run.filesystem.committer.release(again)
+            try await run.journal.written(durably: false)
+            #expect(try content(try run.restore(), "a.mp4") == [4, 5])
+        }
+    }
+
+    @Test("A file that got a local name while it was written is there after a kill")
+    func aFileRenamedToALocalNameSurvives() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.rename("a.mp4", to: "notes.txt") == nil)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            try await run.journal.written(durably: false)
+            #expect(try content(try run.restore(), "notes.txt") == [1, 2, 3])
+            #expect(run.engine.uploads.map(\.currentState) == [.cancelled])
+            // Under a final name it is uploaded after all.
+            #expect(await run.rename("notes.txt", to: "b.mp4") == nil)
+            await run.engine.untilIdle()
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
+    @Test("A file that is one hole, and waits for its name, can be read after a kill")
+    func aStagedHoleCanBeReadAfterAKill() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4.part")
+            try run.write([1], to: handle)
+            try run.cut("a.mp4.part", to: 0, through: handle)
+            try run.cut("a.mp4.part", to: 9000, through: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            try await run.journal.written(durably: false)
+            #expect(try content(try run.restore(), "a.mp4.part") == [UInt8](repeating: 0, count: 9000))
+        }
+    }
+
+    @Test("A local file that was being written at a kill has the size of what is there")
+    func aLocalFileHasTheSizeOfItsBytes() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            try await write(run, "notes.txt", [1, 2, 3])
+            let handle = try run.open("notes.txt")
+            try run.cut("notes.txt", to: 1, through: handle)
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            let found = try restored.namespace.lookup(Array("notes.txt".utf8), in: .root)
+            #expect(found.attributes.size == 1)
+            #expect(try content(restored, "notes.txt") == [1])
+        }
+    }
+
+    @Test("A file that is written under another name than the journal's takes no other file's place")
+    func aRenamedFileThatIsWrittenTakesNoPlace() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            try await write(run, "log", [1])
+            let handle = try run.open("log")
+            try run.write([2], to: handle, at: 1)
+            #expect(await run.rename("log", to: "log.1") == nil)
+            try await write(run, "log", [3])
+            try await run.journal.written(durably: false)
+            #expect(try content(try run.restore(), "log") == [3])
+        }
+    }
+
+    @Test("A process that is killed and never wrote spoils nothing")
+    func aKilledProcessThatNeverWroteSpoilsNothing() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4", by: 1)
+            try run.filesystem.content.allocate(
+                handle, mode: .keepSize, offset: 0, length: 10, context: InProcess.caller(1))
+            let other = try run.open("a.mp4", by: 2)
+            run.writers.change { state in
+                state.dying[2] = "its writer was killed by signal 9"
+                state.isHeld = true
+            }
+            #expect(await run.close(other, by: 2) == nil)
+            run.filesystem.committer.release(other)
+            run.writers.change { $0.isHeld = false }
+            try run.write([1, 2], to: handle, by: 1)
+            #expect(await run.close(handle, by: 1) == nil)
+            #expect(try await run.onlyAsset() == [1, 2])
+        }
+    }
+
+    @Test("What was promised and waits for a name goes with the file that took that name")
+    func aReplacedStagedFileGoesWithItsSuccessor() async throws {
+        try await InProcess.run { run in
+            let first = try run.create("a.mp4.part")
+            try run.write([1, 2, 3], to: first)
+            await run.synchronize(first)
+            #expect(await run.close(first) == nil)
+            run.filesystem.committer.release(first)
+            try await write(run, "b.mp4.part", [4])
+            #expect(await run.rename("b.mp4.part", to: "a.mp4.part") == nil)
+            #expect(run.engine.uploads.map(\.currentState) == [.staged, .staged])
+            try run.filesystem.namespace.removeFile(Array("a.mp4.part".utf8), in: .root)
+            #expect(run.engine.uploads.map(\.currentState) == [.cancelled, .cancelled])
+        }
+    }
+}
