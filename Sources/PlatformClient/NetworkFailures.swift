@@ -156,6 +156,14 @@ enum ExchangeLimit: Error {
 }
 
 extension Duration {
+    /// What ends an exchange that takes longer than this.
+    func asDeadline(on clock: any Clock<Duration>) -> @Sendable () async throws -> Void {
+        {
+            try await clock.sleep(for: self)
+            throw ExchangeLimit.timedOut(self)
+        }
+    }
+
     /// "30 s", "250 ms".
     fileprivate var words: String {
         let milliseconds = components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000

@@ -22,17 +22,12 @@ extension PlatformClient {
             call.method, url: base.origin + path + (query.map { "?" + $0 } ?? ""), to: base, key: key, body: body)
         let stopwatch = Stopwatch(clock: clock)
 
-        let result = try await firstThatIsSent {
-            let exchange = Exchange(maximumBody: configuration.maximumAnswer)
-            let task = api.client(for: base).execute(request: request, delegate: exchange)
-            return await task.answer(
-                of: exchange,
-                beside: [
-                    {
-                        try await clock.sleep(for: limit)
-                        throw ExchangeLimit.timedOut(limit)
-                    }
-                ])
+        let result = try await (call == .report ? reports : calls).pass { () async throws(UploadFailure) in
+            try await firstThatIsSent {
+                let exchange = Exchange(maximumBody: configuration.maximumAnswer)
+                let task = api.client(for: base).execute(request: request, delegate: exchange)
+                return await task.answer(of: exchange, beside: [limit.asDeadline(on: clock)])
+            }
         }
         let metadata: Logger.Metadata = ["method": "\(call.method)", "path": "\(path)"]
         switch result {

@@ -34,17 +34,12 @@ extension PlatformClient {
         let limit = configuration.callTimeout
         let clock = configuration.clock
         let maximum = ByteCount(max(Int64(range.count), Self.maximumRefusal.bytes))
-        let result = try await firstThatIsSent {
-            let exchange = Exchange(maximumBody: maximum)
-            let task = api.client(for: address).execute(request: request, delegate: exchange)
-            return await task.answer(
-                of: exchange,
-                beside: [
-                    {
-                        try await clock.sleep(for: limit)
-                        throw ExchangeLimit.timedOut(limit)
-                    }
-                ])
+        let result = try await reads.pass { () async throws(UploadFailure) in
+            try await firstThatIsSent {
+                let exchange = Exchange(maximumBody: maximum)
+                let task = api.client(for: address).execute(request: request, delegate: exchange)
+                return await task.answer(of: exchange, beside: [limit.asDeadline(on: clock)])
+            }
         }
         switch result {
         case .success(let answer):

@@ -17,8 +17,14 @@ public final class PlatformClient: Sendable {
     let logger: Logger
     let group: MultiThreadedEventLoopGroup
     let gate = Gate()
+    /// Calls, reports and reads of content each have places of their own: a report may take minutes, and holds up nothing else.
+    let calls = ConnectionQueue(places: PlatformClient.placesOfAKind)
+    let reports = ConnectionQueue(places: PlatformClient.reportPlaces)
+    let reads = ConnectionQueue(places: PlatformClient.placesOfAKind)
+    private static let placesOfAKind = 16
+    private static let reportPlaces = 64
     let limits = Mutex(RateLimits())
-    /// For the API: few, short exchanges.
+    /// For the API, and for reading content: a connection for each exchange that may be under way.
     let api: HTTPClients
     /// For the object store: one connection for each PUT that may be under way.
     let store: HTTPClients
@@ -33,7 +39,10 @@ public final class PlatformClient: Sendable {
         let trust = try TLSTrust.configuration(caFile: configuration.caFile)
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.threads))
         self.api = HTTPClients(
-            group: group, configuration: Self.http(configuration, tls: trust, connections: 16, idle: .seconds(20)),
+            group: group,
+            configuration: Self.http(
+                configuration, tls: trust, connections: 2 * Self.placesOfAKind + Self.reportPlaces,
+                idle: .seconds(20)),
             rules: configuration.proxies)
         // Stores close idle connections after 5 to 20 s. Ours close first: a PUT that meets a connection which the
         // store is just closing would spend a URL for nothing.

@@ -25,6 +25,8 @@ public struct RetryPolicy: Sendable {
         public var lostConnections: Int
         /// How long such an outage is waited for before one call tries again, for all.
         public var lostInterval: Duration
+        /// How long that one may take before another one tries as well: a report of chunks may take minutes.
+        public var probePatience: Duration
         /// How long a refused key is waited for before one call tries it again, for all.
         public var keyInterval: Duration
 
@@ -33,7 +35,7 @@ public struct RetryPolicy: Sendable {
             base: Duration = .milliseconds(500), cap: Duration = .seconds(15), doubtfulAttempts: Int = 5,
             doubtfulWindow: Duration = .seconds(30), retryAfterCap: Duration = .seconds(86_400),
             outageInterval: Duration = .seconds(3), lostConnections: Int = 8, lostInterval: Duration = .seconds(6),
-            keyInterval: Duration = .seconds(5)
+            probePatience: Duration = .seconds(15), keyInterval: Duration = .seconds(5)
         ) {
             self.base = base
             self.cap = cap
@@ -43,6 +45,7 @@ public struct RetryPolicy: Sendable {
             self.outageInterval = outageInterval
             self.lostConnections = lostConnections
             self.lostInterval = lostInterval
+            self.probePatience = probePatience
             self.keyInterval = keyInterval
         }
     }
@@ -64,7 +67,7 @@ public struct RetryPolicy: Sendable {
 
     /// What a failure of one call tells all calls of its kind to do.
     public enum Backpressure: Sendable, Equatable {
-        /// There are too many: wait so long, then all may be made.
+        /// There are too many: wait so long, then they may be made again, a few at first.
         case pause(Duration)
         /// None can succeed: wait so long, then make one of them, whose outcome tells about all.
         case probe(every: Duration)

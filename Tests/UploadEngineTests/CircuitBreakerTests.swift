@@ -35,11 +35,25 @@ import struct TestSupport.ShownStatements
         #expect(take(at: at(2.9)) == nil)
         let probe = try #require(take(at: at(3)))
         #expect(probe.isProbe)
-        #expect(take(at: at(100)) == nil, "one at a time, however long it takes")
-        #expect(opens == nil)
+        #expect(take(at: at(17.9)) == nil, "one at a time")
+        #expect(opens == at(18))
+        #expect(breaker.hold(at: at(4))?.until == nil)
         breaker.succeeded(probe)
         #expect(reason(at: at(100)) == nil)
         for _ in 1...3 { #expect(try #require(take(at: at(100))).isProbe == false) }
+    }
+
+    /// It may be a report, which may take minutes.
+    @Test func aProbeThatTakesTooLongHoldsBackNoOther() throws {
+        breaker.failed(try #require(take(at: start)), Self.outage, at: start)
+        let slow = try #require(take(at: at(3)))
+        let next = try #require(take(at: at(18)))
+        #expect(next.isProbe)
+        #expect(take(at: at(18)) == nil)
+        breaker.failed(slow, Self.outage, at: at(19))
+        #expect(take(at: at(32)) == nil, "what becomes of the first one is no news any more")
+        breaker.succeeded(slow)
+        #expect(reason(at: at(33)) == nil)
     }
 
     @Test func aProbeThatFailsRenewsTheWaitFromItsEnd() throws {
@@ -56,7 +70,7 @@ import struct TestSupport.ShownStatements
         breaker.failed(permits[1], Self.outage, at: at(2))
         let probe = try #require(take(at: at(3)))
         breaker.failed(permits[1], Self.outage, at: at(4))
-        #expect(take(at: at(20)) == nil)
+        #expect(take(at: at(17)) == nil)
         breaker.succeeded(probe)
         #expect(take(at: at(20)) != nil)
     }
@@ -149,7 +163,7 @@ import struct TestSupport.ShownStatements
         #expect(take(at: at(1)) == nil)
     }
 
-    @Test func aPauseHoldsBackAllAndLetsAllGo() throws {
+    @Test func aPauseHoldsBackAllAndLetsMoreAndMoreGo() throws {
         let asked = UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(60))
         let permits = [try #require(take(at: start)), try #require(take(at: start))]
         breaker.failed(permits[0], asked, at: start)
@@ -160,7 +174,42 @@ import struct TestSupport.ShownStatements
         #expect(reason(at: at(59)) == asked, "the one that asked for it")
         #expect(breaker.hold(at: at(59))?.until == at(60))
         #expect(reason(at: at(60)) == nil)
-        for _ in 1...3 { #expect(try #require(take(at: at(60))).isProbe == false) }
+        var underWay = [try #require(take(at: at(60)))]
+        #expect(take(at: at(60)) == nil)
+        #expect(reason(at: at(60)) == asked)
+        for wanted in [2, 4, 8] {
+            underWay.forEach { breaker.succeeded($0) }
+            underWay = []
+            while let permit = take(at: at(60)) { underWay.append(permit) }
+            #expect(underWay.count == wanted)
+        }
+        underWay.forEach { breaker.succeeded($0) }
+        for _ in 1...100 { #expect(take(at: at(60)) != nil) }
+    }
+
+    /// The limit may not be over: one finds that out for all.
+    @Test func aPauseThatIsAskedForAgainBeginsAnew() throws {
+        let asked = UploadFailure(.rateLimited, message: "a test", httpStatus: 429, retryAfter: .seconds(60))
+        breaker.failed(try #require(take(at: start)), asked, at: start)
+        let first = try #require(take(at: at(60)))
+        breaker.failed(first, asked, at: at(60))
+        #expect(take(at: at(119)) == nil)
+        let second = try #require(take(at: at(120)))
+        breaker.succeeded(first)
+        #expect(take(at: at(120)) == nil, "an answer from before says nothing")
+        breaker.giveBack(second)
+        #expect(take(at: at(120)) != nil)
+    }
+
+    @Test func oneThatIsSlowAfterAPauseHoldsUpNoOtherForLong() throws {
+        breaker.failed(
+            try #require(take(at: start)), UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(9)),
+            at: start)
+        for second in 9...20 {
+            #expect(take(at: at(Double(second))) != nil)
+            #expect(take(at: at(Double(second) + 0.9)) == nil)
+            #expect(opens == at(Double(second) + 1))
+        }
     }
 
     @Test func aPauseInAnOutageKeepsTheProbeToo() throws {
