@@ -1,4 +1,5 @@
 import FileTree
+import Formats
 import Logging
 import Synchronization
 import UploadCore

@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 /// One upload as the journal knows it: enough to recover it, or to tell how it ended.
