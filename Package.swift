@@ -62,9 +62,9 @@ let package = Package(
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
-        .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
-        library("FuseLowLevel", ["CFuse3"]),
         library("Formats"),
+        .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        library("FuseLowLevel", ["Formats", "CFuse3"]),
         library("UploadCore", ["Formats"]),
         library(
             "PlatformClient",
@@ -76,7 +76,7 @@ let package = Package(
         library("UploadStore", ["UploadCore", "Formats", "CSpool", .grdb, .systemPackage]),
         library(
             "UploadEngine", ["UploadCore", "Formats", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
-        library("FileTree"),
+        library("FileTree", ["Formats"]),
         library("ProcessInspection"),
         library(
             "Filesystem",
@@ -103,7 +103,7 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["SandboxPlatform", "UploadCore", "Formats", "FuseLowLevel", .subprocess, .systemPackage],
             path: "Tests/TestSupport", swiftSettings: settings),
-        tests(of: "FuseLowLevel", ["TestSupport"]),
+        tests(of: "FuseLowLevel", ["TestSupport", "Formats"]),
         tests(of: "Formats", ["TestSupport"]),
         tests(of: "UploadCore", ["TestSupport", "Formats"]),
         tests(
@@ -120,7 +120,7 @@ let package = Package(
                 "TestSupport", "SandboxPlatform", "UploadStore", "PlatformClient", "UploadCore", "Formats", .logging,
                 .nioPosix,
             ]),
-        tests(of: "FileTree", ["TestSupport"]),
+        tests(of: "FileTree", ["TestSupport", "Formats"]),
         tests(of: "ProcessInspection", ["TestSupport"]),
         tests(
             of: "Filesystem",

@@ -15,9 +15,9 @@ from pathlib import Path
 # What each target may import of ours: only what is below it.
 LAYERS = {
     "CFuse3": [], "CSpool": [], "CXattr": [],
-    "Formats": [], "FileTree": [], "ProcessInspection": [],
-    "UploadCore": ["Formats"],
-    "FuseLowLevel": ["CFuse3"],
+    "Formats": [], "ProcessInspection": [],
+    "UploadCore": ["Formats"], "FileTree": ["Formats"],
+    "FuseLowLevel": ["Formats", "CFuse3"],
     "PlatformClient": ["UploadCore", "Formats"],
     "UploadStore": ["UploadCore", "Formats", "CSpool"],
     "UploadEngine": ["UploadCore", "Formats", "PlatformClient", "UploadStore"],

@@ -51,15 +51,7 @@ extension Namespace {
             NodeRecord(
                 id: id.rawValue, parent: node.location?.parent.rawValue ?? 0, name: node.location?.name.bytes ?? [],
                 content: content, mode: attributes.mode, userID: attributes.userID, groupID: attributes.groupID,
-                accessTime: .init(attributes.accessTime), modificationTime: .init(attributes.modificationTime),
-                changeTime: .init(attributes.changeTime)))
+                accessTime: attributes.accessTime, modificationTime: attributes.modificationTime,
+                changeTime: attributes.changeTime))
     }
-}
-
-extension NodeRecord.Time {
-    init(_ time: NodeTime) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
-}
-
-extension NodeTime {
-    init(_ time: NodeRecord.Time) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
 }
