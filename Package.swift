@@ -62,30 +62,34 @@ let package = Package(
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
+        library("Formats"),
         .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
-        library("FuseLowLevel", ["CFuse3"]),
-        library("UploadCore"),
+        library("FuseLowLevel", ["Formats", "CFuse3"]),
+        library("UploadCore", ["Formats"]),
         library(
             "PlatformClient",
-            ["UploadCore", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1, .nioPosix, .nioSOCKS, .nioSSL, .logging]),
+            [
+                "UploadCore", "Formats", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1, .nioPosix, .nioSOCKS, .nioSSL,
+                .logging,
+            ]),
         .systemLibrary(name: "CSpool"),
-        library("UploadStore", ["UploadCore", "CSpool", .grdb, .systemPackage]),
-        library("UploadEngine", ["UploadCore", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
-        library("FileTree"),
+        library("UploadStore", ["UploadCore", "Formats", "CSpool", .grdb, .systemPackage]),
+        library(
+            "UploadEngine", ["UploadCore", "Formats", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
+        library("FileTree", ["Formats"]),
         library("ProcessInspection"),
         library(
             "Filesystem",
             [
-                "FileTree", "ProcessInspection", "FuseLowLevel", "UploadEngine", "UploadCore", "UploadStore", .logging,
-                .systemPackage,
+                "FileTree", "ProcessInspection", "FuseLowLevel", "UploadEngine", "UploadCore", "Formats", "UploadStore",
+                .logging, .systemPackage,
             ]),
         .systemLibrary(name: "CXattr"),
         library(
             "TwelveFSCommand",
             [
                 "CXattr", "Filesystem", "ProcessInspection", "UploadEngine", "PlatformClient", "UploadStore",
-                "UploadCore",
-                "FuseLowLevel",
+                "UploadCore", "Formats", "FuseLowLevel",
                 .argumentParser, .logging, .nioPosix, .unixSignals, .systemPackage,
             ]),
         executable("twelvefs", ["TwelveFSCommand"]),
@@ -97,39 +101,44 @@ let package = Package(
         // What more than one test target needs: the stand-in in process, tools as subprocesses, awaited conditions.
         .target(
             name: "TestSupport",
-            dependencies: ["SandboxPlatform", "UploadCore", "FuseLowLevel", .subprocess, .systemPackage],
+            dependencies: ["SandboxPlatform", "UploadCore", "Formats", "FuseLowLevel", .subprocess, .systemPackage],
             path: "Tests/TestSupport", swiftSettings: settings),
-        tests(of: "FuseLowLevel", ["TestSupport"]),
-        tests(of: "UploadCore", ["TestSupport"]),
+        tests(of: "FuseLowLevel", ["TestSupport", "Formats"]),
+        tests(of: "Formats", ["TestSupport"]),
+        tests(of: "UploadCore", ["TestSupport", "Formats"]),
         tests(
             of: "PlatformClient",
             [
-                "TestSupport", "UploadCore", "SandboxPlatform", .crypto, .logging, .nioCore, .nioPosix, .nioHTTP1,
+                "TestSupport", "UploadCore", "Formats", "SandboxPlatform", .crypto, .logging, .nioCore, .nioPosix,
+                .nioHTTP1,
                 .nioSSL,
             ]),
-        tests(of: "UploadStore", ["TestSupport", "UploadCore", .grdb]),
+        tests(of: "UploadStore", ["TestSupport", "UploadCore", "Formats", .grdb]),
         tests(
             of: "UploadEngine",
-            ["TestSupport", "SandboxPlatform", "UploadStore", "PlatformClient", "UploadCore", .logging, .nioPosix]),
-        tests(of: "FileTree", ["TestSupport"]),
+            [
+                "TestSupport", "SandboxPlatform", "UploadStore", "PlatformClient", "UploadCore", "Formats", .logging,
+                .nioPosix,
+            ]),
+        tests(of: "FileTree", ["TestSupport", "Formats"]),
         tests(of: "ProcessInspection", ["TestSupport"]),
         tests(
             of: "Filesystem",
             [
                 "TestSupport", "SandboxPlatform", "FileTree", "ProcessInspection", "UploadEngine", "UploadStore",
-                "PlatformClient", "UploadCore", "FuseLowLevel", .logging, .nioCore, .nioPosix,
+                "PlatformClient", "UploadCore", "Formats", "FuseLowLevel", .logging, .nioCore, .nioPosix,
             ],
             exclude: ["Fixtures"]),
         tests(
             of: "TwelveFSCommand",
             [
-                "TestSupport", "SandboxPlatform", "PlatformClient", "UploadCore", .argumentParser, .logging,
+                "TestSupport", "SandboxPlatform", "PlatformClient", "UploadCore", "Formats", .argumentParser, .logging,
                 .unixSignals,
             ]),
         tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient, .nioSSL]),
         // Real mounts, real tools: the executables under test are run as processes.
         .testTarget(
-            name: "MountTests", dependencies: ["TestSupport", "UploadCore"], swiftSettings: settings),
+            name: "MountTests", dependencies: ["TestSupport", "UploadCore", "Formats"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

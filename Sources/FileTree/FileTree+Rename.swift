@@ -1,3 +1,5 @@
+import Formats
+
 /// What a rename does about an entry that has the new name already, as `renameat2` distinguishes it.
 public enum RenameRule: Sendable, Hashable, CaseIterable {
     /// It is replaced: a file by a file, an empty directory by a directory.
@@ -27,7 +29,7 @@ extension FileTree {
     /// ``TreeError/exists`` (only with ``RenameRule/noReplace``), ``TreeError/loop``.
     public mutating func rename(
         _ name: FileName, in parent: NodeID, to newName: FileName, in newParent: NodeID, rule: RenameRule = .replace,
-        at time: NodeTime
+        at time: FileTime
     ) throws(TreeError) -> RenameResult {
         let source = try entry(name, in: parent)
         let target = try index(of: newParent)[newName]
@@ -71,7 +73,7 @@ extension FileTree {
 
     private mutating func exchange(
         _ source: TreeEntry, in parent: NodeID, with target: TreeEntry, in newParent: NodeID,
-        at time: NodeTime
+        at time: FileTime
     ) throws(TreeError) -> RenameResult {
         if source.isDirectory, lies(newParent, atOrBelow: source.node) { throw .loop }
         if target.isDirectory, lies(parent, atOrBelow: target.node) { throw .loop }
@@ -86,7 +88,7 @@ extension FileTree {
 
     /// What follows from an entry's now being listed elsewhere.
     private mutating func settle(
-        _ moved: TreeEntry, from parent: NodeID, as newName: FileName, in newParent: NodeID, at time: NodeTime
+        _ moved: TreeEntry, from parent: NodeID, as newName: FileName, in newParent: NodeID, at time: FileTime
     ) {
         changed.insert(moved.node)
         nodes[moved.node]?.location = NodeLocation(parent: newParent, name: newName)

@@ -1,3 +1,5 @@
+import Formats
+
 /// The directories and files of a mount: names, attributes, and who lies where. A value: it holds no lock, does no
 /// input or output and reads no clock.
 ///
@@ -123,7 +125,7 @@ public struct FileTree<File: Sendable>: Sendable {
     ///
     /// Throws ``TreeError/exists``, ``TreeError/notFound``, ``TreeError/notDirectory``.
     public mutating func makeDirectory(
-        _ name: FileName, in parent: NodeID, attributes: NodeAttributes, at time: NodeTime
+        _ name: FileName, in parent: NodeID, attributes: NodeAttributes, at time: FileTime
     ) throws(TreeError) -> NodeID {
         let id = try add(name, in: parent, content: .directory, linkCount: 2, attributes: attributes, at: time)
         entries[id] = DirectoryIndex()
@@ -133,7 +135,7 @@ public struct FileTree<File: Sendable>: Sendable {
 
     /// Makes a file; `time` becomes the parent's `mtime` and `ctime`. Throws as ``makeDirectory(_:in:attributes:at:)``.
     public mutating func createFile(
-        _ name: FileName, in parent: NodeID, attributes: NodeAttributes, file: File, at time: NodeTime
+        _ name: FileName, in parent: NodeID, attributes: NodeAttributes, file: File, at time: FileTime
     ) throws(TreeError) -> NodeID {
         try add(name, in: parent, content: .file(file), linkCount: 1, attributes: attributes, at: time)
     }
@@ -143,7 +145,7 @@ public struct FileTree<File: Sendable>: Sendable {
     /// Throws ``TreeError/isDirectory``, ``TreeError/notFound``, ``TreeError/notDirectory``.
     @discardableResult
     public mutating func removeFile(
-        _ name: FileName, in parent: NodeID, at time: NodeTime
+        _ name: FileName, in parent: NodeID, at time: FileTime
     ) throws(TreeError) -> NodeID {
         let entry = try entry(name, in: parent)
         guard !entry.isDirectory else { throw .isDirectory }
@@ -159,7 +161,7 @@ public struct FileTree<File: Sendable>: Sendable {
     /// Throws ``TreeError/notEmpty``, ``TreeError/notFound``, ``TreeError/notDirectory``.
     @discardableResult
     public mutating func removeDirectory(
-        _ name: FileName, in parent: NodeID, at time: NodeTime
+        _ name: FileName, in parent: NodeID, at time: FileTime
     ) throws(TreeError) -> NodeID {
         let entry = try entry(name, in: parent)
         guard entry.isDirectory else { throw .notDirectory }
@@ -182,7 +184,7 @@ public struct FileTree<File: Sendable>: Sendable {
 
     private mutating func add(
         _ name: FileName, in parent: NodeID, content: Node.Content, linkCount: UInt32, attributes: NodeAttributes,
-        at time: NodeTime
+        at time: FileTime
     ) throws(TreeError) -> NodeID {
         guard try index(of: parent)[name] == nil else { throw .exists }
         guard nodes[parent]?.isUnlinked == false else { throw .notFound }
@@ -199,7 +201,7 @@ public struct FileTree<File: Sendable>: Sendable {
     }
 
     /// What follows from an entry's having left `parent` for good.
-    mutating func unlink(_ entry: TreeEntry, from parent: NodeID, at time: NodeTime) {
+    mutating func unlink(_ entry: TreeEntry, from parent: NodeID, at time: FileTime) {
         nodes[entry.node]?.location = nil
         nodes[entry.node]?.linkCount = 0
         nodes[entry.node]?.attributes.changeTime = time
@@ -207,7 +209,7 @@ public struct FileTree<File: Sendable>: Sendable {
         changed.insert(entry.node)
     }
 
-    mutating func touch(_ directory: NodeID, at time: NodeTime) {
+    mutating func touch(_ directory: NodeID, at time: FileTime) {
         changed.insert(directory)
         nodes[directory]?.attributes.modificationTime = time
         nodes[directory]?.attributes.changeTime = time

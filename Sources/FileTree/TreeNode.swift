@@ -1,3 +1,5 @@
+import Formats
+
 /// Identifies a node of a ``FileTree`` for as long as the tree lives: identifiers are never used again.
 public struct NodeID: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// The root directory; the kernel calls it 1 as well (`FUSE_ROOT_ID`).
@@ -18,25 +20,6 @@ public struct NodeID: Sendable, Hashable, Comparable, CustomStringConvertible {
     public var description: String { String(rawValue) }
 }
 
-/// A point in time as a `timespec` gives it: since 1970, negative before.
-public struct NodeTime: Sendable, Hashable, Comparable {
-    /// Whole seconds, rounded down.
-    public var seconds: Int64
-    /// Nanoseconds above `seconds`: 0 to 999 999 999.
-    public var nanoseconds: Int64
-
-    /// The time `seconds` + `nanoseconds`.
-    public init(seconds: Int64, nanoseconds: Int64 = 0) {
-        self.seconds = seconds
-        self.nanoseconds = nanoseconds
-    }
-
-    /// Earlier is less.
-    public static func < (left: NodeTime, right: NodeTime) -> Bool {
-        (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
-    }
-}
-
 /// What `stat` tells about a node beyond what the tree itself knows.
 public struct NodeAttributes: Sendable, Hashable {
     /// Permission bits with set-uid, set-gid and sticky: `07777`, without the file's type.
@@ -46,14 +29,14 @@ public struct NodeAttributes: Sendable, Hashable {
     /// The owning group.
     public var groupID: UInt32
     /// `atime`.
-    public var accessTime: NodeTime
+    public var accessTime: FileTime
     /// `mtime`.
-    public var modificationTime: NodeTime
+    public var modificationTime: FileTime
     /// `ctime`.
-    public var changeTime: NodeTime
+    public var changeTime: FileTime
 
     /// Attributes of a node that came to be at `time`.
-    public init(mode: UInt32, userID: UInt32, groupID: UInt32, time: NodeTime) {
+    public init(mode: UInt32, userID: UInt32, groupID: UInt32, time: FileTime) {
         self.mode = mode & 0o7777
         self.userID = userID
         self.groupID = groupID

@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 /// How the mounted file system behaves, where it has a choice.

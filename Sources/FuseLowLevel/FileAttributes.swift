@@ -1,3 +1,5 @@
+import Formats
+
 /// The number the kernel and the file system call a file by.
 ///
 /// A number must not be used again for another file while the mount lives: requests that name the old file may still
@@ -21,25 +23,6 @@ public struct InodeNumber: RawRepresentable, Sendable, Hashable, Comparable, Cus
 
     /// The number, in decimal.
     public var description: String { String(rawValue) }
-}
-
-/// A point in time as files bear it: seconds since 1970-01-01T00:00:00Z, and nanoseconds (0..<1_000_000_000) upon them.
-public struct FileTime: Sendable, Hashable, Comparable {
-    /// May be negative: before 1970.
-    public var seconds: Int64
-    /// 0..<1_000_000_000.
-    public var nanoseconds: Int64
-
-    /// See the properties.
-    public init(seconds: Int64, nanoseconds: Int64 = 0) {
-        self.seconds = seconds
-        self.nanoseconds = nanoseconds
-    }
-
-    /// The earlier is the smaller.
-    public static func < (left: FileTime, right: FileTime) -> Bool {
-        (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
-    }
 }
 
 /// What a directory entry is: the file type bits of `st_mode`, see inode(7).

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Crypto
+import Formats
 import NIOCore
 import Synchronization
 import UploadCore

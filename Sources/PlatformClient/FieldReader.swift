@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 /// The fields of one JSON object in an answer. Reading a needed one throws `unreadableAnswer` with its path; reading another gives

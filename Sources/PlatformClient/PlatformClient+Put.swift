@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Formats
 import Logging
 import NIOCore
 import NIOHTTP1

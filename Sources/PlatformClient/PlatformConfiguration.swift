@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 /// How to reach the platform. The defaults are what `twelvefs mount` uses.

@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 /// Everything that `twelvefs mount` was asked for, checked and complete: what the file system and the engine are built from.

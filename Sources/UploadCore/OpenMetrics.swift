@@ -1,3 +1,5 @@
+import Formats
+
 extension SummaryDocument {
     /// The media type of ``openMetrics()``.
     public static let openMetricsContentType = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -67,49 +69,5 @@ extension OpenMetricsWriter {
                 $0.sample(resetsAt.millisecondsSince1970 / 1000)
             }
         }
-    }
-}
-
-/// Writes the OpenMetrics 1.0 text format. Metric and label names are ours, and valid; label values are anyone's.
-private struct OpenMetricsWriter {
-    enum Kind: String {
-        case info, gauge, counter
-    }
-
-    private var text = ""
-    private var name = ""
-
-    /// What was written, with the mark of its end.
-    var exposition: String { text + "# EOF\n" }
-
-    mutating func family(
-        _ name: String, _ kind: Kind, unit: String? = nil, help: String, samples: (inout OpenMetricsWriter) -> Void
-    ) {
-        self.name = name
-        text += "# TYPE \(name) \(kind.rawValue)\n"
-        if let unit { text += "# UNIT \(name) \(unit)\n" }
-        text += "# HELP \(name) \(help)\n"
-        samples(&self)
-    }
-
-    mutating func sample(_ value: Int64, suffix: String = "", labels: [(name: String, value: String)] = []) {
-        text += name + suffix
-        if !labels.isEmpty {
-            text += "{" + labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",") + "}"
-        }
-        text += " \(value)\n"
-    }
-
-    private static func escaped(_ value: String) -> String {
-        var escaped = ""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\\": escaped += "\\\\"
-            case "\"": escaped += "\\\""
-            case "\n": escaped += "\\n"
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-        return escaped
     }
 }

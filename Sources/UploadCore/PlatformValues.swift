@@ -1,3 +1,5 @@
+import Formats
+
 // What the platform's calls take and give. Names follow the API's fields; what the platform may leave out is optional.
 
 /// What kind of asset a file becomes: the `type` of a session.

@@ -1,3 +1,5 @@
+import Formats
+
 /// How many calls an answer says are left before its sender asks to wait.
 public struct RateLimit: Sendable, Equatable {
     /// How many calls of a kind are allowed in a window of time; nil where that is not told.

@@ -1,3 +1,5 @@
+import Formats
+
 /// Everything that is known of one upload, as people and scripts read it in `.status`.
 ///
 /// Fields that exist in the API keep the API's names and meanings. No key and no presigned URL is ever in it.

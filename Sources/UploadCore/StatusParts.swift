@@ -1,3 +1,5 @@
+import Formats
+
 /// The state of an upload as people see it.
 public enum UploadState: String, Sendable, CaseIterable {
     /// Its writer has not closed it.

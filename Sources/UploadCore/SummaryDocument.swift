@@ -1,3 +1,5 @@
+import Formats
+
 /// What a mount is doing, as people and scripts read it in `.status/summary.json`.
 public struct SummaryDocument: Sendable, Equatable {
     /// One upload that is under way.

@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 /// What an engine does the same way for every upload.

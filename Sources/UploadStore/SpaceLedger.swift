@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 /// Who has how much of the spool: a value that decides whether a version may have more space.

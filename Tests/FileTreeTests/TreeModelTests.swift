@@ -1,4 +1,5 @@
 import FileTree
+import Formats
 import TestSupport
 import Testing
 
@@ -31,12 +32,12 @@ struct TreeModelTests {
     }
 
     private func attributes(_ time: Int64) -> NodeAttributes {
-        NodeAttributes(mode: 0o755, userID: 0, groupID: 0, time: NodeTime(seconds: time))
+        NodeAttributes(mode: 0o755, userID: 0, groupID: 0, time: FileTime(seconds: time))
     }
 
     private func perform(_ operation: Operation, on tree: inout FileTree<Int>) -> TreeError? {
         do throws(TreeError) {
-            let time = NodeTime(seconds: 1)
+            let time = FileTime(seconds: 1)
             switch operation {
             case .makeDirectory(let path):
                 let (name, parent) = try place(of: path, in: tree)

@@ -1,7 +1,8 @@
 import FileTree
+import Formats
 import Testing
 
-private func at(_ seconds: Int64) -> NodeTime { NodeTime(seconds: seconds) }
+private func at(_ seconds: Int64) -> FileTime { FileTime(seconds: seconds) }
 private let attributes = NodeAttributes(mode: 0o644, userID: 1000, groupID: 1000, time: at(0))
 
 private func emptyTree() -> FileTree<String> {
@@ -12,13 +13,13 @@ extension FileTree<String> {
     @discardableResult
     fileprivate mutating func directory(_ name: String, in parent: NodeID = .root, at time: Int64 = 1) throws -> NodeID
     {
-        try makeDirectory(FileName(name), in: parent, attributes: attributes, at: NodeTime(seconds: time))
+        try makeDirectory(FileName(name), in: parent, attributes: attributes, at: FileTime(seconds: time))
     }
 
     @discardableResult
     fileprivate mutating func newFile(_ name: String, in parent: NodeID = .root, at time: Int64 = 1) throws -> NodeID {
         try createFile(
-            FileName(name), in: parent, attributes: attributes, file: name, at: NodeTime(seconds: time))
+            FileName(name), in: parent, attributes: attributes, file: name, at: FileTime(seconds: time))
     }
 
     fileprivate func names(in directory: NodeID = .root, after cookie: UInt64 = 0) throws -> [String] {

@@ -1,5 +1,6 @@
 import FileTree
 import Filesystem
+import Formats
 import FuseLowLevel
 import TestSupport
 import Testing

@@ -1,3 +1,4 @@
+import Formats
 import Logging
 import NIOCore
 import PlatformClient

@@ -1,3 +1,4 @@
+import Formats
 import Synchronization
 import UploadCore
 import UploadEngine

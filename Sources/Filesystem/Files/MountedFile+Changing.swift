@@ -1,4 +1,5 @@
 import FileTree
+import Formats
 import ProcessInspection
 import UploadCore
 import UploadEngine
@@ -84,7 +85,7 @@ extension MountedFile {
     /// The write has ended; false when the file was truncated since it began, so that its bytes may be gone: then `begun` is
     /// the version as it is now, and the write is to be made once more.
     func endWrite(_ begun: inout FileVersion, written: Range<Int64>) -> Bool {
-        let now = NodeTime.now()
+        let now = FileTime.now()
         let current = door.withLock { state -> FileVersion? in
             // Gone with its file.
             guard let version = state.version, version.isSame(as: begun) else { return nil }
@@ -126,7 +127,7 @@ extension MountedFile {
     /// The truncation has ended; false when a write did since it began, so that bytes may lie beyond the end: then `begun`
     /// is the version as it is now, and the truncation is to be made once more.
     func endTruncation(_ begun: inout FileVersion, to size: Int64, by writer: Int32?) -> Bool {
-        let now = NodeTime.now()
+        let now = FileTime.now()
         let current = door.withLock { state -> FileVersion? in
             // Gone with its file.
             guard let version = state.version, version.isSame(as: begun) else { return nil }

@@ -1,4 +1,5 @@
 import FileTree
+import Formats
 import ProcessInspection
 import Synchronization
 import UploadCore
@@ -15,7 +16,7 @@ public final class MountedFile: Sendable {
         /// What readers see; nil for a file into which nothing was ever written.
         var version: FileVersion?
         /// When the content last changed, since the tree's times were last set.
-        var modified: NodeTime?
+        var modified: FileTime?
         /// Handles that can write.
         var writeHandles = 0
         /// All handles.

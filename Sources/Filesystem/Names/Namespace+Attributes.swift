@@ -1,4 +1,5 @@
 import FileTree
+import Formats
 import FuseLowLevel
 import Synchronization
 import UploadCore
@@ -17,9 +18,9 @@ extension Namespace {
             inode: InodeNumber(rawValue: node.rawValue), kind: entry.isDirectory ? .directory : .regular,
             permissions: UInt16(truncatingIfNeeded: entry.attributes.mode & 0o7777), linkCount: entry.linkCount,
             uid: entry.attributes.userID, gid: entry.attributes.groupID, size: 0,
-            accessTime: FileTime(entry.attributes.accessTime),
-            modificationTime: FileTime(entry.attributes.modificationTime),
-            changeTime: FileTime(entry.attributes.changeTime))
+            accessTime: entry.attributes.accessTime,
+            modificationTime: entry.attributes.modificationTime,
+            changeTime: entry.attributes.changeTime)
         attributes.preferredBlockSize = Self.preferredBlockSize
         if let file = entry.file {
             let look = file.look
@@ -27,8 +28,8 @@ extension Namespace {
             attributes.size = size
             attributes.blocks = (size + 511) / 512
             if let modified {
-                attributes.modificationTime = FileTime(modified)
-                attributes.changeTime = max(attributes.changeTime, FileTime(modified))
+                attributes.modificationTime = modified
+                attributes.changeTime = max(attributes.changeTime, modified)
             }
         }
         return attributes
@@ -42,15 +43,15 @@ extension Namespace {
         if setsTimes, changes.size == nil, let file = anyFile(node) {
             file.timesWereSet()
         }
-        let now = NodeTime.now()
+        let now = FileTime.now()
         _ = try withTree { tree throws(TreeError) in
             try tree.updateAttributes(of: node) { attributes in
                 if let permissions = changes.permissions { attributes.mode = UInt32(permissions) }
                 if let uid = changes.uid { attributes.userID = uid }
                 if let gid = changes.gid { attributes.groupID = gid }
-                if let time = changes.accessTime { attributes.accessTime = NodeTime(time, now: now) }
-                if let time = changes.modificationTime { attributes.modificationTime = NodeTime(time, now: now) }
-                attributes.changeTime = changes.changeTime.map { NodeTime($0) } ?? now
+                if let time = changes.accessTime { attributes.accessTime = FileTime(time, now: now) }
+                if let time = changes.modificationTime { attributes.modificationTime = FileTime(time, now: now) }
+                attributes.changeTime = changes.changeTime ?? now
             }
         }
         return try attributes(of: node)
@@ -59,16 +60,10 @@ extension Namespace {
 }
 
 extension FileTime {
-    init(_ time: NodeTime) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
-}
-
-extension NodeTime {
-    init(_ time: FileTime) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
-
-    init(_ change: FileAttributeChanges.Time, now: NodeTime) {
+    init(_ change: FileAttributeChanges.Time, now: FileTime) {
         switch change {
         case .now: self = now
-        case .at(let time): self.init(time)
+        case .at(let time): self = time
         }
     }
 }

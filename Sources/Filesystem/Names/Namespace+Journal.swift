@@ -54,15 +54,7 @@ extension Namespace {
             NodeRecord(
                 id: id.rawValue, parent: parent, name: name, content: content, mode: attributes.mode,
                 userID: attributes.userID, groupID: attributes.groupID,
-                accessTime: .init(attributes.accessTime), modificationTime: .init(attributes.modificationTime),
-                changeTime: .init(attributes.changeTime)))
+                accessTime: attributes.accessTime, modificationTime: attributes.modificationTime,
+                changeTime: attributes.changeTime))
     }
-}
-
-extension NodeRecord.Time {
-    init(_ time: NodeTime) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
-}
-
-extension NodeTime {
-    init(_ time: NodeRecord.Time) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
 }

@@ -1,4 +1,5 @@
 import FileTree
+import Formats
 import FuseLowLevel
 import Glibc
 import Logging
@@ -36,9 +37,9 @@ extension Namespace {
         if let root = records.first(where: { $0.id == NodeID.root.rawValue }) {
             tree.withLock { tree in
                 _ = try? tree.updateAttributes(of: .root) { attributes in
-                    attributes.accessTime = NodeTime(root.accessTime)
-                    attributes.modificationTime = NodeTime(root.modificationTime)
-                    attributes.changeTime = NodeTime(root.changeTime)
+                    attributes.accessTime = root.accessTime
+                    attributes.modificationTime = root.modificationTime
+                    attributes.changeTime = root.changeTime
                 }
             }
         }
@@ -67,7 +68,7 @@ extension Namespace {
     /// still have such a file open, and would be taken for one that holds the new file.
     ///
     /// By the time of day, in milliseconds, with space for 128 files made in each; below 2^47.
-    private static func firstNewNumber(at now: NodeTime) -> UInt64 {
+    private static func firstNewNumber(at now: FileTime) -> UInt64 {
         let milliseconds = UInt64(max(0, now.seconds)) &* 1000 &+ UInt64(now.nanoseconds / 1_000_000)
         return (milliseconds & ((1 << 40) - 1)) << 7
     }
@@ -79,9 +80,9 @@ extension Namespace {
             file = listed
         }
         var attributes = NodeAttributes(
-            mode: record.mode, userID: record.userID, groupID: record.groupID, time: NodeTime(record.changeTime))
-        attributes.accessTime = NodeTime(record.accessTime)
-        attributes.modificationTime = NodeTime(record.modificationTime)
+            mode: record.mode, userID: record.userID, groupID: record.groupID, time: record.changeTime)
+        attributes.accessTime = record.accessTime
+        attributes.modificationTime = record.modificationTime
         let (payload, final) = (file, attributes)
         return tree.withLock { tree in
             do throws(TreeError) {

@@ -1,4 +1,5 @@
 import FileTree
+import Formats
 import FuseLowLevel
 import Glibc
 import Logging
@@ -126,11 +127,11 @@ package final class Namespace: Sendable {
     }
 }
 
-extension NodeTime {
+extension FileTime {
     /// The time of day.
-    static func now() -> NodeTime {
+    static func now() -> FileTime {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
-        return NodeTime(seconds: Int64(now.tv_sec), nanoseconds: Int64(now.tv_nsec))
+        return FileTime(seconds: Int64(now.tv_sec), nanoseconds: Int64(now.tv_nsec))
     }
 }

@@ -1,4 +1,5 @@
 import FileTree
+import Formats
 import Logging
 import Synchronization
 import UploadCore
@@ -72,7 +73,7 @@ final class SpoolReclaimer: Sendable {
     }
 
     private static func age(of moment: Timestamp) -> Duration {
-        let now = NodeTime.now()
+        let now = FileTime.now()
         let wallTime = Timestamp(millisecondsSince1970: now.seconds * 1000 + now.nanoseconds / 1_000_000)
         return max(.zero, wallTime.duration(since: moment))
     }

@@ -1,3 +1,4 @@
+import Formats
 import FuseLowLevel
 import Synchronization
 import UploadCore
@@ -220,7 +221,7 @@ final class StatusDirectory: Sendable {
             let opened = inodes.withLock { $0.open[inode]?.length }
             if let opened { size = opened } else { size = try text(of: node).count }
         }
-        let now = FileTime(.now())
+        let now = FileTime.now()
         return FileAttributes(
             inode: inode, kind: kind, permissions: permissions, linkCount: kind == .directory ? 2 : 1,
             uid: configuration.uid, gid: configuration.gid, size: Int64(size), accessTime: now,

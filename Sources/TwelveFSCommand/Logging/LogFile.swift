@@ -1,3 +1,4 @@
+import Formats
 import Synchronization
 import SystemPackage
 import UploadCore

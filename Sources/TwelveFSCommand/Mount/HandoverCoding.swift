@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 // How the configuration's values travel to the process in the background. Both ends are the same program, so the form is

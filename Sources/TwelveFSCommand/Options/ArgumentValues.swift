@@ -1,4 +1,5 @@
 import ArgumentParser
+import Formats
 import UploadCore
 
 // How the values of options are written on a command line. Each refuses what it does not understand by returning nil;

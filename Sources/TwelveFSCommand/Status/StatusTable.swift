@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 /// A mount's status as lines for people.

@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 #if canImport(Glibc)

@@ -1,3 +1,5 @@
+import Formats
+
 // What the platform's calls tell of assets. Names follow the API's fields; what the platform may leave out is optional.
 
 /// The status of an asset, in the API's words.

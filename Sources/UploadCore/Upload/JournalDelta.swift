@@ -1,3 +1,5 @@
+import Formats
+
 /// Something about an upload that a journal has to know, so that another process can continue it.
 ///
 /// The machine collects them in their order; what else there is to know (state, size, failure) is looked up when they

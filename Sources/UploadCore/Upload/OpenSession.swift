@@ -1,3 +1,5 @@
+import Formats
+
 /// The time an upload lives by: it counts suspend, so that what expired while the machine slept has expired.
 public typealias Instant = ContinuousClock.Instant
 

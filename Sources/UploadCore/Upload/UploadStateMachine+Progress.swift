@@ -1,3 +1,5 @@
+import Formats
+
 /// What comes next.
 extension UploadStateMachine {
     mutating func advance(at now: Instant, _ actions: inout [UploadAction]) {

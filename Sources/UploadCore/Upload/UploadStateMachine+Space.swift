@@ -1,3 +1,5 @@
+import Formats
+
 /// Space in the spool: what a writer is held back by, and which stored chunks the spool may release.
 extension UploadStateMachine {
     /// What an upload says about a write before it happens.

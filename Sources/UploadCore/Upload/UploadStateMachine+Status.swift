@@ -1,3 +1,5 @@
+import Formats
+
 extension UploadStateMachine {
     /// What the status document tells of the upload itself; what it is called, and when things happened in the time of
     /// day, is for whoever knows it to fill in.

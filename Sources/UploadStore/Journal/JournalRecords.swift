@@ -1,3 +1,4 @@
+import Formats
 import UploadCore
 
 /// One upload as the journal knows it: enough to recover it, or to tell how it ended.
@@ -170,20 +171,6 @@ public struct NodeRecord: Sendable, Equatable {
         }
     }
 
-    /// A point in time: whole seconds since 1970, rounded down, and nanoseconds above them.
-    public struct Time: Sendable, Equatable {
-        /// Whole seconds since 1970, rounded down.
-        public var seconds: Int64
-        /// Nanoseconds above them, from 0 to 999 999 999.
-        public var nanoseconds: Int64
-
-        /// A point in time.
-        public init(seconds: Int64, nanoseconds: Int64) {
-            self.seconds = seconds
-            self.nanoseconds = nanoseconds
-        }
-    }
-
     /// The inode number; the root is 1.
     public var id: UInt64
     /// The directory; 0 for the root.
@@ -199,16 +186,16 @@ public struct NodeRecord: Sendable, Equatable {
     /// The group.
     public var groupID: UInt32
     /// When it was last read, as far as that is kept.
-    public var accessTime: Time
+    public var accessTime: FileTime
     /// When its content last changed.
-    public var modificationTime: Time
+    public var modificationTime: FileTime
     /// When it, or what is known of it, last changed.
-    public var changeTime: Time
+    public var changeTime: FileTime
 
     /// A record of a directory, or of a file with `content`.
     public init(
         id: UInt64, parent: UInt64, name: [UInt8], content: Content?, mode: UInt32, userID: UInt32, groupID: UInt32,
-        accessTime: Time, modificationTime: Time, changeTime: Time
+        accessTime: FileTime, modificationTime: FileTime, changeTime: FileTime
     ) {
         self.id = id
         self.parent = parent

@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import GRDB
 import UploadCore
@@ -178,9 +179,9 @@ extension NodeRecord: JournalRow {
         (self.mode, userID, groupID) = (
             UInt32(truncatingIfNeeded: mode), UInt32(truncatingIfNeeded: uid), UInt32(truncatingIfNeeded: gid)
         )
-        accessTime = Time(seconds: row.integer(), nanoseconds: row.integer())
-        modificationTime = Time(seconds: row.integer(), nanoseconds: row.integer())
-        changeTime = Time(seconds: row.integer(), nanoseconds: row.integer())
+        accessTime = FileTime(seconds: row.integer(), nanoseconds: row.integer())
+        modificationTime = FileTime(seconds: row.integer(), nanoseconds: row.integer())
+        changeTime = FileTime(seconds: row.integer(), nanoseconds: row.integer())
         let (size, spool, upload) = (row.optionalInteger(), row.optionalText(), row.optionalInteger())
         let isLocalOnly = row.integer() != 0
         content = isDirectory ? nil : Content(size: size ?? 0, spool: spool, upload: upload, isLocalOnly: isLocalOnly)

@@ -1,6 +1,6 @@
+import Formats
 import TestSupport
 import Testing
-import UploadCore
 
 @Suite struct ByteCountTests {
     @Test(arguments: [

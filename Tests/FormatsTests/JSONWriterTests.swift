@@ -1,7 +1,7 @@
+import Formats
 import Foundation
 import TestSupport
 import Testing
-import UploadCore
 
 @Suite struct JSONWriterTests {
     /// What Foundation, a reader that is not ours, makes of a text written as a field.

@@ -1,7 +1,7 @@
+import Formats
 import Glibc
 import TestSupport
 import Testing
-import UploadCore
 
 @Suite struct TimestampTests {
     @Test(arguments: [
