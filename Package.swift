@@ -77,7 +77,7 @@ let package = Package(
         library(
             "UploadEngine", ["UploadCore", "Formats", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
         library("FileTree", ["Formats"]),
-        library("ProcessInspection"),
+        library("ProcessInspection", ["Formats"]),
         library(
             "Filesystem",
             [
@@ -121,7 +121,7 @@ let package = Package(
                 .nioPosix,
             ]),
         tests(of: "FileTree", ["TestSupport", "Formats"]),
-        tests(of: "ProcessInspection", ["TestSupport"]),
+        tests(of: "ProcessInspection", ["TestSupport", "Formats"]),
         tests(
             of: "Filesystem",
             [

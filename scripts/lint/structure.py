@@ -15,8 +15,8 @@ from pathlib import Path
 # What each target may import of ours: only what is below it.
 LAYERS = {
     "CFuse3": [], "CSpool": [], "CXattr": [],
-    "Formats": [], "ProcessInspection": [],
-    "UploadCore": ["Formats"], "FileTree": ["Formats"],
+    "Formats": [],
+    "UploadCore": ["Formats"], "FileTree": ["Formats"], "ProcessInspection": ["Formats"],
     "FuseLowLevel": ["Formats", "CFuse3"],
     "PlatformClient": ["UploadCore", "Formats"],
     "UploadStore": ["UploadCore", "Formats", "CSpool"],
