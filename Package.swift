@@ -95,7 +95,7 @@ let package = Package(
         executable("twelvefs", ["TwelveFSCommand"]),
         library(
             "SandboxPlatform",
-            [.hummingbird, .crypto, .logging, .nioCore, .nioPosix, .nioSSL, .swiftASN1, .x509]),
+            ["Formats", .hummingbird, .crypto, .logging, .nioCore, .nioPosix, .nioSSL, .swiftASN1, .x509]),
         executable("twelvefs-sandbox", ["SandboxPlatform", .argumentParser, .logging]),
 
         // What more than one test target needs: the stand-in in process, tools as subprocesses, awaited conditions.

@@ -31,7 +31,8 @@ LAYERS = {
         "UploadCore", "Formats",
     ],
     "twelvefs": ["TwelveFSCommand"],
-    "SandboxPlatform": [],
+    # The stand-in has nothing else of ours: what it believes of the platform is its own.
+    "SandboxPlatform": ["Formats"],
     "twelvefs-sandbox": ["SandboxPlatform"],
 }
 # These are values: nothing of the system, no clocks, no locks.
