@@ -77,7 +77,7 @@ let package = Package(
         library(
             "UploadEngine", ["UploadCore", "Formats", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
         library("FileTree", ["Formats"]),
-        library("ProcessInspection"),
+        library("ProcessInspection", ["Formats"]),
         library(
             "Filesystem",
             [
@@ -95,7 +95,7 @@ let package = Package(
         executable("twelvefs", ["TwelveFSCommand"]),
         library(
             "SandboxPlatform",
-            [.hummingbird, .crypto, .logging, .nioCore, .nioPosix, .nioSSL, .swiftASN1, .x509]),
+            ["Formats", .hummingbird, .crypto, .logging, .nioCore, .nioPosix, .nioSSL, .swiftASN1, .x509]),
         executable("twelvefs-sandbox", ["SandboxPlatform", .argumentParser, .logging]),
 
         // What more than one test target needs: the stand-in in process, tools as subprocesses, awaited conditions.
@@ -121,7 +121,7 @@ let package = Package(
                 .nioPosix,
             ]),
         tests(of: "FileTree", ["TestSupport", "Formats"]),
-        tests(of: "ProcessInspection", ["TestSupport"]),
+        tests(of: "ProcessInspection", ["TestSupport", "Formats"]),
         tests(
             of: "Filesystem",
             [

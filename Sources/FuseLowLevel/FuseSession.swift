@@ -1,4 +1,5 @@
 internal import CFuse3
+import Formats
 import Glibc
 import Synchronization
 
@@ -22,7 +23,7 @@ public final class FuseSession: Sendable {
         var device: Int32?
         var helper: Fusermount.Helper?
         var isMounted = false
-        var mountID: Int?
+        var mountID: Int32?
         var threads: [NativeThread] = []
         var isStarted = false
     }
@@ -95,7 +96,7 @@ public final class FuseSession: Sendable {
     }
 
     /// The mount's id, as `/proc/<pid>/fdinfo` and `/proc/<pid>/mountinfo` have it; nil when nothing is mounted.
-    public var mountID: Int? {
+    public var mountID: Int32? {
         resources.withLock { $0.mountID }
     }
 

@@ -1,4 +1,5 @@
 internal import CFuse3
+import Formats
 import Glibc
 
 extension MountTable {

@@ -33,7 +33,14 @@ public final class PlatformClient: Sendable {
     ///
     /// - Throws: ``UploadCore/UploadFailure/Kind/invalidConfiguration`` for a base URL or a `caFile` that cannot be used.
     public init(configuration: PlatformConfiguration, logger: Logger) throws(UploadFailure) {
-        self.base = try WebAddress.apiBase(configuration.baseURL)
+        do throws(WebAddress.BaseProblem) {
+            self.base = try WebAddress.apiBase(configuration.baseURL)
+        } catch {
+            throw UploadFailure(
+                .invalidConfiguration, code: "api_url_invalid",
+                message: "the API's URL cannot be used: \(error.words)",
+                hint: "give one like \(PlatformConfiguration.defaultBaseURL), with --api-url or $TWELVELABS_BASE_URL")
+        }
         self.configuration = configuration
         self.logger = logger
         let trust = try TLSTrust.configuration(caFile: configuration.caFile)

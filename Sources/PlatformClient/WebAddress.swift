@@ -1,5 +1,3 @@
-import UploadCore
-
 /// An absolute http or https URL, taken apart strictly: what is not plainly a URL is none.
 ///
 /// Strict, because URLs come from answers: a parser that repairs what it reads would send a request elsewhere than was
@@ -146,18 +144,32 @@ package struct WebAddress: Sendable, Equatable, CustomStringConvertible, CustomD
 // MARK: - What may be used
 
 extension WebAddress {
+    /// Why a URL cannot be the API's base URL.
+    package enum BaseProblem: Error, Equatable {
+        case unusable(Problem)
+        case queryOrFragment
+        /// Plain http to another machine, whose name is given: the key would be read on its way.
+        case unencrypted(host: String)
+
+        var words: String {
+            switch self {
+            case .unusable(let problem): problem.words
+            case .queryOrFragment: "it has a query or a fragment"
+            case .unencrypted: "http is accepted only for this machine (127.0.0.1, localhost, [::1])"
+            }
+        }
+    }
+
     /// The API's base URL: https, or http on loopback; without user name, query or fragment.
-    package static func apiBase(_ text: String) throws(UploadFailure) -> WebAddress {
+    package static func apiBase(_ text: String) throws(BaseProblem) -> WebAddress {
         let address: WebAddress
         do throws(Problem) {
             address = try WebAddress(parsing: text)
         } catch {
-            throw refused(error.words)
+            throw .unusable(error)
         }
-        guard address.query == nil, !address.hasFragment else { throw refused("it has a query or a fragment") }
-        guard address.scheme == .https || address.isLoopback else {
-            throw refused("http is accepted only for this machine (127.0.0.1, localhost, [::1])")
-        }
+        guard address.query == nil, !address.hasFragment else { throw .queryOrFragment }
+        guard address.scheme == .https || address.isLoopback else { throw .unencrypted(host: address.host) }
         return address
     }
 
@@ -183,11 +195,5 @@ extension WebAddress {
             if api.scheme == .http, api.isLoopback, address.isLoopback { return nil }
             return "its scheme is http; only https is accepted"
         }
-    }
-
-    private static func refused(_ reason: String) -> UploadFailure {
-        UploadFailure(
-            .invalidConfiguration, code: "api_url_invalid", message: "the API's URL cannot be used: \(reason)",
-            hint: "give one like \(PlatformConfiguration.defaultBaseURL), with --api-url or $TWELVELABS_BASE_URL")
     }
 }

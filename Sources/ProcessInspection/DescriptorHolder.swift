@@ -1,3 +1,4 @@
+import Formats
 import Glibc
 
 /// A file of ours, as descriptors in `/proc` refer to it.

@@ -1,3 +1,4 @@
+import Formats
 import Glibc
 
 /// What `stat` says of a file, as far as it is used here.

@@ -1,3 +1,5 @@
+import Formats
+
 /// The file whose name and size are looked for among what its writer reads.
 public struct SourceTarget: Sendable, Equatable {
     /// The base name that the file will have in the end: of `.clip.mp4.x1Y2z3`, rsync's temporary name, `clip.mp4`.

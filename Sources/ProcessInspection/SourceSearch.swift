@@ -1,4 +1,5 @@
 import Dispatch
+import Formats
 
 extension SourceHintFinder {
     /// One search, with the mounts as they were at its beginning.

@@ -62,9 +62,6 @@ extension Upload {
             start(call, id)
         case .abandon(let assetID):
             services.cleaner.delete(assetID: assetID)
-        case .answer, .stopTransfers:
-            // Taken out under the lock.
-            break
         case .stateChanged(let new):
             stateChanged(new)
         }

@@ -126,20 +126,21 @@ public final class Upload: Sendable {
             if case .committed = event { state.moments.closed = services.clock.wallTime() }
             if event.changesContent { state.contentVersion += 1 }
             let retries = state.machine.retries
-            for action in state.machine.apply(event, at: now) {
-                if case .stateChanged(.completed) = action { state.moments.completed = services.clock.wallTime() }
-                switch action {
-                case .answer(let result):
-                    work.answers += state.waiters.values.map { ($0, result) }
-                    state.waiters = [:]
-                case .stopTransfers:
-                    // Those of this moment: another session's may begin before they are stopped.
-                    work.obsolete += state.transfers.values
-                    work.obsolete += state.calls.values.filter { !$0.outlivesSession }.map(\.task)
-                case .call, .abandon, .stateChanged:
-                    work.actions.append(action)
-                }
+            let wasCompleted = state.machine.state == .completed
+            let reaction = state.machine.apply(event, at: now)
+            if !wasCompleted, state.machine.state == .completed {
+                state.moments.completed = services.clock.wallTime()
             }
+            if let result = reaction.answer {
+                work.answers = state.waiters.values.map { ($0, result) }
+                state.waiters = [:]
+            }
+            if reaction.stopsTransfers {
+                // Those of this moment: another session's may begin before they are stopped.
+                work.obsolete += state.transfers.values
+                work.obsolete += state.calls.values.filter { !$0.outlivesSession }.map(\.task)
+            }
+            work.actions = reaction.actions
             services.totals.count(event, retries: state.machine.retries - retries)
             work.hasChunks = state.machine.hasChunksToSend
             work.awaitsRelease = state.machine.areCallsHeldBack && !state.isAwaitingRelease

@@ -1,4 +1,5 @@
 import Filesystem
+import Formats
 import FuseLowLevel
 import ProcessInspection
 import SandboxPlatform

@@ -1,3 +1,4 @@
+import Formats
 import FuseLowLevel
 import Glibc
 import Testing
@@ -8,26 +9,8 @@ import Testing
         36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 propagate_from:2 - ext3 /dev/root rw,errors=continue
         40 36 0:45 / /mnt2/a\\040b\\011c\\012d\\134e rw,nosuid - fuse.twelvefs twelve\\040fs rw,user_id=0,group_id=0
         41 36 0:46 / /mnt2/a\\040b\\011c\\012d\\134e rw - tmpfs none rw
-        not a line of the table
 
         """
-
-    @Test func readsTheTable() {
-        let table = MountTable(parsing: Array(sample.utf8))
-        #expect(table.entries.count == 4)
-        let entry = table.entries[1]
-        #expect(entry.id == 36)
-        #expect(entry.parentID == 35)
-        #expect(entry.device == "98:0")
-        #expect(entry.mountPoint == Array("/mnt2".utf8))
-        #expect(entry.options == "rw,noatime")
-        #expect(entry.fileSystemType == "ext3")
-        #expect(entry.source == "/dev/root")
-        #expect(entry.superOptions == "rw,errors=continue")
-        #expect(table.entries[2].mountPoint == Array("/mnt2/a b\tc\nd\\e".utf8))
-        #expect(table.entries[2].source == "twelve fs")
-        #expect(table.entries.map(\.isFuse) == [false, false, true, false])
-    }
 
     @Test func findsWhatIsOnTop() {
         let table = MountTable(parsing: Array(sample.utf8))

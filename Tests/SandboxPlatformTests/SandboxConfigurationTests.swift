@@ -54,7 +54,8 @@ import Testing
         arguments: [
             ("500ms", Duration.milliseconds(500)), ("3s", .seconds(3)), ("1h30m", .seconds(5400)),
             ("24h", .seconds(86400)),
-            ("2", .seconds(2)), ("", nil), ("h", nil), ("5y", nil), ("-1s", nil),
+            ("2", .seconds(2)), ("0.5", .milliseconds(500)), ("1000000001", nil), ("", nil), ("h", nil), ("5y", nil),
+            ("-1s", nil),
         ] as [(String, Duration?)])
     func readsTimes(text: String, duration: Duration?) {
         #expect(Quantity.duration(text) == duration)

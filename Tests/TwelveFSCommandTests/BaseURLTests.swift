@@ -30,7 +30,10 @@ import TwelveFSCommand
         #expect(error?.message.hasPrefix("--api-url ") == true)
     }
 
-    @Test(arguments: ["https://ada:secret@example.com", "nonsense:secret@", "https://ada:se cret@example.com"])
+    @Test(arguments: [
+        "https://ada:secret@example.com", "nonsense:secret@", "https://ada:se cret@example.com",
+        "secret@example.com:443",
+    ])
     func passwordsAreNotRepeated(_ text: String) {
         let error = #expect(throws: ValidationError.self) { try BaseURL.checked(text, from: "$TWELVELABS_BASE_URL") }
         #expect(error?.message.contains("cret") == false)

@@ -158,9 +158,16 @@ final class RandomUpload {
         let wasOver = !machine.state.isUnderWay && !isRetry
         let before = machine.state
         lastEvent = event
-        let actions = machine.apply(event, at: now)
+        let reaction = machine.apply(event, at: now)
         log.append("\(what) [\(machine.state)]")
-        for action in actions {
+        if reaction.stopsTransfers {
+            log.append("→ stop")
+            liveCall = nil
+            liveReports = [:]
+            for index in puts.indices { puts[index].isStopped = true }
+        }
+        if let result = reaction.answer { answered(result) }
+        for action in reaction.actions {
             switch action {
             case .call(let id, let call):
                 log.append("→ \(call)")
@@ -171,15 +178,9 @@ final class RandomUpload {
                 calls.append(Call(id: id, call: call))
                 platform.claim(call)
                 if wasOver, before != .completed { problems.append("a call after the end") }
-            case .stopTransfers:
-                log.append("→ stop")
-                liveCall = nil
-                liveReports = [:]
-                for index in puts.indices { puts[index].isStopped = true }
             case .abandon(let assetID):
                 log.append("→ delete \(assetID)")
                 platform.delete(assetID: assetID)
-            case .answer(let result): answered(result)
             case .stateChanged(let state):
                 let wasKept = before == .failed || before == .interrupted
                 if wasOver, !(wasKept && state == .cancelled) { problems.append("\(before) became \(state)") }

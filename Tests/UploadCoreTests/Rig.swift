@@ -1,11 +1,11 @@
 import Testing
 import UploadCore
 
-/// One upload, driven by hand: events in, actions out, with answers made up as they are asked for.
+/// One upload, driven by hand: events in, reactions out, with answers made up as they are asked for.
 ///
 /// Sizes are small: chunks of ten bytes, a session from five written bytes on.
 final class Rig {
-    /// An action, as tests compare it.
+    /// What an event leads to, as tests compare it.
     enum Seen: Equatable {
         case call(PlatformCall)
         case stop
@@ -45,17 +45,24 @@ final class Rig {
 
     @discardableResult
     func apply(_ event: UploadEvent) -> [Seen] {
-        let seen = machine.apply(event, at: now).map { action -> Seen in
+        let reaction = machine.apply(event, at: now)
+        var seen: [Seen] = []
+        // First what is taken at once: what is under way then, and who waits then.
+        if reaction.stopsTransfers {
+            calls = []
+            seen.append(.stop)
+        }
+        switch reaction.answer {
+        case .success: seen.append(.answered(nil))
+        case .failure(let failure): seen.append(.answered(failure.kind))
+        case nil: break
+        }
+        seen += reaction.actions.map { action -> Seen in
             switch action {
             case .call(let id, let call):
                 calls.append((id, call))
                 return .call(call)
-            case .stopTransfers:
-                calls = []
-                return .stop
             case .abandon(let assetID): return .abandon(assetID)
-            case .answer(.success): return .answered(nil)
-            case .answer(.failure(let failure)): return .answered(failure.kind)
             case .stateChanged(let state): return .state(state)
             }
         }

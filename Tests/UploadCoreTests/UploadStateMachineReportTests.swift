@@ -226,7 +226,7 @@ import UploadCore
         rig.storeAll()
         let report = try rig.takePending()
         #expect(
-            rig.write(0..<1) == [.answered(.replaced), .stop, .abandon("asset-1"), .state(.open)])
+            rig.write(0..<1) == [.stop, .answered(.replaced), .abandon("asset-1"), .state(.open)])
         rig.commit()
         guard case .report(_, let reports) = report.call else { throw Unexpected(call: report.call) }
         #expect(rig.apply(.reported(report.id, reports, ReportAnswer())).isEmpty)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Checks the structure of the sources: that targets import only downwards, that no types of a target that is held to it
-know each other in a circle, and that files and functions stay short.
+know each other in a circle, that no two types of any targets, tests included, bear one name, and that files and functions
+stay short.
 
 It works on the text, with comments and string literals taken out. A type knows another of its target when its name stands
 in its declaration or in an extension of it; nested types count as the one that they are in. What it cannot see: a type
-that is used without its name being written (the result of a call), and calls through closures and protocols.
+that is used without its name being written (the result of a call), and calls through closures and protocols. Names are
+compared of types at the top level that more than their file can see; nested ones are told apart by what they are in.
 """
 
 import re
@@ -15,8 +17,8 @@ from pathlib import Path
 # What each target may import of ours: only what is below it.
 LAYERS = {
     "CFuse3": [], "CSpool": [], "CXattr": [],
-    "Formats": [], "ProcessInspection": [],
-    "UploadCore": ["Formats"], "FileTree": ["Formats"],
+    "Formats": [],
+    "UploadCore": ["Formats"], "FileTree": ["Formats"], "ProcessInspection": ["Formats"],
     "FuseLowLevel": ["Formats", "CFuse3"],
     "PlatformClient": ["UploadCore", "Formats"],
     "UploadStore": ["UploadCore", "Formats", "CSpool"],
@@ -29,7 +31,8 @@ LAYERS = {
         "UploadCore", "Formats",
     ],
     "twelvefs": ["TwelveFSCommand"],
-    "SandboxPlatform": [],
+    # The stand-in has nothing else of ours: what it believes of the platform is its own.
+    "SandboxPlatform": ["Formats"],
     "twelvefs-sandbox": ["SandboxPlatform"],
 }
 # These are values: nothing of the system, no clocks, no locks.
@@ -89,9 +92,25 @@ def check_lengths(path, text):
             complain(f"{path}:{line}", f"a function of {length} lines; at most {LONGEST_FUNCTION}")
 
 
+ATTRIBUTES = r"(?:@\w+(?:\((?:[^()]|\([^()]*\))*\))?\s+)*"
 DECLARATION = re.compile(
-    r"^(?:@\w+(?:\([^)]*\))? )*(?:public |package |private |fileprivate |internal |final |indirect )*"
+    rf"^{ATTRIBUTES}(?:public |package |private |fileprivate |internal |final |indirect )*"
     r"(?:class|struct|enum|actor|protocol|extension) (\w+)", re.M)
+NAMED = re.compile(
+    rf"^{ATTRIBUTES}((?:public |package |private |fileprivate |internal |final |indirect )*)"
+    r"(?:class|struct|enum|actor|protocol|typealias) (\w+)", re.M)
+
+
+def check_names(texts):
+    """Complains of a name that two declarations at the top level bear; `texts` are pairs of a place and its text."""
+    places = {}
+    for place, text in texts:
+        for match in NAMED.finditer(text):
+            if "private" not in match.group(1):
+                places.setdefault(match.group(2), []).append(str(place))
+    for name, bearers in sorted(places.items()):
+        if len(bearers) > 1:
+            complain(", ".join(bearers), f"more than one type is called {name}")
 
 
 def circles(texts):
@@ -154,11 +173,16 @@ def self_test():
     check_lengths("x", "func long() {\n" + "a\n" * LONGEST_FUNCTION + "}\n" + "\n" * LONGEST_FILE)
     assert len(found) == before + 3, found
     del found[before:]
+    check_names([("x", one), ("y", "@Suite(.tags(.slow), .serialized) struct A {}\npublic actor D {\n    enum C {}\n}\n"),
+                 ("z", "private struct D {}\nfileprivate enum C {}\nextension D {}\n")])
+    assert found[before:] == ["x, y: more than one type is called A"], found
+    del found[before:]
 
 
 def main():
     root = Path(__file__).resolve().parents[2]
     self_test()
+    named = []
     for folder in sorted((root / "Sources").iterdir()):
         target = folder.name
         if target not in LAYERS:
@@ -171,9 +195,13 @@ def main():
             check_imports(target, shown, text)
             check_lengths(shown, text)
             texts.append(text)
+            named.append((shown, text))
         if target in ACYCLIC:
             for group in circles(texts):
                 complain(f"Sources/{target}", "these types know each other in a circle: " + ", ".join(group))
+    for path in sorted((root / "Tests").rglob("*.swift")):
+        named.append((path.relative_to(root), blanked(path.read_text())))
+    check_names(named)
     for line in found:
         print(line)
     return 1 if found else 0

@@ -1,3 +1,4 @@
+import Formats
 import FuseLowLevel
 import SystemPackage
 

@@ -129,17 +129,29 @@ public struct ChunkPut: Sendable {
     public var headers: [(String, String)]
 }
 
+/// What follows from an event.
+public struct UploadReaction: Sendable {
+    /// To be carried out, in this order, after the lock that guards the machine is released.
+    public internal(set) var actions: [UploadAction] = []
+    /// Whether to stop every PUT under way: its outcome no longer matters, nor that of the calls under way, except for a
+    /// session that is still being opened. They are to be taken under the lock: another session's may begin soon after.
+    public internal(set) var stopsTransfers = false
+    /// What to answer those who wait in close. They are to be taken under the lock: whoever comes to wait later waits for
+    /// another answer.
+    public private(set) var answer: Result<Void, UploadFailure>?
+
+    /// One event answers once: what follows from the first answer finds nobody who waits.
+    mutating func answer(with result: Result<Void, UploadFailure>) {
+        if answer == nil { answer = result }
+    }
+}
+
 /// What the state machine wants done.
 public enum UploadAction: Sendable {
     /// Make this call and tell its outcome with the same id.
     case call(CallID, PlatformCall)
-    /// Stop every PUT under way: its outcome no longer matters, nor that of the calls under way, except for a session
-    /// that is still being opened.
-    case stopTransfers
     /// A session was opened and abandoned: delete its reserved asset, best effort.
     case abandon(assetID: String)
-    /// Answer whoever waits in close.
-    case answer(Result<Void, UploadFailure>)
     /// The state that people see has changed.
     case stateChanged(UploadState)
 }

@@ -14,7 +14,7 @@ extension UploadStateMachine {
 
     /// URLs alone bring nothing on: that they keep coming, each already expired, must not hide a stall.
     mutating func urlsReceived(
-        _ id: CallID, _ urls: [Int: PresignedURL], at now: Instant, _ actions: inout [UploadAction]
+        _ id: CallID, _ urls: [Int: PresignedURL], at now: Instant, _ reaction: inout UploadReaction
     ) {
         guard let pending = pendingCall, pending.id == id else { return }
         if case .requestURLs(_, let start, let count) = pending.call,
@@ -23,16 +23,16 @@ extension UploadStateMachine {
             let reason = UploadFailure(
                 .unreadableAnswer, code: "no_urls", message: "the platform answered without any of the URLs asked for")
             // Nobody waits beside us for this: the full wait will do.
-            return callFailed(id, reason, 1, at: now, &actions)
+            return callFailed(id, reason, 1, at: now, &reaction)
         }
         finishCall(id, at: now, isProgress: false)
         session?.add(urls: urls, at: now)
     }
 
     mutating func callFailed(
-        _ id: CallID, _ reason: UploadFailure, _ random: Double, at now: Instant, _ actions: inout [UploadAction]
+        _ id: CallID, _ reason: UploadFailure, _ random: Double, at now: Instant, _ reaction: inout UploadReaction
     ) {
-        if let report = takeReport(id) { return reportFailed(report, reason, random, at: now, &actions) }
+        if let report = takeReport(id) { return reportFailed(report, reason, random, at: now, &reaction) }
         guard let pending = pendingCall, pending.id == id else { return }
         pendingCall = nil
         failure = reason
@@ -47,10 +47,10 @@ extension UploadStateMachine {
         let decision = callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now)
         switch pending.call {
         case .checkSession: if sessionDoesNotTell(decision, reason, at: now) { return }
-        case .checkAsset: if assetCheckFailed(decision, reason, at: now, &actions) { return }
+        case .checkAsset: if assetCheckFailed(decision, reason, at: now, &reaction) { return }
         case .openSession, .requestURLs, .report: break
         }
-        if let wait = follow(decision, after: reason, needsSession: pending.call.needsSession, &actions) {
+        if let wait = follow(decision, after: reason, needsSession: pending.call.needsSession, &reaction) {
             callRetry.wait(until: now + wait, because: reason)
         } else if refusal != nil {
             // What is asked now is another call.
@@ -61,7 +61,7 @@ extension UploadStateMachine {
     /// Does what is to be done about a failed call, but for the wait before it is made again, which it returns.
     mutating func follow(
         _ decision: RetryPolicy.Decision, after reason: UploadFailure, needsSession: Bool,
-        _ actions: inout [UploadAction]
+        _ reaction: inout UploadReaction
     ) -> Duration? {
         let mayBeComplete = session?.mayBeComplete ?? false
         switch decision {
@@ -74,14 +74,14 @@ extension UploadStateMachine {
             // A session that is complete may be gone for those who still want to report something to it.
             lookInto(reason)
         case .newSession:
-            replaceSession(reason, &actions)
+            replaceSession(reason, &reaction)
         case .fail where reason.kind == .typeRefused && typeRefusal == nil:
             askAsVideo(because: reason)
         case .fail
         where needsSession && (mayBeComplete || refusal != nil || Self.mayTellThatSessionIsOver(reason)):
             lookInto(reason)
         case .fail:
-            fail(reason, &actions)
+            fail(reason, &reaction)
         }
         return nil
     }

@@ -79,7 +79,7 @@ extension UploadStateMachine {
     }
 
     /// What the platform says of the asset.
-    mutating func assetChecked(_ id: CallID, _ status: AssetState?, at now: Instant, _ actions: inout [UploadAction]) {
+    mutating func assetChecked(_ id: CallID, _ status: AssetState?, at now: Instant, _ reaction: inout UploadReaction) {
         guard finishCall(id, at: now, isProgress: false) != nil, let doubt else { return }
         switch status {
         case .ready:
@@ -93,39 +93,39 @@ extension UploadStateMachine {
             moved(at: now)
         case .failed:
             // That of a session which is over reads so, and so does one that came to nothing.
-            replaceSession(doubt.reason, isComplete: false, &actions)
+            replaceSession(doubt.reason, isComplete: false, &reaction)
         case .processing, .unknown, nil:
             self.doubt?.missingSince = nil
-            assetDoesNotTell(at: now, &actions)
+            assetDoesNotTell(at: now, &reaction)
         }
     }
 
     /// Takes the failure of a question about the asset. False where it is to be taken as any other failed call.
     mutating func assetCheckFailed(
-        _ decision: RetryPolicy.Decision, _ reason: UploadFailure, at now: Instant, _ actions: inout [UploadAction]
+        _ decision: RetryPolicy.Decision, _ reason: UploadFailure, at now: Instant, _ reaction: inout UploadReaction
     ) -> Bool {
         guard let doubt else { return false }
         if configuration.retryPolicy.saysThatAssetIsMissing(reason) {
             let since = doubt.missingSince ?? now
             self.doubt?.missingSince = since
             if since + Self.missingPatience <= now {
-                replaceSession(doubt.reason, isComplete: isInherited ? nil : false, &actions)
+                replaceSession(doubt.reason, isComplete: isInherited ? nil : false, &reaction)
             } else {
-                assetDoesNotTell(at: now, &actions)
+                assetDoesNotTell(at: now, &reaction)
             }
             return true
         }
         guard decision == .fail || decision == .newSession, reason.kind != .accessRefused else { return false }
-        assetDoesNotTell(at: now, &actions)
+        assetDoesNotTell(at: now, &reaction)
         return true
     }
 
-    private mutating func assetDoesNotTell(at now: Instant, _ actions: inout [UploadAction]) {
+    private mutating func assetDoesNotTell(at now: Instant, _ reaction: inout UploadReaction) {
         guard let doubt, let session else { return }
         // Not all of it was reported, as far as is known: it is one that is unfinished, then.
-        guard session.mayBeComplete else { return replaceSession(doubt.reason, &actions) }
+        guard session.mayBeComplete else { return replaceSession(doubt.reason, &reaction) }
         guard doubt.since + Self.doubtPatience > now else {
-            return end(.failed, Self.completionUnknown(doubt.reason, assetID: session.assetID), &actions)
+            return end(.failed, Self.completionUnknown(doubt.reason, assetID: session.assetID), &reaction)
         }
         failure = doubt.reason
         callRetry.succeeded()

@@ -2,25 +2,25 @@ import Formats
 
 /// What comes next.
 extension UploadStateMachine {
-    mutating func advance(at now: Instant, _ actions: inout [UploadAction]) {
+    mutating func advance(at now: Instant, _ reaction: inout UploadReaction) {
         guard state.isUnderWay else { return }
         if let due = session?.takeDue(at: now) {
             for index in due where scope != nil || isWritten(index) { session?.offer(index) }
         }
         if let session, scope == nil ? size > session.plan.totalSize : size != session.plan.totalSize {
-            abandonSession(&actions)
+            abandonSession(&reaction)
         }
         if let expiry = sessionExpiry, expiry <= now {
             let reason = UploadFailure(
                 .sessionGone, code: "session_expired", message: "the upload session's lifetime is over")
-            replaceSession(reason, &actions)
+            replaceSession(reason, &reaction)
             if !state.isUnderWay { return }
         }
-        endIfContentIsMissed(&actions)
-        settle(&actions)
-        answerStall(at: now, &actions)
-        startCall(at: now, &actions)
-        startReports(at: now, &actions)
+        endIfContentIsMissed(&reaction)
+        settle(&reaction)
+        answerStall(at: now, &reaction)
+        startCall(at: now, &reaction)
+        startReports(at: now, &reaction)
     }
 
     /// When the session is abandoned for its age: not while an answer is awaited, nor when it may be complete.
@@ -34,11 +34,11 @@ extension UploadStateMachine {
     }
 
     /// Moves on to the next state where everything for it is there.
-    private mutating func settle(_ actions: inout [UploadAction]) {
+    private mutating func settle(_ reaction: inout UploadReaction) {
         guard state == .finishing else { return }
         if scope == .untilNamed {
             state = .staged
-            return actions.append(.answer(.success(())))
+            return reaction.answer(with: .success(()))
         }
         guard !isUnverified, let session, session.plan.totalSize == size else { return }
         switch scope {
@@ -46,17 +46,17 @@ extension UploadStateMachine {
             guard isConfirmed else { return }
             state = .completed
             failure = nil
-            actions.append(.answer(.success(())))
+            reaction.answer(with: .success(()))
         case .allButLast:
             guard session.isFullyStored, session.isReportedButLast else { return }
             state = .staged
-            actions.append(.answer(.success(())))
+            reaction.answer(with: .success(()))
         case .untilNamed, nil:
             return
         }
     }
 
-    private mutating func answerStall(at now: Instant, _ actions: inout [UploadAction]) {
+    private mutating func answerStall(at now: Instant, _ reaction: inout UploadReaction) {
         guard state == .finishing, stall == nil, stallDeadline <= now else { return }
         let cause = currentFailure
         let isReport = stallDeadline > lastProgress + configuration.stallTimeout
@@ -72,10 +72,10 @@ extension UploadStateMachine {
             if cause.kind == .keyRefused { answer.code = cause.code }
         }
         stall = answer
-        actions.append(.answer(.failure(answer)))
+        reaction.answer(with: .failure(answer))
     }
 
-    private mutating func startCall(at now: Instant, _ actions: inout [UploadAction]) {
+    private mutating func startCall(at now: Instant, _ reaction: inout UploadReaction) {
         guard pendingCall == nil, callsHeldBack == nil, (callRetry.notBefore ?? now) <= now else { return }
         callRetry.begin()
         guard let call = wantedCall(at: now) else { return }
@@ -84,7 +84,7 @@ extension UploadStateMachine {
             sessionSource = state == .open ? hint?.source : nil
         }
         pendingCall = PendingCall(id: id, call: call)
-        actions.append(.call(id, call))
+        reaction.actions.append(.call(id, call))
     }
 
     mutating func nextCallID() -> CallID {

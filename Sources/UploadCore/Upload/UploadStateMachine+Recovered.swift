@@ -118,7 +118,7 @@ extension UploadStateMachine {
     /// A session that is complete was reported in full, though the last of it may not have reached the journal. Only
     /// content that was final ever was: so this version's content is what it has.
     mutating func verifySession(
-        _ verdict: SessionVerdict, at now: Instant, _ actions: inout [UploadAction]
+        _ verdict: SessionVerdict, at now: Instant, _ reaction: inout UploadReaction
     ) -> Bool {
         switch verdict.status {
         case .completed:
@@ -134,7 +134,7 @@ extension UploadStateMachine {
             moved(at: now)
             for index in verdict.failedChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
                 if let session, released.overlaps(session.plan.range(of: index)) {
-                    failIfReleasedIsNeeded(nil, &actions)
+                    failIfReleasedIsNeeded(nil, &reaction)
                     return true
                 }
                 session?.sendAgain(index)
@@ -147,9 +147,9 @@ extension UploadStateMachine {
     }
 
     /// Ends an upload that needs bytes which are lost: nothing could be sent but lies.
-    mutating func endIfContentIsMissed(_ actions: inout [UploadAction]) {
+    mutating func endIfContentIsMissed(_ reaction: inout UploadReaction) {
         guard let contentLoss, state.isUnderWay, !isUnverified else { return }
-        guard let session else { return end(.interrupted, contentLoss, &actions) }
-        if !session.isFullyStored { end(.interrupted, contentLoss, &actions) }
+        guard let session else { return end(.interrupted, contentLoss, &reaction) }
+        if !session.isFullyStored { end(.interrupted, contentLoss, &reaction) }
     }
 }

@@ -31,9 +31,9 @@ extension UploadStateMachine {
     // MARK: Making them
 
     /// Makes the reports that are due, and puts others together, as many as may be under way at a time.
-    mutating func startReports(at now: Instant, _ actions: inout [UploadAction]) {
+    mutating func startReports(at now: Instant, _ reaction: inout UploadReaction) {
         guard mayReport else { return }
-        while reportsUnderWay < reportsAtOnce, let index = nextReport(at: now) { start(index, at: now, &actions) }
+        while reportsUnderWay < reportsAtOnce, let index = nextReport(at: now) { start(index, at: now, &reaction) }
     }
 
     /// The next report to make: one that is to be repeated, or one more.
@@ -55,7 +55,7 @@ extension UploadStateMachine {
         return reports.count - 1
     }
 
-    private mutating func start(_ index: Int, at now: Instant, _ actions: inout [UploadAction]) {
+    private mutating func start(_ index: Int, at now: Instant, _ reaction: inout UploadReaction) {
         let number = reports[index].number
         guard let session, case let contents = session.contents(ofReport: number, reports[index].chunks),
             !contents.isEmpty
@@ -73,7 +73,7 @@ extension UploadStateMachine {
         reports[index].call = id
         reports[index].claimed = claimed
         if isNews, !reports[index].retry.hasFailed { reports[index].firstSent = now }
-        actions.append(.call(id, .report(uploadID: session.uploadID, contents)))
+        reaction.actions.append(.call(id, .report(uploadID: session.uploadID, contents)))
     }
 
     /// When the next report that waits is to be made again.
@@ -115,7 +115,7 @@ extension UploadStateMachine {
 
     mutating func reportFailed(
         _ report: PendingReport, _ reason: UploadFailure, _ random: Double, at now: Instant,
-        _ actions: inout [UploadAction]
+        _ reaction: inout UploadReaction
     ) {
         guard state.isUnderWay else { return }
         failure = reason
@@ -126,7 +126,7 @@ extension UploadStateMachine {
         let decision = report.retry.failed(reason, policy: configuration.retryPolicy, random: random, at: now)
         if reason.kind == .conflict { conflicted(report, decision) }
         keep(report)
-        if let wait = follow(decision, after: reason, needsSession: true, &actions),
+        if let wait = follow(decision, after: reason, needsSession: true, &reaction),
             let index = reports.firstIndex(where: { $0.number == report.number })
         {
             reports[index].retry.wait(until: now + wait, because: reason)

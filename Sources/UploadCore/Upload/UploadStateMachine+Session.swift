@@ -4,7 +4,7 @@ extension UploadStateMachine {
     ///
     /// - Parameter isComplete: whether it is, where the platform has just said so; nil where only what was reported
     ///   can tell.
-    mutating func abandonSession(_ actions: inout [UploadAction], isComplete: Bool? = nil) {
+    mutating func abandonSession(_ reaction: inout UploadReaction, isComplete: Bool? = nil) {
         pendingCall = nil
         reports = []
         refusal = nil
@@ -12,30 +12,32 @@ extension UploadStateMachine {
         isConfirmed = false
         callRetry.succeeded()
         sessionPollInterval = Self.pollInterval
-        actions.append(.stopTransfers)
+        reaction.stopsTransfers = true
         guard let lost = session else { return }
         abandonedUploadIDs.append(lost.uploadID)
         deltas.append(.sessionChanged)
         // What became of the last reports of another process is not known before the platform has said so.
-        if !(isComplete ?? (lost.mayBeComplete || isInherited)) { actions.append(.abandon(assetID: lost.assetID)) }
+        if !(isComplete ?? (lost.mayBeComplete || isInherited)) {
+            reaction.actions.append(.abandon(assetID: lost.assetID))
+        }
         session = nil
         isUnverified = false
         isInherited = false
-        failIfReleasedIsNeeded(failure, &actions)
+        failIfReleasedIsNeeded(failure, &reaction)
     }
 
     mutating func sessionOpened(
-        _ id: CallID, _ opened: UploadSession, at now: Instant, _ actions: inout [UploadAction]
+        _ id: CallID, _ opened: UploadSession, at now: Instant, _ reaction: inout UploadReaction
     ) {
         guard finishCall(id, at: now) != nil else {
             abandonedUploadIDs.append(opened.uploadID)
-            actions.append(.abandon(assetID: opened.assetID))
+            reaction.actions.append(.abandon(assetID: opened.assetID))
             return
         }
         if let limit = configuration.spaceLimit, opened.plan.totalChunks > 1, limit < 2 * opened.plan.chunkSize {
             abandonedUploadIDs.append(opened.uploadID)
-            actions.append(.abandon(assetID: opened.assetID))
-            return end(.failed, Self.tooLittleSpace(limit, chunkSize: opened.plan.chunkSize), &actions)
+            reaction.actions.append(.abandon(assetID: opened.assetID))
+            return end(.failed, Self.tooLittleSpace(limit, chunkSize: opened.plan.chunkSize), &reaction)
         }
         let fresh = OpenSession(opened, at: now)
         session = fresh
@@ -46,13 +48,13 @@ extension UploadStateMachine {
     }
 
     mutating func sessionChecked(
-        _ id: CallID, _ verdict: SessionVerdict, at now: Instant, _ actions: inout [UploadAction]
+        _ id: CallID, _ verdict: SessionVerdict, at now: Instant, _ reaction: inout UploadReaction
     ) {
         // Being told the same again is no movement: a session that never completes is a stall.
         guard finishCall(id, at: now, isProgress: false) != nil else { return }
         doubt = nil
         isInherited = false
-        if isUnverified, verifySession(verdict, at: now, &actions) { return }
+        if isUnverified, verifySession(verdict, at: now, &reaction) { return }
         switch verdict.status {
         case .completed where session?.mayBeComplete ?? false:
             refusal = nil
@@ -61,20 +63,20 @@ extension UploadStateMachine {
             let reason = UploadFailure(
                 .unreadableAnswer, code: "session_completed_early",
                 message: "the platform calls the upload session completed, though not all of it was reported")
-            replaceSession(reason, isComplete: true, &actions)
+            replaceSession(reason, isComplete: true, &reaction)
         case .failed:
             let reason = UploadFailure(
                 .sessionGone, code: "session_failed", message: "the platform says that the upload session failed")
-            replaceSession(reason, isComplete: false, &actions)
+            replaceSession(reason, isComplete: false, &reaction)
         case .expired:
             let reason = UploadFailure(
                 .sessionGone, code: "session_expired", message: "the platform says that the upload session expired")
-            replaceSession(reason, isComplete: false, &actions)
+            replaceSession(reason, isComplete: false, &reaction)
         case .active, .unknown:
-            if let refusal { return sessionLives(after: refusal, verdict, at: now, &actions) }
+            if let refusal { return sessionLives(after: refusal, verdict, at: now, &reaction) }
             for index in verdict.failedChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
                 if let session, released.overlaps(session.plan.range(of: index)) {
-                    return failIfReleasedIsNeeded(nil, &actions)
+                    return failIfReleasedIsNeeded(nil, &reaction)
                 }
                 session?.sendAgain(index)
                 record(JournalDelta.unstored, [index])
@@ -83,7 +85,7 @@ extension UploadStateMachine {
                     let reason = UploadFailure(
                         .requestRefused, code: "chunk_failed",
                         message: "the platform calls chunk \(index) failed however often it is sent")
-                    return fail(reason, &actions)
+                    return fail(reason, &reaction)
                 }
             }
             for index in verdict.pendingChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
@@ -95,7 +97,7 @@ extension UploadStateMachine {
 
     /// The session that refused something is not over.
     private mutating func sessionLives(
-        after refused: Refusal, _ verdict: SessionVerdict, at now: Instant, _ actions: inout [UploadAction]
+        after refused: Refusal, _ verdict: SessionVerdict, at now: Instant, _ reaction: inout UploadReaction
     ) {
         if session?.mayBeComplete ?? false, verdict.failedChunks.isEmpty, verdict.pendingChunks.isEmpty {
             // It lacks nothing, and refused only what it has already: it is about to be completed.
@@ -107,9 +109,9 @@ extension UploadStateMachine {
             // What was refused is tried again.
             refusal = nil
         } else if refused.reason.kind == .sessionGone {
-            replaceSession(refused.reason, &actions)
+            replaceSession(refused.reason, &reaction)
         } else {
-            fail(refused.reason, &actions)
+            fail(refused.reason, &reaction)
         }
     }
 
@@ -121,24 +123,24 @@ extension UploadStateMachine {
 
     /// The session ended before its time: another one takes its place, as long as that makes sense.
     mutating func replaceSession(
-        _ reason: UploadFailure, isComplete: Bool? = nil, _ actions: inout [UploadAction]
+        _ reason: UploadFailure, isComplete: Bool? = nil, _ reaction: inout UploadReaction
     ) {
         failure = reason
-        abandonSession(&actions, isComplete: isComplete)
+        abandonSession(&reaction, isComplete: isComplete)
         sessionsLost += 1
-        if sessionsLost >= configuration.sessionLimit { fail(reason, &actions) }
+        if sessionsLost >= configuration.sessionLimit { fail(reason, &reaction) }
     }
 
     /// Nothing that repeating could help. While the writer is at work only the early session is lost: the commit tries
     /// once more, with the true size. (A writer of whose size it is known meanwhile that the platform refuses it is told
     /// at its next write: ``sizeObjection(toWriting:)``.)
-    mutating func fail(_ reason: UploadFailure, _ actions: inout [UploadAction]) {
+    mutating func fail(_ reason: UploadFailure, _ reaction: inout UploadReaction) {
         failure = reason
         if scope == nil {
-            abandonSession(&actions)
+            abandonSession(&reaction)
             waitsForCommit = true
         } else {
-            end(.failed, reason, &actions)
+            end(.failed, reason, &reaction)
         }
     }
 }

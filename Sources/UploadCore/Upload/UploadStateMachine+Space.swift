@@ -82,11 +82,11 @@ extension UploadStateMachine {
     }
 
     /// Ends an upload that would have to send bytes which the spool has released.
-    mutating func failIfReleasedIsNeeded(_ cause: UploadFailure?, _ actions: inout [UploadAction]) {
+    mutating func failIfReleasedIsNeeded(_ cause: UploadFailure?, _ reaction: inout UploadReaction) {
         guard !released.isEmpty, state.isUnderWay else { return }
         var reason = Self.cannotStartOver
         if let cause { reason.message += ": \(cause.message)" }
-        end(.failed, reason, &actions)
+        end(.failed, reason, &reaction)
     }
 
     static func tooLittleSpace(_ limit: Int64, chunkSize: Int64) -> UploadFailure {

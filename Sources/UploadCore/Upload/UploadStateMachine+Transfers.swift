@@ -29,7 +29,7 @@ extension UploadStateMachine {
     }
 
     mutating func chunkFailed(
-        _ order: ChunkPut, _ reason: UploadFailure, _ random: Double, at now: Instant, _ actions: inout [UploadAction]
+        _ order: ChunkPut, _ reason: UploadFailure, _ random: Double, at now: Instant, _ reaction: inout UploadReaction
     ) {
         guard isUnderWay(order) else { return }
         if reason.kind == .spoolFailed, session?[order.chunkIndex].isStale ?? false {
@@ -53,12 +53,12 @@ extension UploadStateMachine {
             // To be sent again at once: all PUTs are held back until one of them gets through.
             if scope != nil || isWritten(order.chunkIndex) { session?.offer(order.chunkIndex) }
         case .newSession:
-            replaceSession(reason, &actions)
+            replaceSession(reason, &reaction)
         case .fail where reason.kind == .storeRefused:
             session?.failed(order, retryAt: nil, urlIsUnspent: false, at: now)
             lookInto(reason)
         case .fail, nil:
-            fail(reason, &actions)
+            fail(reason, &reaction)
         }
     }
 }

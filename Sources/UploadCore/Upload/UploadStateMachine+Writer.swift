@@ -1,23 +1,23 @@
 /// What the writer does.
 extension UploadStateMachine {
-    mutating func wrote(_ range: Range<Int64>, _ actions: inout [UploadAction]) {
+    mutating func wrote(_ range: Range<Int64>, _ reaction: inout UploadReaction) {
         guard !range.isEmpty, state.isUnderWay else { return }
-        reopen(&actions)
+        reopen(&reaction)
         written.insert(range)
         size = max(size, range.upperBound)
-        if released.overlaps(range) { return failIfReleasedIsNeeded(nil, &actions) }
-        contentChanged(in: range, &actions)
+        if released.overlaps(range) { return failIfReleasedIsNeeded(nil, &reaction) }
+        contentChanged(in: range, &reaction)
     }
 
-    mutating func truncated(to newSize: Int64, _ actions: inout [UploadAction]) {
+    mutating func truncated(to newSize: Int64, _ reaction: inout UploadReaction) {
         guard state.isUnderWay, newSize != size else { return }
-        reopen(&actions)
+        reopen(&reaction)
         let touched = min(size, newSize)..<max(size, newSize)
         written.remove(newSize..<Int64.max)
         size = newSize
         if newSize == 0 { released = SegmentMap() }
-        if released.overlaps(newSize..<Int64.max) { return failIfReleasedIsNeeded(nil, &actions) }
-        contentChanged(in: touched, &actions)
+        if released.overlaps(newSize..<Int64.max) { return failIfReleasedIsNeeded(nil, &reaction) }
+        contentChanged(in: touched, &reaction)
     }
 
     /// A weaker hint does not replace a stronger one, unless the file has outgrown that.
@@ -27,18 +27,18 @@ extension UploadStateMachine {
     }
 
     /// A staged version that is written again is open again.
-    mutating func reopen(_ actions: inout [UploadAction]) {
+    mutating func reopen(_ reaction: inout UploadReaction) {
         guard let scope, scope != .whole else { return }
         if state == .finishing {
             let reason = UploadFailure(.replaced, message: "the file was written again before it was confirmed")
-            actions.append(.answer(.failure(reason)))
+            reaction.answer(with: .failure(reason))
         }
         self.scope = nil
         state = .open
         dissolveIdleReports()
     }
 
-    mutating func contentChanged(in range: Range<Int64>, _ actions: inout [UploadAction]) {
+    mutating func contentChanged(in range: Range<Int64>, _ reaction: inout UploadReaction) {
         guard let session else { return }
         var hitReportedChunk = false
         for index in session.plan.chunks(touching: range) {
@@ -53,10 +53,10 @@ extension UploadStateMachine {
                 self.session?.withdraw(index)
             }
         }
-        if hitReportedChunk { abandonSession(&actions) }
+        if hitReportedChunk { abandonSession(&reaction) }
     }
 
-    mutating func committed(_ newScope: CommitScope, at now: Instant, _ actions: inout [UploadAction]) {
+    mutating func committed(_ newScope: CommitScope, at now: Instant, _ reaction: inout UploadReaction) {
         guard state.isUnderWay, scope != .whole else { return }
         scope = newScope
         state = .finishing
@@ -64,7 +64,7 @@ extension UploadStateMachine {
         stall = nil
         lastProgress = now
         deltas.append(.changed)
-        if let refusal = sizeObjection(toSize: size) { return end(.failed, refusal, &actions) }
+        if let refusal = sizeObjection(toSize: size) { return end(.failed, refusal, &reaction) }
         guard let session else { return }
         for index in session.indices {
             resendIfStale(index)
@@ -72,21 +72,21 @@ extension UploadStateMachine {
         }
     }
 
-    mutating func end(_ final: UploadState, _ reason: UploadFailure, _ actions: inout [UploadAction]) {
+    mutating func end(_ final: UploadState, _ reason: UploadFailure, _ reaction: inout UploadReaction) {
         // What ended badly is kept for another try; removing it ends that too.
         let isKept = state == .failed || state == .interrupted
         guard state.isUnderWay || (isKept && final == .cancelled) else { return }
         failure = reason
         state = final
         switch final {
-        case .interrupted, .cancelled: abandonSession(&actions)
+        case .interrupted, .cancelled: abandonSession(&reaction)
         case .failed:
             pendingCall = nil
             reports = []
             doubt = nil
-            actions.append(.stopTransfers)
+            reaction.stopsTransfers = true
         case .open, .staged, .finishing, .completed: break
         }
-        actions.append(.answer(.failure(reason)))
+        reaction.answer(with: .failure(reason))
     }
 }

@@ -1,8 +1,9 @@
-/// The upload of one version of a file, as a value: events in, actions out.
+/// The upload of one version of a file, as a value: events in, reactions out.
 ///
 /// It holds no clock, no socket, no file and no lock; time and randomness come in with the events. Whoever runs it
-/// applies an event under a lock, takes the actions, and carries them out after the lock is released. Chunks are not
-/// pushed but taken (``takeChunk(at:)``), so that a scheduler can share a few PUTs fairly between many uploads.
+/// applies an event under a lock, takes what the reaction says is to be taken there, and carries out its actions after
+/// the lock is released. Chunks are not pushed but taken (``takeChunk(at:)``), so that a scheduler can share a few PUTs
+/// fairly between many uploads.
 ///
 /// A version goes from `open` to `finishing` when it is committed, and to `completed` when the platform has confirmed
 /// it. The session may be opened long before, when the size can be guessed; a guess is checked at commit, and a session
@@ -112,34 +113,34 @@ public struct UploadStateMachine: Sendable {
     // MARK: Events
 
     /// Takes in what happened and tells what is to be done about it.
-    public mutating func apply(_ event: UploadEvent, at now: Instant) -> [UploadAction] {
-        var actions: [UploadAction] = []
+    public mutating func apply(_ event: UploadEvent, at now: Instant) -> UploadReaction {
+        var reaction = UploadReaction()
         let before = state
-        handle(event, at: now, &actions)
-        advance(at: now, &actions)
+        handle(event, at: now, &reaction)
+        advance(at: now, &reaction)
         if state != before {
-            actions.append(.stateChanged(state))
+            reaction.actions.append(.stateChanged(state))
             deltas.append(.changed)
         }
-        return actions
+        return reaction
     }
 
-    mutating func handle(_ event: UploadEvent, at now: Instant, _ actions: inout [UploadAction]) {
+    mutating func handle(_ event: UploadEvent, at now: Instant, _ reaction: inout UploadReaction) {
         switch event {
-        case .wrote(let range): wrote(range, &actions)
-        case .truncated(let newSize): truncated(to: newSize, &actions)
+        case .wrote(let range): wrote(range, &reaction)
+        case .truncated(let newSize): truncated(to: newSize, &reaction)
         case .hinted(let newHint): hinted(newHint)
-        case .committed(let newScope): committed(newScope, at: now, &actions)
-        case .interrupted(let reason): end(.interrupted, reason, &actions)
-        case .cancelled(let reason): end(.cancelled, reason, &actions)
+        case .committed(let newScope): committed(newScope, at: now, &reaction)
+        case .interrupted(let reason): end(.interrupted, reason, &reaction)
+        case .cancelled(let reason): end(.cancelled, reason, &reaction)
         case .retried: retried(at: now)
-        case .sessionOpened(let id, let opened): sessionOpened(id, opened, at: now, &actions)
-        case .urlsReceived(let id, let urls): urlsReceived(id, urls, at: now, &actions)
+        case .sessionOpened(let id, let opened): sessionOpened(id, opened, at: now, &reaction)
+        case .urlsReceived(let id, let urls): urlsReceived(id, urls, at: now, &reaction)
         case .reported(let id, _, let answer): reported(id, answer, at: now)
-        case .sessionChecked(let id, let verdict): sessionChecked(id, verdict, at: now, &actions)
-        case .assetChecked(let id, let status): assetChecked(id, status, at: now, &actions)
+        case .sessionChecked(let id, let verdict): sessionChecked(id, verdict, at: now, &reaction)
+        case .assetChecked(let id, let status): assetChecked(id, status, at: now, &reaction)
         case .assetLearned(let standing): assetLearned(standing)
-        case .callFailed(let id, let failure, let random): callFailed(id, failure, random, at: now, &actions)
+        case .callFailed(let id, let failure, let random): callFailed(id, failure, random, at: now, &reaction)
         case .callHeldBack(let id, let reason, let until): callHeldBack(id, Hold(reason: reason, until: until))
         case .callsReleased: callsHeldBack = nil
         case .chunksHeldBack(let reason, let until): chunksHeldBack = reason.map { Hold(reason: $0, until: until) }
@@ -147,7 +148,7 @@ public struct UploadStateMachine: Sendable {
             moved(at: now)
             rate.add(count, at: now)
         case .chunkStored(let order, let stored): chunkStored(order, stored, at: now)
-        case .chunkFailed(let order, let failure, let random): chunkFailed(order, failure, random, at: now, &actions)
+        case .chunkFailed(let order, let failure, let random): chunkFailed(order, failure, random, at: now, &reaction)
         case .tick: break
         }
     }

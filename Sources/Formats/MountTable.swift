@@ -1,19 +1,13 @@
-internal import CFuse3
-import Glibc
-
 /// What is mounted where, as `/proc/self/mountinfo` tells it (proc(5)).
-///
-/// Reading it touches no mount, so it cannot hang. ``condition(of:within:)`` is the only thing here that asks a mounted file
-/// system anything: only FUSE ones, on a thread that is left behind when no answer comes.
 public struct MountTable: Sendable {
     /// One mount.
     public struct Entry: Sendable, Hashable {
         /// Unique among the mounts of the moment; the `mnt_id` of `/proc/<pid>/fdinfo`.
-        public var id: Int
+        public var id: Int32
         /// The mount that this one's mount point lies in.
-        public var parentID: Int
-        /// `major:minor` of the files' `st_dev`.
-        public var device: String
+        public var parentID: Int32
+        /// `st_dev` of the file system's files.
+        public var device: DeviceNumber
         /// Absolute; bytes as they are on disk.
         public var mountPoint: [UInt8]
         /// Options of this mount, such as `rw,nosuid`.
@@ -35,59 +29,33 @@ public struct MountTable: Sendable {
     /// In the order in which they were mounted: a later one on the same mount point hides the earlier.
     public let entries: [Entry]
 
-    /// Reads the mounts as this process sees them.
-    ///
-    /// - Throws: `system` when `/proc` cannot be read.
-    public init() throws(FuseError) {
-        self.init(parsing: try Self.contents(of: "/proc/self/mountinfo"))
-    }
-
     /// - Parameter mountinfo: lines of `mountinfo`. Those that cannot be made sense of are left out.
     public init(parsing mountinfo: [UInt8]) {
         entries = mountinfo.split(separator: UInt8(ascii: "\n")).compactMap { Entry(line: $0) }
     }
 
-    /// What is seen at a path.
-    ///
-    /// - Parameter path: a mount point, with links in it or not. The links are resolved, which asks the file
-    ///   systems on the way but not the one mounted there.
-    public func topmostEntry(at path: String) -> Entry? {
-        let bytes = Self.resolved(path)
-        return entries.last { $0.mountPoint == bytes }
+    /// The mount with that id.
+    public subscript(id: Int32) -> Entry? {
+        entries.last { $0.id == id }
     }
 
-    /// `realpath` only reads links, and a mount's root is none; a slash at the end would have it ask for the root itself.
-    private static func resolved(_ path: String) -> [UInt8] {
-        var trimmed = path[...]
-        while trimmed.count > 1 && trimmed.hasSuffix("/") {
-            trimmed.removeLast()
-        }
-        guard let resolved = realpath(String(trimmed), nil) else { return Array(trimmed.utf8) }
-        defer { free(resolved) }
-        return [UInt8](cString: resolved)
+    /// What is seen at a mount point that is given as the table has it: an absolute path without links.
+    public func topmostEntry(atMountPoint mountPoint: [UInt8]) -> Entry? {
+        entries.last { $0.mountPoint == mountPoint }
     }
+}
 
-    private static func contents(of path: String) throws(FuseError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw FuseError(.system, "cannot read \(path): \(FuseErrno.text(of: errno))")
-        }
-        defer { close(descriptor) }
-        var contents: [UInt8] = []
-        var failure: Int32 = 0
-        withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 1) { buffer in
-            while true {
-                let count = read(descriptor, buffer.baseAddress, buffer.count)
-                if count < 0 && errno == EINTR { continue }
-                if count < 0 { failure = errno }
-                guard count > 0 else { break }
-                contents += buffer.prefix(count)
-            }
-        }
-        guard failure == 0 else {
-            throw FuseError(.system, "cannot read \(path): \(FuseErrno.text(of: failure))")
-        }
-        return contents
+/// The number of a file system, as `stat` (`st_dev`) and `mountinfo` give it.
+public struct DeviceNumber: Sendable, Hashable {
+    /// The major number; 0 for file systems without a block device.
+    public var major: UInt32
+    /// The minor number.
+    public var minor: UInt32
+
+    /// A device number from its two parts.
+    public init(major: UInt32, minor: UInt32) {
+        self.major = major
+        self.minor = minor
     }
 }
 
@@ -98,14 +66,15 @@ extension MountTable.Entry {
         let fields = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
         guard fields.count >= 10, let dash = fields[6...].firstIndex(of: [UInt8(ascii: "-")]),
             fields.count >= dash + 4,
-            let id = Int(String(decoding: fields[0], as: UTF8.self)),
-            let parentID = Int(String(decoding: fields[1], as: UTF8.self))
+            let id = Int32(String(decoding: fields[0], as: UTF8.self)),
+            let parentID = Int32(String(decoding: fields[1], as: UTF8.self)),
+            let device = DeviceNumber(field: fields[2])
         else { return nil }
         func text(_ index: Int) -> String {
             String(decoding: Self.unescaped(fields[index]), as: UTF8.self)
         }
         self.init(
-            id: id, parentID: parentID, device: text(2), mountPoint: Self.unescaped(fields[4]), options: text(5),
+            id: id, parentID: parentID, device: device, mountPoint: Self.unescaped(fields[4]), options: text(5),
             fileSystemType: text(dash + 1), source: text(dash + 2), superOptions: text(dash + 3))
     }
 
@@ -115,7 +84,7 @@ extension MountTable.Entry {
         var rest = field
         while let byte = rest.popFirst() {
             let digits = rest.prefix(3)
-            if byte == UInt8(ascii: "\\"), digits.count == 3,
+            if byte == UInt8(ascii: "\\"), digits.count == 3, digits.allSatisfy({ (0x30...0x37).contains($0) }),
                 let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
             {
                 result.append(value)
@@ -125,5 +94,16 @@ extension MountTable.Entry {
             }
         }
         return result
+    }
+}
+
+extension DeviceNumber {
+    /// `98:0`.
+    fileprivate init?(field: ArraySlice<UInt8>) {
+        let parts = field.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        guard parts.count == 2, let major = UInt32(String(decoding: parts[0], as: UTF8.self)),
+            let minor = UInt32(String(decoding: parts[1], as: UTF8.self))
+        else { return nil }
+        self.init(major: major, minor: minor)
     }
 }
