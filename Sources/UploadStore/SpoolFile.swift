@@ -196,7 +196,8 @@ public final class SpoolFile: Sendable {
         state.withLock { $0.isRemoved = true }
     }
 
-    /// Takes the file out of the spool and gives its bytes back to the disk at once, whoever still has it open.
+    /// Takes the file out of the spool and gives its bytes and its descriptor back at once: whoever still wants to use it is
+    /// told that it is ``SpoolError/gone``.
     public func discard() throws(SpoolError) {
         try remove()
         do throws(SpoolError) {
@@ -205,7 +206,7 @@ public final class SpoolFile: Sendable {
             // Its bytes went with its name.
             guard error == .gone || error.isOutOfDescriptors else { throw error }
         }
-        // An upload is remembered for its status for as long as the mount lasts, and has this file still.
+        // An upload that is remembered for its status has this file still.
         directory.descriptors.release(identity)
     }
 
