@@ -24,10 +24,14 @@ import UploadStore
         try await InProcess.run { run in
             let limit = UploadEngine.rememberedDismissals
             try await finish(run, "kept.mp4")
+            weak var first: Upload?
             for number in 0..<limit + 20 {
                 try await finish(run, "a\(number).mp4")
+                if number == 0 { first = run.engine.uploads.last }
                 try remove(run, "a\(number).mp4")
             }
+            // Nobody else keeps it either.
+            try await eventually("the first is gone") { first == nil }
             let (uploads, forgotten) = run.engine.census
             #expect(uploads.count == limit + 1)
             #expect(uploads.first?.identity.path == [Array("kept.mp4".utf8)])
