@@ -123,10 +123,12 @@ public final class SpoolFile: Sendable {
         releaseSpace(of: range)
     }
 
-    /// Gives everything back to the disk, up to the end of its last block; the length stays.
+    /// Gives everything back to the disk, up to the end of its last block, and to the spool what was granted beyond it; the
+    /// length stays.
     public func punchEverything() throws(SpoolError) {
         let size = try size()
         if size > 0 { try punchHole(SpaceBlocks.pagesCovering(0..<size)) }
+        releaseSpace(of: 0..<Int64.max)
     }
 
     /// The parts that hold data, as the disk tells; what was never written, or was punched out, is not among them. A
