@@ -17,6 +17,7 @@ extension FuseErrno {
         case .keyRefused, .accessRefused: self = .permissionDenied
         // The platform does not take a file like this one.
         case .sessionRefused, .typeRefused, .invalidConfiguration: self = .invalidArgument
+        case .spoolFailed where failure.code == SpoolError.outOfDescriptors: self = .tooManyOpenFiles
         // Everything else did not work out, and the bytes are not on the platform: that is an I/O error.
         case .requestRefused, .accessUnclear, .sessionGone, .conflict, .rateLimited, .platformUnavailable, .unreachable,
             .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable,

@@ -55,6 +55,8 @@ extension FuseErrno {
     public static let isDirectory = FuseErrno(rawValue: EISDIR)
     /// EINVAL
     public static let invalidArgument = FuseErrno(rawValue: EINVAL)
+    /// ENFILE
+    public static let tooManyOpenFiles = FuseErrno(rawValue: ENFILE)
     /// EFBIG
     public static let fileTooLarge = FuseErrno(rawValue: EFBIG)
     /// ENOSPC

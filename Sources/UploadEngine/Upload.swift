@@ -82,6 +82,8 @@ public final class Upload: Sendable {
     public let number: Int
     /// The bytes.
     public let spool: SpoolFile
+    /// The id of its session, for those who want to know no more of it.
+    public let sessionLabel = SessionLabel()
     let services: EngineServices
     let state: Mutex<State>
 
@@ -110,6 +112,7 @@ public final class Upload: Sendable {
             (state.syncedMark, state.durableMark) = (state.contentVersion, state.contentVersion)
         }
         if record.synced == .part { state.contentVersion += 1 }
+        sessionLabel.set(machine.uploadID)
         self.state = Mutex(state)
     }
 
@@ -142,6 +145,7 @@ public final class Upload: Sendable {
             }
             work.actions = reaction.actions
             services.totals.count(event, retries: state.machine.retries - retries)
+            sessionLabel.set(state.machine.uploadID)
             work.hasChunks = state.machine.hasChunksToSend
             work.awaitsRelease = state.machine.areCallsHeldBack && !state.isAwaitingRelease
             if work.awaitsRelease { state.isAwaitingRelease = true }
@@ -241,6 +245,11 @@ public final class Upload: Sendable {
 
     /// Where the upload stands.
     public var currentState: UploadState { state.withLock { $0.machine.state } }
+
+    /// Whether it is over, and nothing that was begun for it goes on.
+    var isAtRest: Bool {
+        state.withLock { !$0.machine.state.isUnderWay && $0.calls.isEmpty && $0.transfers.isEmpty }
+    }
 
     /// A look at the machine, for what only the file system asks.
     public func inspect<Answer: Sendable>(_ question: @Sendable (UploadStateMachine) -> Answer) -> Answer {

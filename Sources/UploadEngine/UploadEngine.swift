@@ -8,8 +8,31 @@ import UploadStore
 /// Runs the uploads of one mount: one scheduler, one client, one registry of all that was begun.
 public final class UploadEngine: Sendable {
     private struct Registry: Sendable {
+        /// By their numbers.
         var uploads: [Upload] = []
         var lastNumber = 0
+        /// Those that are over and that no file leads to any more, oldest first.
+        var dismissed: [Upload] = []
+        /// What those came to that are forgotten.
+        var forgotten = ForgottenUploads()
+
+        /// Where the upload of that number stands, or would.
+        func place(of number: Int) -> Int {
+            var (low, high) = (0, uploads.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if uploads[middle].number < number { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+
+        /// Takes an upload out; false when it is not there.
+        mutating func remove(_ upload: Upload) -> Bool {
+            let place = place(of: upload.number)
+            guard place < uploads.count, uploads[place] === upload else { return false }
+            uploads.remove(at: place)
+            return true
+        }
     }
 
     /// What the engine does the same way for every upload.
@@ -54,24 +77,52 @@ public final class UploadEngine: Sendable {
 
     /// Takes in an upload that another process began.
     func add(_ upload: Upload) {
-        registry.withLock { $0.uploads.append(upload) }
+        registry.withLock { $0.uploads.insert(upload, at: $0.place(of: upload.number)) }
     }
 
-    /// Every upload begun, oldest first.
+    /// Every upload that is remembered, oldest first.
     public var uploads: [Upload] { registry.withLock { $0.uploads } }
 
     /// The upload of that number, while it is remembered.
     public func upload(numbered number: Int) -> Upload? {
         registry.withLock { registry in
-            // Numbers rise, and few are ever forgotten: it stands at its place or a little before it.
-            registry.uploads.prefix(number).last { $0.number == number }
+            let place = registry.place(of: number)
+            return place < registry.uploads.count && registry.uploads[place].number == number
+                ? registry.uploads[place] : nil
         }
     }
 
-    /// Forgets an upload of which nothing is left to tell.
+    /// Every upload that is remembered, and what those came to that are not, at one moment.
+    public var census: (uploads: [Upload], forgotten: ForgottenUploads) {
+        registry.withLock { ($0.uploads, $0.forgotten) }
+    }
+
+    /// Forgets an upload that was begun and not used after all.
     public func forget(_ upload: Upload) {
         if let assetID = upload.inspect({ $0.assetID }) { services.assets.unwatch(assetID) }
-        registry.withLock { $0.uploads.removeAll { $0 === upload } }
+        registry.withLock { _ = $0.remove(upload) }
+    }
+
+    /// How many uploads are remembered that are over and that no file leads to.
+    public static let rememberedDismissals = 100
+
+    /// The upload is over, no file leads to it, and its bytes are gone: it is remembered, for whoever asks what became of
+    /// it, until so many others have followed it. What of it is still under way is ended first.
+    public func dismiss(_ upload: Upload) {
+        let candidates = registry.withLock { registry -> [Upload] in
+            let isNew = !registry.dismissed.contains { $0 === upload }
+            if isNew { registry.dismissed.append(upload) }
+            return registry.dismissed.count > Self.rememberedDismissals ? registry.dismissed : []
+        }
+        for old in candidates.dropLast(Self.rememberedDismissals) where old.isAtRest {
+            let (state, asset, assetID) = old.inspect { ($0.state, $0.asset, $0.assetID) }
+            registry.withLock { registry in
+                registry.dismissed.removeAll { $0 === old }
+                guard registry.remove(old) else { return }
+                registry.forgotten.add(state, asset)
+            }
+            if let assetID { services.assets.unwatch(assetID) }
+        }
     }
 
     /// Calls `handler` once: with true when any upload next gets on (a chunk is stored, one ends), with false when

@@ -55,7 +55,7 @@ final class DescriptorCache: Sendable {
         if let known = begin(key, isWrite: isWrite, opened: nil) {
             number = known
         } else {
-            number = try begin(key, isWrite: isWrite, opened: reopened(open)) ?? -1
+            number = try begin(key, isWrite: isWrite, opened: opened(open)) ?? -1
         }
         defer { end(key) }
         return try body(number)
@@ -93,11 +93,12 @@ final class DescriptorCache: Sendable {
         _ = close(entry.number)
     }
 
-    private func reopened(_ open: () throws(SpoolError) -> Int32) throws(SpoolError) -> Int32 {
+    /// Opens a file; where no more may be open, those that are not in use are closed first.
+    func opened(_ open: () throws(SpoolError) -> Int32) throws(SpoolError) -> Int32 {
         do throws(SpoolError) {
             return try open()
         } catch {
-            guard case .failed(code: EMFILE, _) = error else { throw error }
+            guard error.isOutOfDescriptors else { throw error }
         }
         for number in state.withLock({ Self.evict(&$0, to: 0) }) { _ = close(number) }
         return try open()

@@ -73,10 +73,12 @@ public final class SpoolDirectory: Sendable {
             let digits = String(UInt64.random(in: .min ... .max), radix: 16)
             let name = String(repeating: "0", count: 16 - digits.utf8.count) + digits
             do throws(SpoolError) {
-                let descriptor = try Descriptor("create") {
-                    openat(spool.number, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(0o600))
+                let descriptor = try descriptors.opened { () throws(SpoolError) in
+                    try Descriptor("create") {
+                        openat(spool.number, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(0o600))
+                    }.take()
                 }
-                return adopt(name, descriptor.take(), occupied: SegmentMap())
+                return adopt(name, descriptor, occupied: SegmentMap())
             } catch {
                 if case .failed(code: EEXIST, _) = error { continue }
                 // In a directory that has no name any more nothing can be made.
@@ -91,12 +93,28 @@ public final class SpoolDirectory: Sendable {
     /// Throws ``SpoolError/failed(code:operation:)`` with `ENOENT` when there is none.
     public func open(_ name: String) throws(SpoolError) -> SpoolFile {
         if let file = openFile(name) { return file }
-        let descriptor = try Descriptor("open") { openat(spool.number, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC) }
         var occupied = SegmentMap()
-        for range in try SpoolFile.dataRanges(of: descriptor.number).ranges {
-            occupied.insert(SpaceBlocks.pagesCovering(range))
+        let descriptor = try descriptors.opened { () throws(SpoolError) in
+            let descriptor = try Descriptor("open") { openat(spool.number, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC) }
+            for range in try SpoolFile.dataRanges(of: descriptor.number).ranges {
+                occupied.insert(SpaceBlocks.pagesCovering(range))
+            }
+            return descriptor.take()
         }
-        return adopt(name, descriptor.take(), occupied: occupied)
+        return adopt(name, descriptor, occupied: occupied)
+    }
+
+    /// A spool file that is there and cannot be opened at present: it is opened when it is used, and whoever uses it is told
+    /// if it cannot be opened then.
+    ///
+    /// Throws ``SpoolError/failed(code:operation:)`` with `ENOENT` when there is none.
+    public func openLater(_ name: String) throws(SpoolError) -> SpoolFile {
+        if let file = openFile(name) { return file }
+        var status = stat()
+        try SpoolError.check("stat") { fstatat(spool.number, name, &status, AT_SYMLINK_NOFOLLOW) }
+        var occupied = SegmentMap()
+        if status.st_blocks > 0 { occupied.insert(SpaceBlocks.pagesCovering(0..<Int64(status.st_blocks) * 512)) }
+        return adopt(name, nil, occupied: occupied)
     }
 
     /// Opens a file anew whose descriptor was closed meanwhile; throws ``SpoolError/gone`` when it has no name any more.
@@ -121,12 +139,12 @@ public final class SpoolDirectory: Sendable {
     }
 
     /// The one object for a file that was just opened: what it holds is counted, unless someone was faster.
-    private func adopt(_ name: String, _ descriptor: Int32, occupied: SegmentMap) -> SpoolFile {
+    private func adopt(_ name: String, _ descriptor: Int32?, occupied: SegmentMap) -> SpoolFile {
         let identity = files.withLock { files in
             files.nextIdentity += 1
             return files.nextIdentity
         }
-        descriptors.add(identity, descriptor)
+        if let descriptor { descriptors.add(identity, descriptor) }
         let file = SpoolFile(name: name, directory: self, identity: identity, occupied: occupied)
         ledger.withLock { $0.adopt(occupied.byteCount) }
         // Whichever of the two is not returned goes outside the lock, which its deinit takes.

@@ -123,10 +123,12 @@ public final class SpoolFile: Sendable {
         releaseSpace(of: range)
     }
 
-    /// Gives everything back to the disk, up to the end of its last block; the length stays.
+    /// Gives everything back to the disk, up to the end of its last block, and to the spool what was granted beyond it; the
+    /// length stays.
     public func punchEverything() throws(SpoolError) {
         let size = try size()
         if size > 0 { try punchHole(SpaceBlocks.pagesCovering(0..<size)) }
+        releaseSpace(of: 0..<Int64.max)
     }
 
     /// The parts that hold data, as the disk tells; what was never written, or was punched out, is not among them. A
@@ -196,7 +198,8 @@ public final class SpoolFile: Sendable {
         state.withLock { $0.isRemoved = true }
     }
 
-    /// Takes the file out of the spool and gives its bytes back to the disk at once, whoever still has it open.
+    /// Takes the file out of the spool and gives its bytes and its descriptor back at once: whoever still wants to use it is
+    /// told that it is ``SpoolError/gone``.
     public func discard() throws(SpoolError) {
         try remove()
         do throws(SpoolError) {
@@ -205,7 +208,7 @@ public final class SpoolFile: Sendable {
             // Its bytes went with its name.
             guard error == .gone || error.isOutOfDescriptors else { throw error }
         }
-        // An upload is remembered for its status for as long as the mount lasts, and has this file still.
+        // An upload that is remembered for its status has this file still.
         directory.descriptors.release(identity)
     }
 

@@ -42,6 +42,25 @@ import Testing
         #expect(answers.seen == [.interrupted])
     }
 
+    @Test("What would tidy up after an interrupt goes with the answer, though it holds the wait")
+    func anAnsweredWaitIsNotKept() {
+        let answers = Answers()
+        weak var forgotten: CloseWait?
+        do {
+            let wait = answers.wait()
+            wait.afterInterrupt { _ = wait.answer(.success(())) }
+            #expect(wait.answer(.success(())))
+            forgotten = wait
+        }
+        do {
+            let late = answers.wait()
+            late.answer(.success(()))
+            late.afterInterrupt { _ = late.answer(.success(())) }
+        }
+        #expect(forgotten == nil)
+        #expect(answers.seen == [nil, nil])
+    }
+
     @Test func anInterruptAfterTheAnswerChangesNothing() {
         let answers = Answers()
         let wait = answers.wait()

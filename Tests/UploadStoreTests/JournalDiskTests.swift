@@ -36,6 +36,23 @@ import UploadStore
         #expect(try directory.journalContents().uploads.count == 5)
     }
 
+    @Test("What is told before a mount has succeeded is written when it has, and not where it never does")
+    func whatIsHeldIsNotWritten() async throws {
+        let directory = try StoreTestDirectory()
+        let failed = try directory.journal { fsync($0) }
+        failed.hold()
+        failed.enqueue { [.putUpload(JournalFixture.upload())] }
+        failed.close()
+        #expect(try directory.journalContents().uploads.isEmpty)
+        let journal = try directory.journal { fsync($0) }
+        journal.hold()
+        journal.enqueue { [.putUpload(JournalFixture.upload())] }
+        journal.begin()
+        try await journal.written(durably: false)
+        journal.close()
+        #expect(try directory.journalContents().uploads.count == 1)
+    }
+
     @Test("A log that could not be put on disk is not believed a second time, but emptied into the database")
     func aFailedDiskIsToldAndMadeGoodByMovingTheLog() async throws {
         let directory = try StoreTestDirectory()

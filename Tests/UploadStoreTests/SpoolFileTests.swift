@@ -35,6 +35,15 @@ struct SpoolFileTests {
         #expect(try spool.space().used <= .mebibytes(1))
     }
 
+    @Test func evictionGivesBackWhatWasGrantedBeyondTheEnd() throws {
+        let file = try spool.create()
+        try file.write([UInt8](repeating: 1, count: (1 << 20) + 1), at: 0)
+        try file.punchEverything()
+        #expect(try spool.space().used == .mebibytes(0))
+        #expect(try file.dataRanges().isEmpty)
+        #expect(try file.size() == (1 << 20) + 1)
+    }
+
     @Test func anOffsetThatNoFileCanHaveIsTooLarge() throws {
         let file = try spool.create()
         #expect(throws: SpoolError.tooLarge) { try file.write([1, 2], at: .max) }

@@ -12,6 +12,8 @@ package final class CloseWait: Sendable {
     private struct Interruption: Sendable {
         /// Whether an interrupt ended the wait.
         var hasEnded = false
+        /// Whether anything else did: nothing is cleaned up then.
+        var isAnswered = false
         var cleanup: (@Sendable () -> Void)?
     }
 
@@ -47,10 +49,20 @@ package final class CloseWait: Sendable {
     /// Does what the answer depends on and answers, unless somebody has answered: then it is not done.
     @discardableResult
     func answer(_ outcome: () -> Result<Void, FuseErrno>) -> Bool {
-        guard isAnswered.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
-        else { return false }
+        guard takeAnswer() else { return false }
         reply(outcome())
+        // It may hold this wait, and would keep it and its upload for good.
+        let needless = interruption.withLock { interruption in
+            interruption.isAnswered = true
+            return interruption.cleanup.take()
+        }
+        withExtendedLifetime(needless) {}
         return true
+    }
+
+    /// Whether the caller is the one who answers.
+    private func takeAnswer() -> Bool {
+        isAnswered.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
     }
 
     /// Calls `handler` when the kernel says that the caller has a signal.
@@ -58,7 +70,8 @@ package final class CloseWait: Sendable {
 
     /// The caller was told to end: it is answered, unless it has been, and what is to follow from that is done.
     package func interrupt() {
-        guard answer(.failure(.interrupted)) else { return }
+        guard takeAnswer() else { return }
+        reply(.failure(.interrupted))
         let cleanup = interruption.withLock { interruption in
             interruption.hasEnded = true
             return interruption.cleanup.take()
@@ -69,7 +82,7 @@ package final class CloseWait: Sendable {
     /// Does `cleanup` when an interrupt ends the wait; at once where one has.
     package func afterInterrupt(_ cleanup: @escaping @Sendable () -> Void) {
         let isOver = interruption.withLock { interruption in
-            if !interruption.hasEnded { interruption.cleanup = cleanup }
+            if !interruption.hasEnded, !interruption.isAnswered { interruption.cleanup = cleanup }
             return interruption.hasEnded
         }
         if isOver { cleanup() }

@@ -32,7 +32,7 @@ extension Committer {
             upload.apply(.cancelled(file.size == 0 ? Self.emptied : Self.keptHere))
         }
         // Its spool file is the file's own still: the next mount is not to give that back for it.
-        own?.forgetInJournal()
+        if let own { reclaimer.dismiss(own) }
     }
 
     private static let emptied = UploadFailure(

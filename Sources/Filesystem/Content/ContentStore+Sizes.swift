@@ -81,7 +81,9 @@ extension ContentStore {
         let file = change.open.file
         var next: FileVersion
         do throws(UploadFailure) {
-            next = try version(after: last, keeping: min(size, last.size), in: file, node: change.open.node)
+            let begun = try version(besides: last, keeping: min(size, last.size), in: file, node: change.open.node)
+            guard let begun else { return false }
+            next = begun
         } catch {
             logger.error("no new content could be begun", metadata: ["reason": "\(error.message)"])
             throw FuseErrno(error)

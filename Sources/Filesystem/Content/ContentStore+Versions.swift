@@ -66,6 +66,18 @@ extension ContentStore {
         return next
     }
 
+    /// The same beside a version that somebody else may replace meanwhile, and with it its bytes: nil then.
+    func version(
+        besides last: FileVersion, keeping count: Int64, in file: MountedFile, node: NodeID
+    ) throws(UploadFailure) -> FileVersion? {
+        do throws(UploadFailure) {
+            return try version(after: last, keeping: count, in: file, node: node)
+        } catch {
+            guard file.version?.isSame(as: last) ?? false else { return nil }
+            throw error
+        }
+    }
+
     /// Begins the upload of a version with what it holds by now.
     func beginUpload(of version: FileVersion, in file: MountedFile, node: NodeID) -> Upload? {
         guard let path = namespace.path(of: node) else { return nil }

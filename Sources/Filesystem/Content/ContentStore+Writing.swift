@@ -83,7 +83,7 @@ extension ContentStore {
     ) throws(FuseErrno) -> Int? {
         let (file, node) = (write.open.file, write.open.node)
         do throws(UploadFailure) {
-            var next = try version(after: last, keeping: last.size, in: file, node: node)
+            guard var next = try version(besides: last, keeping: last.size, in: file, node: node) else { return nil }
             let taken: Range<Int64>
             do throws(UploadFailure) {
                 let terms = try self.terms(of: next, for: write.range)

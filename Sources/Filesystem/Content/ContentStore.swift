@@ -62,21 +62,30 @@ package final class ContentStore: Sendable {
     /// At most `count` bytes, fewer only where the file ends.
     package func read(_ handle: UInt64, at offset: Int64, count: Int) throws(FuseErrno) -> [UInt8] {
         let file = try handles.get(handle).file
-        guard let version = file.version else { return [] }
-        let wanted = Int(min(Int64(count), max(0, version.size - offset)))
-        guard wanted > 0 else { return [] }
+        while let version = file.version {
+            let wanted = Int(min(Int64(count), max(0, version.size - offset)))
+            guard wanted > 0 else { return [] }
+            let (bytes, failure) = Self.read(version.spool, at: offset, count: wanted)
+            // Where another version took its place meanwhile, its bytes may be gone: that one's are read.
+            guard file.version?.isSame(as: version) ?? false else { continue }
+            if let failure { throw FuseErrno(failure.uploadFailure) }
+            // Asked afterwards: what is released counts as gone before it is, and never reads as zeros.
+            guard holds(offset..<offset + Int64(wanted), of: version, in: file) else { throw .ioError }
+            return bytes
+        }
+        return []
+    }
+
+    private static func read(_ spool: SpoolFile, at offset: Int64, count: Int) -> ([UInt8], SpoolError?) {
         var failure: SpoolError?
-        let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, initialized in
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             do throws(SpoolError) {
-                initialized = try version.spool.read(at: offset, into: UnsafeMutableRawBufferPointer(buffer))
+                initialized = try spool.read(at: offset, into: UnsafeMutableRawBufferPointer(buffer))
             } catch {
                 failure = error
             }
         }
-        if let failure { throw FuseErrno(failure.uploadFailure) }
-        // Asked afterwards: what is released counts as gone before it is, and never reads as zeros.
-        guard holds(offset..<offset + Int64(wanted), of: version, in: file) else { throw .ioError }
-        return bytes
+        return (bytes, failure)
     }
 
     /// Whether a range of a version is in the spool.

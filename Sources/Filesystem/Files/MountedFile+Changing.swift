@@ -40,7 +40,7 @@ extension MountedFile {
     func install(_ next: FileVersion, after last: FileVersion?) -> Bool {
         door.withLock { state in
             guard state.version?.spool === last?.spool else { return false }
-            if let upload = last?.upload { supersede(&state, [upload]) }
+            if let upload = last?.upload { supersede(&state, upload.sessionLabel) }
             var installed = next
             installed.changesUnderWay = 1
             for range in state.refused.ranges { installed.refused.insert(range) }

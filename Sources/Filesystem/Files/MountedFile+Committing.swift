@@ -59,18 +59,18 @@ extension MountedFile {
     /// The most earlier uploads of a name that are told of.
     static let supersededLimit = 16
 
-    /// The earlier uploads of this name, which `supersededUploadIDs` tells.
-    var superseded: [Upload] { door.withLock { $0.superseded } }
+    /// The sessions of earlier uploads of this name, which `supersededUploadIDs` tells.
+    var superseded: [SessionLabel] { door.withLock { $0.superseded } }
 
     /// Takes over what another file of the name told of its uploads, and that file's own.
-    func takeOver(_ earlier: [Upload]) {
+    func takeOver(_ earlier: [SessionLabel]) {
         door.withLock { state in
             state.superseded = Array((earlier + state.superseded).suffix(Self.supersededLimit))
         }
     }
 
-    func supersede(_ state: inout State, _ uploads: [Upload]) {
-        state.superseded = Array((state.superseded + uploads).suffix(Self.supersededLimit))
+    func supersede(_ state: inout State, _ upload: SessionLabel) {
+        state.superseded = Array((state.superseded + [upload]).suffix(Self.supersededLimit))
     }
 
     // MARK: Eviction

@@ -33,8 +33,8 @@ public final class MountedFile: Sendable {
         var processesBefore: ProcessSnapshot?
         /// The size that a user has declared for the next version, in bytes.
         var declaredSize: Int64?
-        /// Earlier uploads of this name, oldest first; the last few of them.
-        var superseded: [Upload] = []
+        /// The sessions of earlier uploads of this name, oldest first; the last few of them.
+        var superseded: [SessionLabel] = []
         /// Whether whoever made it has closed it: then it is a file though it be empty.
         var wasClosed = false
         /// A user has cancelled it while it was written: its writers are told.

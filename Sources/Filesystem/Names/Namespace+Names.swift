@@ -105,9 +105,8 @@ extension Namespace {
     func discard(_ file: MountedFile, node: NodeID) {
         let version = file.emptied()
         tree.withLock { _ = $0.discard(node) }
-        if let upload = version?.upload, upload.currentState.isUnderWay { return reclaimer.retire(upload) }
-        version?.upload?.forgetInJournal()
-        reclaimer.remove(version?.spool)
+        guard let upload = version?.upload else { return reclaimer.remove(version?.spool) }
+        if upload.currentState.isUnderWay { reclaimer.retire(upload) } else { reclaimer.remove(upload) }
     }
 
     // MARK: Checks

@@ -54,7 +54,7 @@ extension Namespace {
         }
         // What could not be looked at this time may be there the next time.
         let lost = records.filter { record in
-            !restored.contains(record.id) && !left.unopened.contains(record.content?.upload ?? 0)
+            !restored.contains(record.id) && !left.unopened.contains(record.content?.spool ?? "")
         }.map(\.id)
         journal?.enqueue { lost.map { .removeNode($0) } }
         let first = Self.firstNewNumber(at: .now())
@@ -147,8 +147,8 @@ extension Namespace {
 /// The uploads that the journal knows, each taken in by the engine, until the tree has found its file.
 private struct RecoveredUploads {
     private var uploads: [Int64: (record: UploadRecord, upload: Upload)] = [:]
-    /// Those whose spool file could not be opened, though it is there.
-    private(set) var unopened: Set<Int64> = []
+    /// Spool files that could not even be looked for.
+    private(set) var unopened: Set<String> = []
     private let spool: SpoolDirectory
     private let logger: Logger
 
@@ -163,7 +163,7 @@ private struct RecoveredUploads {
         for record in contents.uploads.sorted(by: { $0.number < $1.number }) {
             let (file, isThere) = Self.content(of: record, spool, logger)
             guard let file else {
-                unopened.insert(record.number)
+                unopened.insert(record.spool)
                 continue
             }
             let loss = Self.contentLoss(of: record, isThere: isThere, inBoot: journal.bootID)
@@ -197,9 +197,17 @@ private struct RecoveredUploads {
     }
 
     /// A file that was never to be uploaded, or into which nothing was ever written.
-    private func localFile(_ content: NodeRecord.Content) -> MountedFile? {
+    private mutating func localFile(_ content: NodeRecord.Content) -> MountedFile? {
         guard let name = content.spool else { return MountedFile(closed: nil) }
-        guard let bytes = try? spool.open(name) else { return nil }
+        // Gone, or there and not to be opened at present, which is told when it is used.
+        let bytes: SpoolFile
+        do throws(SpoolError) {
+            bytes = try Self.open(name, spool, logger)
+        } catch {
+            if case .failed(code: ENOENT, _) = error { return nil }
+            unopened.insert(name)
+            return nil
+        }
         var version = FileVersion(spool: bytes, name: .keepLocally)
         // It may be shorter or longer by now: a writer had not closed it when twelvefs ended.
         version.size = (try? bytes.size()) ?? content.size
@@ -208,22 +216,32 @@ private struct RecoveredUploads {
         return MountedFile(closed: version)
     }
 
+    /// A spool file that is there, whether or not it can be opened at present; `ENOENT` where it is not.
+    private static func open(
+        _ name: String, _ spool: SpoolDirectory, _ logger: Logger
+    ) throws(SpoolError) -> SpoolFile {
+        do throws(SpoolError) {
+            return try spool.open(name)
+        } catch {
+            if case .failed(code: ENOENT, _) = error { throw error }
+            logger.error("a spool file cannot be opened", metadata: ["name": "\(name)", "reason": "\(error)"])
+            return try spool.openLater(name)
+        }
+    }
+
     /// An upload's bytes, or an empty file in their place.
     private static func content(
         of record: UploadRecord, _ spool: SpoolDirectory, _ logger: Logger
     ) -> (SpoolFile?, isThere: Bool) {
         do throws(SpoolError) {
-            return (try spool.open(record.spool), true)
+            return (try open(record.spool, spool, logger), true)
         } catch {
-            guard case .failed(code: ENOENT, _) = error else {
-                logger.error(
-                    "a spool file cannot be opened", metadata: ["name": "\(record.spool)", "reason": "\(error)"])
-                return (nil, false)
-            }
+            guard case .failed(code: ENOENT, _) = error else { return (nil, false) }
         }
         do throws(SpoolError) {
             let empty = try spool.create()
-            try empty.remove()
+            // Many of them are to keep no descriptors.
+            try empty.discard()
             return (empty, false)
         } catch {
             logger.error("the spool took no new file", metadata: ["reason": "\(error)"])
@@ -251,7 +269,10 @@ extension Upload {
     /// One that was evicted, when the platform had it, is nothing but a hole, perhaps with zeros in its last page. Its record
     /// says so, unless an earlier version of twelvefs wrote it.
     fileprivate func spoolHolds(_ record: UploadRecord) -> Bool {
-        guard inspect({ !$0.contentIsLost }), let size = try? spool.size(), size >= record.size else { return false }
+        guard inspect({ !$0.contentIsLost }) else { return false }
+        // Where it cannot be looked at, what the platform has is read from there; nothing else was ever evicted.
+        guard let size = try? spool.size() else { return record.state != .completed }
+        guard size >= record.size else { return false }
         guard record.size > 0 else { return true }
         guard !record.released.covers(0..<record.size), let data = try? spool.dataRanges() else { return false }
         // What the platform does not have was not evicted, though it be one hole.

@@ -97,7 +97,7 @@ extension Namespace {
     /// What was uploaded under a name is told by the upload of the file that took it.
     private func supersede(_ file: MountedFile, by successor: MountedFile) {
         let look = file.look
-        successor.takeOver(look.superseded + [look.version?.upload].compactMap { $0 })
+        successor.takeOver(look.superseded + [look.version?.upload?.sessionLabel].compactMap { $0 })
         if let upload = successor.upload { upload.tell(superseded: successor.superseded) }
     }
 
@@ -132,9 +132,9 @@ extension Namespace {
 
 extension Upload {
     /// Its document names the earlier uploads of its name.
-    func tell(superseded earlier: [Upload]) {
+    func tell(superseded earlier: [SessionLabel]) {
         updateIdentity { identity in
-            identity.supersededUploadIDs = earlier.compactMap { $0.inspect { $0.uploadID } }
+            identity.supersededUploadIDs = earlier.compactMap(\.uploadID)
         }
     }
 }

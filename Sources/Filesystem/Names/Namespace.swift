@@ -17,7 +17,7 @@ package final class Namespace: Sendable {
     let tree: Mutex<FileTree<MountedFile>>
     let reclaimer: SpoolReclaimer
     /// What survives a crash; nil where nothing is to.
-    let journal: Journal?
+    package let journal: Journal?
     let logger: Logger
     /// Nodes that the journal is about to look at.
     let dirtyNodes = Mutex<Set<NodeID>>([])

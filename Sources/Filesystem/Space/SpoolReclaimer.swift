@@ -95,8 +95,15 @@ final class SpoolReclaimer: Sendable {
         engine.forget(upload)
     }
 
-    private func remove(_ upload: Upload) {
+    /// The upload is over and no file leads to it: nothing is left but its document, for a while.
+    func dismiss(_ upload: Upload) {
         upload.forgetInJournal()
+        engine.dismiss(upload)
+    }
+
+    /// The same, and its bytes go.
+    func remove(_ upload: Upload) {
+        dismiss(upload)
         remove(upload.spool)
     }
 

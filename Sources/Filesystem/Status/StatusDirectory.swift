@@ -275,7 +275,9 @@ final class StatusDirectory: Sendable {
         summary.bytesWritten = engine.totals.bytesWritten
         summary.bytesUploaded = engine.totals.bytesUploaded
         summary.retries = engine.totals.retries
-        for upload in engine.uploads {
+        let (uploads, forgotten) = engine.census
+        (summary.counts, summary.assets) = (forgotten.counts, forgotten.assets)
+        for upload in uploads {
             let status = upload.status()
             summary.counts[status.state, default: 0] += 1
             if status.state == .completed { summary.assets.count(upload.inspect { $0.asset }) }

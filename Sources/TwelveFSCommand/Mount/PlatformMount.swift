@@ -77,6 +77,8 @@ struct PlatformMount: MountService {
             client: client, threads: threads, engine: engine, filesystem: filesystem, journal: journal,
             logger: logger)
         do {
+            // Recovering tells the journal of what it settles: that is to count when there is a mount.
+            journal.hold()
             await offPool { filesystem.recover() }
             let session = try FuseSession(
                 mountpoint: configuration.mountPoint, options: Self.fuse(configuration), operations: filesystem,
@@ -87,6 +89,7 @@ struct PlatformMount: MountService {
                 try session.mount()
                 try session.start()
             }
+            journal.begin()
             let left = engine.resumable
             if left > 0 { logger.notice("recovering uploads of an earlier mount", metadata: ["count": "\(left)"]) }
             engine.resume()
@@ -97,7 +100,8 @@ struct PlatformMount: MountService {
         }
     }
 
-    /// Each file of the mount has its bytes open: as many as the machine allows, not what shells are usually given.
+    /// Files that are written and connections need descriptors: as many as the machine allows, not what shells are usually
+    /// given.
     private static func allowManyFiles() {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }

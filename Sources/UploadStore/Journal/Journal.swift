@@ -32,6 +32,8 @@ public final class Journal: Sendable {
         var writeFailure: JournalError?
         /// Why what is written could not be put on disk, when last tried.
         var diskFailure: JournalError?
+        /// Whether what is told is kept until somebody says that it counts.
+        var isHeld = false
         var isClosed = false
     }
 
@@ -85,6 +87,18 @@ public final class Journal: Sendable {
         JournalDatabase.hasUploadsToResume(in: stateDirectory)
     }
 
+    /// Writes nothing before ``begin()``, whatever is told: what came of an attempt that fails is not to be known.
+    public func hold() { state.withLock { $0.isHeld = true } }
+
+    /// Writes what was told meanwhile, and from now on what is told.
+    public func begin() {
+        let isFirst = state.withLock { state in
+            state.isHeld = false
+            return Self.schedule(&state, soon: true)
+        }
+        if isFirst { start(soon: true) }
+    }
+
     // MARK: Telling
 
     /// Has `source` asked for what is to be written down; soon, or, where losing it costs little, together with others.
@@ -131,7 +145,7 @@ public final class Journal: Sendable {
     /// Why nothing can be written down at present; nil while it can.
     public var failure: JournalError? { state.withLock { $0.writeFailure ?? $0.diskFailure } }
 
-    /// Writes what is left and closes the files. Blocks on the disk.
+    /// Writes what is left and closes the files. Blocks on the disk. What was told while it was held is not written.
     public func close() {
         queue.sync { drain() }
         diskQueue.sync {}
@@ -168,6 +182,7 @@ public final class Journal: Sendable {
     /// Writes until there is nothing left to write, or it fails.
     private func drain() {
         while true {
+            if state.withLock({ $0.isHeld }) { return }
             let (sources, handlers, isClosed) = state.withLock { state in
                 defer { (state.sources, state.handlers) = ([], []) }
                 state.isScheduled = false

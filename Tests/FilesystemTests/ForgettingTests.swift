@@ -1,0 +1,101 @@
+import FileTree
+import Filesystem
+import TestSupport
+import Testing
+import UploadCore
+import UploadEngine
+import UploadStore
+
+/// Which uploads are forgotten, and what stays of them.
+@Suite(.timeLimit(.minutes(2))) struct ForgettingTests {
+    private func finish(_ run: InProcess, _ name: String, _ bytes: [UInt8] = [1, 2, 3]) async throws {
+        let handle = try run.create(name)
+        try run.write(bytes, to: handle)
+        #expect(await run.close(handle) == nil)
+        run.filesystem.committer.release(handle)
+    }
+
+    private func remove(_ run: InProcess, _ name: String) throws {
+        try run.filesystem.namespace.removeFile(Array(name.utf8), in: .root)
+    }
+
+    @Test("Of uploads whose files were removed the last hundred are remembered, and the counts do not fall")
+    func removedUploadsAreForgotten() async throws {
+        try await InProcess.run { run in
+            let limit = UploadEngine.rememberedDismissals
+            try await finish(run, "kept.mp4")
+            weak var first: Upload?
+            for number in 0..<limit + 20 {
+                try await finish(run, "a\(number).mp4")
+                if number == 0 { first = run.engine.uploads.last }
+                try remove(run, "a\(number).mp4")
+            }
+            // Nobody else keeps it either.
+            try await eventually("the first is gone") { first == nil }
+            let (uploads, forgotten) = run.engine.census
+            #expect(uploads.count == limit + 1)
+            #expect(uploads.first?.identity.path == [Array("kept.mp4".utf8)])
+            #expect(forgotten.counts == [.completed: 20])
+            #expect(run.engine.upload(numbered: 2) == nil)
+            #expect(run.engine.upload(numbered: limit + 21)?.currentState == .completed)
+            try await run.journal.written(durably: false)
+            let next = try run.restore()
+            #expect(try next.namespace.lookup(Array("kept.mp4".utf8), in: .root).attributes.size == 3)
+        }
+    }
+
+    @Test("Of many overwrites of one name the last hundred are remembered", .shows("status-forgotten"))
+    func supersededUploadsAreForgotten() async throws {
+        try await InProcess.run { run in
+            let limit = UploadEngine.rememberedDismissals
+            try await finish(run, "a.mp4")
+            for number in 0..<limit + 20 {
+                let handle = try run.open("a.mp4", cutting: true)
+                try run.write([UInt8(number)], to: handle)
+                #expect(await run.close(handle) == nil)
+                run.filesystem.committer.release(handle)
+            }
+            let (uploads, forgotten) = run.engine.census
+            #expect(uploads.count == limit + 1)
+            #expect(forgotten.counts == [.completed: 20])
+            // The ids of those that are forgotten are told all the same.
+            #expect(uploads.last?.status().supersededUploadIDs.count == 16)
+        }
+    }
+
+    @Test("What is under way is not forgotten, however many follow it")
+    func whatIsUnderWayIsRemembered() async throws {
+        try await InProcess.run { run in
+            let limit = UploadEngine.rememberedDismissals
+            try await finish(run, "staged.mp4.part")
+            let first = try #require(run.engine.uploads.first)
+            #expect(first.currentState == .staged)
+            for number in 0..<limit + 5 {
+                try await finish(run, "a\(number).mp4")
+                try remove(run, "a\(number).mp4")
+            }
+            #expect(run.engine.upload(numbered: first.number) === first)
+        }
+    }
+
+    @Test("What was emptied and written again keeps its bytes in the next mount")
+    func theUploadOfNothingDoesNotTakeTheBytesWithIt() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            try run.cut("a.mp4", to: 0, through: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            let again = try run.open("a.mp4")
+            try run.write([4, 5], to: again)
+            #expect(await run.close(again) == nil)
+            run.filesystem.committer.release(again)
+            try await run.journal.written(durably: false)
+            let next = try run.restore()
+            let node = try next.namespace.lookup(Array("a.mp4".utf8), in: .root).node
+            let reader = try next.open(node, flags: .init(rawValue: 0), context: InProcess.caller(9)).handle
+            defer { next.committer.release(reader) }
+            #expect(try next.content.read(reader, at: 0, count: 9) == [4, 5])
+        }
+    }
+}
