@@ -40,7 +40,7 @@ final class InProcess: Sendable {
     /// Runs `body` with a file system that is gone afterwards.
     static func run(
         _ configure: (inout FilesystemConfiguration) -> Void = { _ in }, stallTimeout: Duration = .seconds(300),
-        bootID: String = "this boot", prepare: (_ stateDirectory: String) throws -> Void = { _ in },
+        clockPace: Int = 1, bootID: String = "this boot", prepare: (_ stateDirectory: String) throws -> Void = { _ in },
         sandbox changeSandbox: (inout SandboxConfiguration) -> Void = { _ in },
         _ body: (InProcess) async throws -> Void
     ) async throws {
@@ -55,7 +55,7 @@ final class InProcess: Sendable {
                 configuration: PlatformConfiguration(baseURL: sandbox.baseURL, keySource: key), logger: logger)
             let threads = NIOThreadPool(numberOfThreads: 2)
             threads.start()
-            let clock = CountingClock()
+            let clock = CountingClock(pace: clockPace)
             var settings = EngineConfiguration()
             settings.upload.stallTimeout = stallTimeout
             try prepare(scratch.path)
@@ -185,18 +185,26 @@ final class InProcess: Sendable {
     }
 }
 
-/// The machine's clock, and how often it was asked to wait for a moment that had passed.
+/// The machine's clock, or one that runs faster, and how often it was asked to wait for a moment that had passed.
 final class CountingClock: Sendable {
     private let waitsForThePast = Mutex(0)
+    private let start = ContinuousClock.now
+    private let pace: Int
+
+    /// - Parameter pace: seconds of this clock in one of the machine's.
+    init(pace: Int) { self.pace = pace }
 
     var vain: Int { waitsForThePast.withLock { $0 } }
 
+    private var now: ContinuousClock.Instant { start + (ContinuousClock.now - start) * pace }
+
     var engineClock: EngineClock {
         EngineClock(
-            now: { ContinuousClock.now }, wallTime: WallClock.now,
+            now: { self.now }, wallTime: WallClock.now,
             sleep: { deadline in
-                if deadline <= ContinuousClock.now { self.waitsForThePast.withLock { $0 += 1 } }
-                try await Task.sleep(until: deadline, clock: .continuous)
+                let rest = deadline - self.now
+                if rest <= .zero { self.waitsForThePast.withLock { $0 += 1 } }
+                try await Task.sleep(for: rest / self.pace)
             })
     }
 }
