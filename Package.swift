@@ -126,7 +126,7 @@ let package = Package(
             of: "Filesystem",
             [
                 "TestSupport", "SandboxPlatform", "FileTree", "ProcessInspection", "UploadEngine", "UploadStore",
-                "PlatformClient", "UploadCore", "Formats", "FuseLowLevel", .logging, .nioCore, .nioPosix,
+                "PlatformClient", "UploadCore", "Formats", "FuseLowLevel", .grdb, .logging, .nioCore, .nioPosix,
             ],
             exclude: ["Fixtures"]),
         tests(
