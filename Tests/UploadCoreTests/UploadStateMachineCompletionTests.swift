@@ -1,9 +1,11 @@
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 /// All of a file is reported, no answer called it complete, and the session cannot be asked: a second one is opened only
 /// when it is certain that the first came to nothing.
-@Suite struct UploadStateMachineCompletionTests {
+@Suite(.shows("asset-session-silent")) struct UploadStateMachineCompletionTests {
     private static let askAsset = Rig.Seen.call(.checkAsset(assetID: "asset-1"))
     private static let askSession = Rig.Seen.call(.checkSession(uploadID: "session-1"))
 

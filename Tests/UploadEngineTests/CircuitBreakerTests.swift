@@ -163,7 +163,7 @@ import struct TestSupport.ShownStatements
         #expect(take(at: at(1)) == nil)
     }
 
-    @Test func aPauseHoldsBackAllAndLetsMoreAndMoreGo() throws {
+    @Test(.shows("error-rate-limit-return")) func aPauseHoldsBackAllAndLetsMoreAndMoreGo() throws {
         let asked = UploadFailure(.rateLimited, message: "a test", retryAfter: .seconds(60))
         let permits = [try #require(take(at: start)), try #require(take(at: start))]
         breaker.failed(permits[0], asked, at: start)
