@@ -47,6 +47,8 @@ import UploadStore
         let journal = try directory.journal { fsync($0) }
         journal.hold()
         journal.enqueue { [.putUpload(JournalFixture.upload())] }
+        // Its thread has found that it is held: it has to be woken afterwards.
+        journal.settle()
         journal.begin()
         try await journal.written(durably: false)
         journal.close()

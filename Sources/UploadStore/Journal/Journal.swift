@@ -99,6 +99,9 @@ public final class Journal: Sendable {
         if isFirst { start(soon: true) }
     }
 
+    /// Returns when its thread has looked at what it was told by now; for tests.
+    package func settle() { queue.sync {} }
+
     // MARK: Telling
 
     /// Has `source` asked for what is to be written down; soon, or, where losing it costs little, together with others.
@@ -182,14 +185,14 @@ public final class Journal: Sendable {
     /// Writes until there is nothing left to write, or it fails.
     private func drain() {
         while true {
-            if state.withLock({ $0.isHeld }) { return }
-            let (sources, handlers, isClosed) = state.withLock { state in
-                defer { (state.sources, state.handlers) = ([], []) }
+            let taken: ([Source], [(durably: Bool, handler: Handler)])? = state.withLock { state in
                 state.isScheduled = false
                 state.isScheduledSoon = false
-                return (state.sources, state.handlers, state.isClosed)
+                if state.isHeld || state.isClosed { return nil }
+                defer { (state.sources, state.handlers) = ([], []) }
+                return (state.sources, state.handlers)
             }
-            guard !isClosed else { return }
+            guard let (sources, handlers) = taken else { return }
             let fresh = sources.flatMap { $0() }
             let (changes, isDiskFailing) = state.withLock { state in
                 state.unwritten += fresh
