@@ -85,14 +85,12 @@ extension FilesystemService {
         }
     }
 
-    /// Decided on another thread: it may take a look at many processes, and FUSE's own threads are few. Its caller may
-    /// interrupt it from here on.
+    /// Decided on another thread: it may take a look at many processes, and FUSE's own threads are few.
     package func flush(
         _ inode: InodeNumber, handle: UInt64, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         if StatusDirectory.owns(inode) { return reply.succeed() }
         let wait = CloseWait(reply.deferred())
-        closing.begin(wait, pid: context.pid)
         BackgroundWork.decide { self.committer.close(handle, context: context, wait) }
     }
 

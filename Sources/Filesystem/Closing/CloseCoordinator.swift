@@ -21,7 +21,9 @@ final class CloseCoordinator: Sendable {
     /// Answers every close that still waits, as a stall would: what is not confirmed is not called so.
     func answerAll(_ failure: UploadFailure) { closeWaits.answerAll(.failure(failure)) }
 
-    /// A close arrived: its caller may end the wait from now on, whatever is decided meanwhile.
+    /// It is decided what a close waits for: a signal that comes from now on, or has come, ends the wait.
+    ///
+    /// Not before: a killed process is gone as soon as its close is answered, and nobody could tell any more how it ended.
     func begin(_ wait: CloseWait, pid: Int32) {
         // Weakly: a wait that nobody holds any more answers by going.
         wait.onInterrupt { [weak wait] in

@@ -39,8 +39,11 @@ package final class Committer: Sendable {
             case .immediate(nil): wait.answer(.success(()))
             case .immediate(let errno?): wait.answer(.failure(errno))
             case .awaitUpload(let upload, let scope):
+                closing.begin(wait, pid: context.pid)
                 closing.wait(for: upload, committing: scope, wait)
-            case .awaitJournal(let open): closing.waitForJournal(of: open, wait)
+            case .awaitJournal(let open):
+                closing.begin(wait, pid: context.pid)
+                closing.waitForJournal(of: open, wait)
             }
         } catch {
             wait.answer(.failure(error))
