@@ -115,10 +115,12 @@ extension UploadStateMachine {
         }
     }
 
-    /// The session is asked again in a while. Platforms take from a moment to many seconds to finalise an upload.
+    /// The session is asked again in a while. Platforms take from a moment to many seconds to finalise an upload, and some
+    /// accounts have few calls: pauses double up to two seconds, and grow by an eighth from there.
     private mutating func askAgain(at now: Instant) {
-        callRetry.notBefore = now + sessionPollInterval
-        sessionPollInterval = min(sessionPollInterval * 2, Self.longestPollInterval)
+        let pause = sessionPollInterval
+        callRetry.notBefore = now + pause
+        sessionPollInterval = min(pause < .seconds(2) ? pause * 2 : pause + pause / 8, Self.longestPollInterval)
     }
 
     /// The session ended before its time: another one takes its place, as long as that makes sense.

@@ -101,7 +101,7 @@ public struct UploadStateMachine: Sendable {
     /// How long to wait before the session is asked again whether it is completed.
     var sessionPollInterval = pollInterval
     static let pollInterval: Duration = .milliseconds(200)
-    static let longestPollInterval: Duration = .seconds(2)
+    static let longestPollInterval: Duration = .seconds(60)
 
     /// An upload of which nothing is written yet.
     public init(configuration: Configuration, at now: Instant) {
