@@ -77,25 +77,4 @@ import UploadStore
             #expect(run.engine.upload(numbered: first.number) === first)
         }
     }
-
-    @Test("What was emptied and written again keeps its bytes in the next mount")
-    func theUploadOfNothingDoesNotTakeTheBytesWithIt() async throws {
-        try await InProcess.run { run in
-            let handle = try run.create("a.mp4")
-            try run.write([1, 2, 3], to: handle)
-            try run.cut("a.mp4", to: 0, through: handle)
-            #expect(await run.close(handle) == nil)
-            run.filesystem.committer.release(handle)
-            let again = try run.open("a.mp4")
-            try run.write([4, 5], to: again)
-            #expect(await run.close(again) == nil)
-            run.filesystem.committer.release(again)
-            try await run.journal.written(durably: false)
-            let next = try run.restore()
-            let node = try next.namespace.lookup(Array("a.mp4".utf8), in: .root).node
-            let reader = try next.open(node, flags: .init(rawValue: 0), context: InProcess.caller(9)).handle
-            defer { next.committer.release(reader) }
-            #expect(try next.content.read(reader, at: 0, count: 9) == [4, 5])
-        }
-    }
 }
