@@ -34,7 +34,7 @@ public struct PlatformConfiguration: Sendable {
     /// How much of a chunk is read from its source, hashed and sent at a time; at most two such pieces are in memory.
     public var pieceSize = ByteCount.kibibytes(256)
     /// What the timeouts are measured on.
-    public var clock: any Clock<Duration> = ContinuousClock()
+    public var clock: any Clock<Duration> = CancellingClock.shared
     /// The time of day, for lifetimes of answers that carry no `Date`.
     public var wallClock: @Sendable () -> Timestamp
 

@@ -193,7 +193,7 @@ extension EngineClock {
     /// The machine's clocks.
     static let system = EngineClock(
         now: { ContinuousClock.now }, wallTime: WallClock.now,
-        sleep: { try await Task.sleep(until: $0, clock: .continuous) })
+        sleep: { try await CancellingClock.shared.sleep(until: $0) })
 }
 
 extension Logger.Level {
