@@ -14,6 +14,8 @@ class Place:
         self.folder = arguments.workspace
         self.sandbox = None
         self.mount = None
+        # How many sockets the server has open when it has not served anything yet.
+        self.idle_sockets = 0
 
     def count(self, usual):
         return self.arguments.count or usual
@@ -36,6 +38,7 @@ class Place:
         else:
             self.mount.program, self.mount.options = program, list(options)
         self.mount.start(self.sandbox.url)
+        self.idle_sockets = self._sockets()
 
     def unmount(self):
         code, output = self.mount.unmount()
@@ -44,15 +47,33 @@ class Place:
     def path(self, name):
         return f"{self.mount.path}/{name}"
 
-    def settle(self, timeout=300):
+    def settle(self, timeout=60):
         """Waits until nothing is on its way, and nothing more is to be learned of an asset."""
+        summary = {}
+
         def is_settled():
-            summary = self.mount.summary()
+            summary.update(self.mount.summary())
             return not summary["uploads"] and summary["assets"]["processing"] == 0
-        eventually("nothing is on its way", is_settled, timeout)
+        try:
+            eventually("nothing is on its way", is_settled, timeout)
+        except Trouble as trouble:
+            raise Trouble(f"{trouble}: {summary['uploads'][:3]}, {summary['assets']}") from None
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.mount.server}/fd"))
+
+    def _sockets(self):
+        folder, count = f"/proc/{self.mount.server}/fd", 0
+        for number in os.listdir(folder):
+            try:
+                count += os.readlink(f"{folder}/{number}").startswith("socket:")
+            except FileNotFoundError:
+                pass
+        return count
+
+    def await_idle_connections(self):
+        """Waits until the connections are closed that nobody uses any more."""
+        eventually("connections that nobody uses are closed", lambda: self._sockets() <= self.idle_sockets)
 
     def memory(self):
         """What the server has in memory, in KiB, once it does not shrink or grow any more from one look to the next."""

@@ -5,6 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from .place import expect, write
 
 
+def _measure(place):
+    """Descriptors and memory, once nothing is on its way and the connections that served it are closed again: how many of
+    them are kept for a while is the pools' business, and chance."""
+    place.settle()
+    place.await_idle_connections()
+    return place.descriptors(), place.memory()
+
+
 def _figures(before, after, what):
     """Raises where either of the two figures has grown by more than a tenth."""
     (descriptors, memory), (descriptors_now, memory_now) = before, after
@@ -26,11 +34,9 @@ def removed(place):
     first, total = 100, place.count(6000)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, range(first)))
-        place.settle()
-        before = (place.descriptors(), place.memory())
+        before = _measure(place)
         list(pool.map(one, range(first, total)))
-        place.settle()
-    after = (place.descriptors(), place.memory())
+    after = _measure(place)
     summary = place.mount.summary()
     expect(summary["counts"]["completed"] == total, f"{summary['counts']} of {total}")
     documents = place.documents()
@@ -47,12 +53,10 @@ def overwritten(place):
     first, total = 50, place.count(250)
     for number in range(first):
         write(place.path("a.mp4"), data[number:])
-    place.settle()
-    before = (place.descriptors(), place.memory())
+    before = _measure(place)
     for number in range(first, total):
         write(place.path("a.mp4"), data[number:])
-    place.settle()
-    after = (place.descriptors(), place.memory())
+    after = _measure(place)
     told = place.mount.status("a.mp4")["superseded_upload_ids"]
     expect(0 < len(told) <= 16, f"{len(told)} superseded uploads are told of")
     expect(len(os.listdir(f"{place.mount.state}/spool")) == 1, "there are spool files of earlier versions")
