@@ -10,26 +10,12 @@ import UploadEngine
 /// What changes a finished file, and what leaves it as it was.
 @Suite(.timeLimit(.minutes(2)))
 struct ChangeTests {
-    private func finish(_ run: InProcess, _ name: String, _ bytes: [UInt8] = [1, 2, 3]) async throws {
-        let handle = try run.create(name)
-        try run.write(bytes, to: handle)
-        #expect(await run.close(handle) == nil)
-        run.filesystem.committer.release(handle)
-    }
-
-    private func content(_ filesystem: FilesystemService, _ name: String) throws -> [UInt8] {
-        let node = try filesystem.namespace.lookup(Array(name.utf8), in: .root).node
-        let handle = try filesystem.open(node, flags: FileOpenFlags(rawValue: 0), context: InProcess.caller(9)).handle
-        defer { filesystem.committer.release(handle) }
-        return try filesystem.content.read(handle, at: 0, count: 1 << 20)
-    }
-
     @Test(
         "A change that is refused, or is none, leaves a finished file as it was, in this mount and the next",
         .shows("change-refused", "close-nothing-new", "fallocate-keep-size"))
     func refusedChangesChangeNothing() async throws {
         try await InProcess.run({ $0.maxFileSize = 100 }) { run in
-            try await finish(run, "a.mp4")
+            try await run.finish("a.mp4")
             let before = run.engine.uploads.map(\.number)
             #expect(throws: FuseErrno.fileTooLarge) { try run.cut("a.mp4", to: 101, through: nil) }
             try run.cut("a.mp4", to: 3, through: nil)
@@ -50,9 +36,9 @@ struct ChangeTests {
 
             #expect(run.engine.uploads.map(\.number) == before)
             #expect(run.engine.uploads.allSatisfy { $0.currentState == .completed })
-            #expect(try content(run.filesystem, "a.mp4") == [1, 2, 3])
+            #expect(try run.content("a.mp4") == [1, 2, 3])
             try await run.journal.written(durably: false)
-            #expect(try content(try run.restore(), "a.mp4") == [1, 2, 3])
+            #expect(try run.content("a.mp4", in: try run.restore()) == [1, 2, 3])
             #expect(try await run.onlyAsset() == [1, 2, 3])
         }
     }
@@ -62,14 +48,14 @@ struct ChangeTests {
         .shows("change-emptied"))
     func anEmptiedFileIsListedEmpty() async throws {
         try await InProcess.run { run in
-            try await finish(run, "a.mp4")
+            try await run.finish("a.mp4")
             let handle = try run.open("a.mp4", cutting: true)
             #expect(await run.close(handle) == nil)
             run.filesystem.committer.release(handle)
             #expect(run.engine.uploads.allSatisfy { $0.currentState != .open })
-            #expect(try content(run.filesystem, "a.mp4") == [])
+            #expect(try run.content("a.mp4") == [])
             try await run.journal.written(durably: false)
-            #expect(try content(try run.restore(), "a.mp4") == [])
+            #expect(try run.content("a.mp4", in: try run.restore()) == [])
         }
     }
 
@@ -83,7 +69,7 @@ struct ChangeTests {
             run.filesystem.committer.release(handle)
             #expect(run.engine.uploads.map(\.currentState) == [.cancelled])
             try await run.journal.written(durably: false)
-            #expect(try content(try run.restore(), "a.mp4") == [])
+            #expect(try run.content("a.mp4", in: try run.restore()) == [])
             // Written again, it is uploaded as any other.
             let again = try run.open("a.mp4")
             try run.write([4, 5], to: again)
@@ -112,11 +98,11 @@ struct ChangeTests {
         .shows("restart-staged"))
     func aNamelessDownloadSurvives() async throws {
         try await InProcess.run { run in
-            try await finish(run, "Unconfirmed 7.crdownload")
+            try await run.finish("Unconfirmed 7.crdownload")
             #expect(run.engine.uploads.map(\.currentState) == [.staged])
             #expect(try await run.sandbox.completeAssets().isEmpty)
             let next = try run.restore()
-            #expect(try content(next, "Unconfirmed 7.crdownload") == [1, 2, 3])
+            #expect(try run.content("Unconfirmed 7.crdownload", in: next) == [1, 2, 3])
             #expect(await run.rename("Unconfirmed 7.crdownload", to: "a.mp4") == nil)
             try await eventually("the file is uploaded under its name") {
                 run.engine.uploads.first?.currentState == .completed
@@ -132,7 +118,7 @@ struct ChangeTests {
             try run.write([0], to: control, by: 5)
             run.filesystem.committer.release(control)
             run.writers.change { $0.commands[1] = "cp" }
-            try await finish(run, "a.mp4")
+            try await run.finish("a.mp4")
             #expect(try await run.onlyAsset() == [1, 2, 3])
         }
     }
@@ -144,7 +130,7 @@ struct ChangeTests {
             let control = try run.create("a.mp4.aria2")
             try run.write([0], to: control)
             run.filesystem.committer.release(control)
-            try await finish(run, "a.mp4")
+            try await run.finish("a.mp4")
             #expect(run.engine.uploads.map(\.currentState) == [.staged])
             #expect(try await run.sandbox.completeAssets().isEmpty)
         }
@@ -174,8 +160,8 @@ struct ChangeTests {
     @Test("An exchange of names is looked at from either side", .shows("rename-exchange"))
     func anExchangeCommitsWhatWaited() async throws {
         try await InProcess.run { run in
-            try await finish(run, "a.mp4.part", [4, 5])
-            try await finish(run, "a.mp4", [1, 2, 3])
+            try await run.finish("a.mp4.part", [4, 5])
+            try await run.finish("a.mp4", [1, 2, 3])
             let exchanged = await run.answer {
                 run.filesystem.committer.rename(
                     Array("a.mp4".utf8), in: .root, to: Array("a.mp4.part".utf8), in: .root, flags: .exchange, pid: 1,
@@ -185,7 +171,7 @@ struct ChangeTests {
             try await eventually("both are uploaded") {
                 run.engine.uploads.allSatisfy { $0.currentState == .completed }
             }
-            #expect(try content(run.filesystem, "a.mp4") == [4, 5])
+            #expect(try run.content("a.mp4") == [4, 5])
             #expect(try await run.sandbox.completeAssets().count == 2)
         }
     }
@@ -199,7 +185,7 @@ struct ChangeTests {
             let whole = [UInt8](repeating: 1, count: 9000)
             let half = [UInt8](repeating: 2, count: 100)
             for _ in 0..<10 {
-                try await finish(run, "a.mp4.part", whole)
+                try await run.finish("a.mp4.part", whole)
                 async let renamed = run.rename("a.mp4.part", to: "a.mp4")
                 // The open that truncates names the file as it is found: under either name.
                 let name = (try? run.node("a.mp4.part")) != nil ? "a.mp4.part" : "a.mp4"
@@ -230,7 +216,7 @@ struct ChangeTests {
     @Test("Many overwrites of one name leave few of its earlier uploads behind")
     func earlierUploadsOfANameAreBounded() async throws {
         try await InProcess.run { run in
-            try await finish(run, "a.mp4")
+            try await run.finish("a.mp4")
             for number in 0..<40 {
                 let handle = try run.open("a.mp4", cutting: true)
                 try run.write([UInt8(number)], to: handle)

@@ -8,13 +8,6 @@ import UploadStore
 
 /// Which uploads are forgotten, and what stays of them.
 @Suite(.timeLimit(.minutes(2))) struct ForgettingTests {
-    private func finish(_ run: InProcess, _ name: String, _ bytes: [UInt8] = [1, 2, 3]) async throws {
-        let handle = try run.create(name)
-        try run.write(bytes, to: handle)
-        #expect(await run.close(handle) == nil)
-        run.filesystem.committer.release(handle)
-    }
-
     private func remove(_ run: InProcess, _ name: String) throws {
         try run.filesystem.namespace.removeFile(Array(name.utf8), in: .root)
     }
@@ -23,10 +16,10 @@ import UploadStore
     func removedUploadsAreForgotten() async throws {
         try await InProcess.run { run in
             let limit = UploadEngine.rememberedDismissals
-            try await finish(run, "kept.mp4")
+            try await run.finish("kept.mp4")
             weak var first: Upload?
             for number in 0..<limit + 20 {
-                try await finish(run, "a\(number).mp4")
+                try await run.finish("a\(number).mp4")
                 if number == 0 { first = run.engine.uploads.last }
                 try remove(run, "a\(number).mp4")
             }
@@ -48,7 +41,7 @@ import UploadStore
     func supersededUploadsAreForgotten() async throws {
         try await InProcess.run { run in
             let limit = UploadEngine.rememberedDismissals
-            try await finish(run, "a.mp4")
+            try await run.finish("a.mp4")
             for number in 0..<limit + 20 {
                 let handle = try run.open("a.mp4", cutting: true)
                 try run.write([UInt8(number)], to: handle)
@@ -67,11 +60,11 @@ import UploadStore
     func whatIsUnderWayIsRemembered() async throws {
         try await InProcess.run { run in
             let limit = UploadEngine.rememberedDismissals
-            try await finish(run, "staged.mp4.part")
+            try await run.finish("staged.mp4.part")
             let first = try #require(run.engine.uploads.first)
             #expect(first.currentState == .staged)
             for number in 0..<limit + 5 {
-                try await finish(run, "a\(number).mp4")
+                try await run.finish("a\(number).mp4")
                 try remove(run, "a\(number).mp4")
             }
             #expect(run.engine.upload(numbered: first.number) === first)

@@ -10,20 +10,6 @@ import UploadEngine
 /// What the model test has found, each as short as it was in the end.
 @Suite(.timeLimit(.minutes(2)))
 struct FoundByTheModelTests {
-    private func content(_ filesystem: FilesystemService, _ name: String) throws -> [UInt8] {
-        let node = try filesystem.namespace.lookup(Array(name.utf8), in: .root).node
-        let handle = try filesystem.open(node, flags: FileOpenFlags(rawValue: 0), context: InProcess.caller(9)).handle
-        defer { filesystem.committer.release(handle) }
-        return try filesystem.content.read(handle, at: 0, count: 1 << 20)
-    }
-
-    private func write(_ run: InProcess, _ name: String, _ bytes: [UInt8]) async throws {
-        let handle = try run.create(name)
-        try run.write(bytes, to: handle)
-        #expect(await run.close(handle) == nil)
-        run.filesystem.committer.release(handle)
-    }
-
     @Test("What was emptied, closed, and written again is there after a kill")
     func whatWasEmptiedAndWrittenAgainSurvives() async throws {
         try await InProcess.run { run in
@@ -37,7 +23,7 @@ struct FoundByTheModelTests {
             #expect(await run.close(again) == nil)
             run.filesystem.committer.release(again)
             try await run.journal.written(durably: false)
-            #expect(try content(try run.restore(), "a.mp4") == [4, 5])
+            #expect(try run.content("a.mp4", in: try run.restore()) == [4, 5])
         }
     }
 
@@ -50,7 +36,7 @@ struct FoundByTheModelTests {
             #expect(await run.close(handle) == nil)
             run.filesystem.committer.release(handle)
             try await run.journal.written(durably: false)
-            #expect(try content(try run.restore(), "notes.txt") == [1, 2, 3])
+            #expect(try run.content("notes.txt", in: try run.restore()) == [1, 2, 3])
             #expect(run.engine.uploads.map(\.currentState) == [.cancelled])
             // Under a final name it is uploaded after all.
             #expect(await run.rename("notes.txt", to: "b.mp4") == nil)
@@ -69,34 +55,34 @@ struct FoundByTheModelTests {
             #expect(await run.close(handle) == nil)
             run.filesystem.committer.release(handle)
             try await run.journal.written(durably: false)
-            #expect(try content(try run.restore(), "a.mp4.part") == [UInt8](repeating: 0, count: 9000))
+            #expect(try run.content("a.mp4.part", in: try run.restore()) == [UInt8](repeating: 0, count: 9000))
         }
     }
 
     @Test("A local file that was being written at a kill has the size of what is there")
     func aLocalFileHasTheSizeOfItsBytes() async throws {
         try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
-            try await write(run, "notes.txt", [1, 2, 3])
+            try await run.finish("notes.txt", [1, 2, 3])
             let handle = try run.open("notes.txt")
             try run.cut("notes.txt", to: 1, through: handle)
             try await run.journal.written(durably: false)
             let restored = try run.restore()
             let found = try restored.namespace.lookup(Array("notes.txt".utf8), in: .root)
             #expect(found.attributes.size == 1)
-            #expect(try content(restored, "notes.txt") == [1])
+            #expect(try run.content("notes.txt", in: restored) == [1])
         }
     }
 
     @Test("A file that is written under another name than the journal's takes no other file's place")
     func aRenamedFileThatIsWrittenTakesNoPlace() async throws {
         try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
-            try await write(run, "log", [1])
+            try await run.finish("log", [1])
             let handle = try run.open("log")
             try run.write([2], to: handle, at: 1)
             #expect(await run.rename("log", to: "log.1") == nil)
-            try await write(run, "log", [3])
+            try await run.finish("log", [3])
             try await run.journal.written(durably: false)
-            #expect(try content(try run.restore(), "log") == [3])
+            #expect(try run.content("log", in: try run.restore()) == [3])
         }
     }
 
@@ -128,7 +114,7 @@ struct FoundByTheModelTests {
             await run.synchronize(first)
             #expect(await run.close(first) == nil)
             run.filesystem.committer.release(first)
-            try await write(run, "b.mp4.part", [4])
+            try await run.finish("b.mp4.part", [4])
             #expect(await run.rename("b.mp4.part", to: "a.mp4.part") == nil)
             #expect(run.engine.uploads.map(\.currentState) == [.staged, .staged])
             try run.filesystem.namespace.removeFile(Array("a.mp4.part".utf8), in: .root)

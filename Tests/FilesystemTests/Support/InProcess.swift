@@ -9,6 +9,7 @@ import PlatformClient
 import SandboxPlatform
 import Synchronization
 import TestSupport
+import Testing
 import UploadCore
 import UploadEngine
 import UploadStore
@@ -128,6 +129,23 @@ final class InProcess: Sendable {
         try bytes.withUnsafeBytes {
             try filesystem.content.write($0, handle: handle, at: offset, context: Self.caller(pid))
         }
+    }
+
+    /// Makes a file with these bytes, and closes it.
+    func finish(_ name: String, _ bytes: [UInt8] = [1, 2, 3]) async throws {
+        let handle = try create(name)
+        try write(bytes, to: handle)
+        #expect(await close(handle) == nil)
+        filesystem.committer.release(handle)
+    }
+
+    /// Up to 1 MiB of a file of this file system, or of the one that another process would find.
+    func content(_ name: String, in other: FilesystemService? = nil) throws -> [UInt8] {
+        let filesystem = other ?? filesystem
+        let node = try filesystem.namespace.lookup(Array(name.utf8), in: .root).node
+        let handle = try filesystem.open(node, flags: FileOpenFlags(rawValue: 0), context: Self.caller(9)).handle
+        defer { filesystem.committer.release(handle) }
+        return try filesystem.content.read(handle, at: 0, count: 1 << 20)
     }
 
     func cut(_ name: String, to size: Int64, through handle: UInt64?, by pid: Int32 = 1) throws {
