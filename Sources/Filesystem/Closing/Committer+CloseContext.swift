@@ -19,7 +19,8 @@ extension Committer {
         else { return }
         let upload = engine.begin(namespace.identity(for: path), spool: version.spool)
         upload.apply(.wrote(0..<version.size))
-        if file.attach(upload, to: version).upload !== upload { reclaimer.drop(upload) }
+        guard file.attach(upload, to: version).upload === upload else { return reclaimer.drop(upload) }
+        namespace.contentWasSet(in: file, node: node)
     }
 
     /// What was emptied and closed so is an empty file, and what has got a name of those that stay here stays here: nothing

@@ -105,7 +105,7 @@ extension ContentStore {
             reclaimer.drop(next)
             return false
         }
-        replaced(last, by: next, in: file)
+        replaced(last, by: next, in: file, node: change.open.node)
         if size == 0, next.predecessors.isEmpty { last.upload?.apply(.cancelled(Self.overwritten)) }
         file.abandonChange(of: next)
         return true

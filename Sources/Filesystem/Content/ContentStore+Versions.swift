@@ -17,6 +17,7 @@ extension ContentStore {
             var first = try version(after: nil, keeping: 0, in: file, node: node)
             if first.isToBeUploaded { first.upload = beginUpload(of: first, in: file, node: node) }
             guard file.install(first, after: nil) else { return reclaimer.drop(first) }
+            namespace.contentWasSet(in: file, node: node)
             file.abandonChange(of: first)
         } catch {
             logger.error("no new content could be begun", metadata: ["reason": "\(error.message)"])
@@ -93,12 +94,16 @@ extension ContentStore {
         let (attached, predecessors) = file.attach(upload, to: version)
         if attached !== upload { reclaimer.drop(upload) }
         for old in predecessors { upload.takePlace(of: old, reason: Self.overwritten) }
-        if attached === upload { upload.tell(superseded: file.superseded) }
+        if attached === upload {
+            namespace.contentWasSet(in: file, node: node)
+            upload.tell(superseded: file.superseded)
+        }
         return attached
     }
 
     /// What follows for a version whose place another one has taken.
-    func replaced(_ last: FileVersion, by next: FileVersion, in file: MountedFile) {
+    func replaced(_ last: FileVersion, by next: FileVersion, in file: MountedFile, node: NodeID) {
+        namespace.contentWasSet(in: file, node: node)
         if let upload = next.upload { upload.tell(superseded: file.superseded) }
         last.upload?.updateIdentity { $0.isListed = false }
         // Its bytes go as soon as its upload does not need them any more.

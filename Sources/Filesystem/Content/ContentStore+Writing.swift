@@ -100,7 +100,7 @@ extension ContentStore {
                 reclaimer.drop(next)
                 return nil
             }
-            replaced(last, by: next, in: file)
+            replaced(last, by: next, in: file, node: node)
             recordWriter(process(of: write.pid, writingInto: file), of: file)
             findSize(file, node: node, pid: write.pid, upTo: taken.upperBound)
             while !file.endWrite(&next, written: taken) { try put(data, taken, into: next) }

@@ -60,10 +60,12 @@ extension Namespace {
 
     /// Removes a file's name. What was not confirmed is cancelled; what was keeps its asset.
     package func removeFile(_ name: [UInt8], in parent: NodeID) throws(FuseErrno) {
-        let reason = UploadFailure(.cancelled, message: "the file was removed before the platform had confirmed it")
         try checkWritable()
-        try removeFile(name, in: parent, reason: reason)
+        try removeFile(name, in: parent, reason: Self.wasRemoved)
     }
+
+    static let wasRemoved = UploadFailure(
+        .cancelled, message: "the file was removed before the platform had confirmed it")
 
     /// Removes a file's name, for a reason of its own; `ENOENT` where the name is another's than the `expected` file's.
     func removeFile(

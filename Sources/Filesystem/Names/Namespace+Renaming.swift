@@ -101,13 +101,27 @@ extension Namespace {
         if let upload = successor.upload { upload.tell(superseded: successor.superseded) }
     }
 
-    /// Everything at or below a node has another path: what becomes of it is decided anew, and uploads bear the path in
-    /// their status documents.
+    /// Everything at or below a node has another path: what becomes of it is decided anew.
     private func pathsChanged(below moved: NodeID) -> [(node: NodeID, file: MountedFile)] {
-        files(atOrBelow: moved).map { node, file, path in
+        let files = tree.withLock { $0.files(atOrBelow: moved) }
+        for (node, file) in files { nameWasSet(file, node: node) }
+        return files.map { (node: $0.0, file: $0.1) }
+    }
+
+    /// Another content, or an upload, has come into a file. The path by which it was made may be an old one by now, and whoever
+    /// changed or removed that found what the file held before.
+    func contentWasSet(in file: MountedFile, node: NodeID) {
+        nameWasSet(file, node: node)
+        if path(of: node) == nil { cancel(file.removed().upload, reason: Self.wasRemoved) }
+    }
+
+    /// Decides what becomes of a file by the path that it has now, which its upload bears in its status document.
+    private func nameWasSet(_ file: MountedFile, node: NodeID) {
+        var known: [[UInt8]]?
+        while let path = path(of: node), path != known {
             file.renamed(to: verdict(on: path))
-            if let upload = file.upload { tell(path, to: upload) }
-            return (node, file)
+            if let upload = file.upload, upload.identity.path != path { tell(path, to: upload) }
+            known = path
         }
     }
 

@@ -12,6 +12,8 @@ final class FakeWriters: WriterInspector {
         var askedToEnd: Set<Int32> = []
         /// Called once, when it is asked which program a process is: in the middle of its first write.
         var onCommand: [Int32: @Sendable () -> Void] = [:]
+        /// Called once, when it is asked which process a thread belongs to: while a truncation by path makes another version.
+        var onThreadGroup: [Int32: @Sendable () -> Void] = [:]
         var source: FoundSource?
     }
 
@@ -19,7 +21,10 @@ final class FakeWriters: WriterInspector {
 
     func change(_ change: (inout State) -> Void) { state.withLock { change(&$0) } }
 
-    func threadGroup(of pid: Int32) -> Int32? { pid }
+    func threadGroup(of pid: Int32) -> Int32? {
+        state.withLock { $0.onThreadGroup.removeValue(forKey: pid) }?()
+        return pid
+    }
 
     func command(of pid: Int32) -> [UInt8]? {
         let (name, hook) = state.withLock { ($0.commands[pid] ?? "cat", $0.onCommand.removeValue(forKey: pid)) }
