@@ -156,6 +156,27 @@ struct ClosingTests {
         }
     }
 
+    @Test("A killed writer's local file leaves the listing when an exchange gives it a final name")
+    func aKilledWritersFileIsNotListedUnderALaterName() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            try await run.finish("a.mp4", [4])
+            let handle = try run.create("notes.dat", by: 2)
+            try run.write([1, 2, 3], to: handle, by: 2)
+            run.writers.change { $0.dying[2] = "its writer was killed by signal 9" }
+            #expect(await run.close(handle, by: 2) == nil)
+            run.filesystem.committer.release(handle)
+            let exchanged = await run.answer {
+                run.filesystem.committer.rename(
+                    Array("notes.dat".utf8), in: .root, to: Array("a.mp4".utf8), in: .root, flags: .exchange, pid: 1,
+                    $0)
+            }
+            #expect(exchanged == nil)
+            #expect(throws: FuseErrno.noSuchFileOrDirectory) { try run.node("a.mp4") }
+            #expect(try run.content("notes.dat") == [4])
+            #expect(run.engine.uploads.map(\.currentState) == [.completed, .interrupted])
+        }
+    }
+
     @Test(.shows("asset-rsync-cut")) func aPartialFileOfRsyncsNeverBecomesAnAsset() async throws {
         try await InProcess.run { run in
             let handle = try run.create(".a.mp4.x1Y2z3")

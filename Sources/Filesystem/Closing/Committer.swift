@@ -137,9 +137,14 @@ package final class Committer: Sendable {
         guard look.handles == 0 else { return }
         if look.isRemoved {
             namespace.discard(file, node: open.node)
-        } else if let upload = look.version?.upload, upload.currentState == .interrupted {
-            unlist(file, node: open.node, upload)
+        } else {
+            unlistIfInterrupted(file, node: open.node)
         }
+    }
+
+    private func unlistIfInterrupted(_ file: MountedFile, node: NodeID) {
+        guard let upload = file.upload, upload.currentState == .interrupted else { return }
+        unlist(file, node: node, upload)
     }
 
     /// Nobody can write into the file any more: what no close has decided is decided now.
@@ -152,7 +157,8 @@ package final class Committer: Sendable {
         case .commit(let scope), .commitInBackground(let scope):
             file.seal(version, scope, unlessOpen: true)?.apply(.committed(scope))
             namespace.markDirty([node])
-        case .interrupt(let reason): _ = interrupt(file, version, reason: reason, closing)
+        case .interrupt(let reason):
+            if interrupt(file, version, reason: reason, closing) { unlistIfInterrupted(file, node: node) }
         }
     }
 
