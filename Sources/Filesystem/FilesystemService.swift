@@ -56,8 +56,14 @@ package final class FilesystemService: Sendable {
     // MARK: The mount
 
     /// Takes in what the journal knew when it was opened. To be called once, before anything is asked of the file
-    /// system; nothing is sent before ``UploadEngine/resume()``. Blocks on the disk.
+    /// system; nothing is sent nor deleted before ``resume()``. Blocks on the disk.
     package func recover() { namespace.recover(into: engine, from: spool) }
+
+    /// Goes on with what was taken in, once the mount has succeeded. Blocks on the disk.
+    package func resume() {
+        namespace.settleUnlisted()
+        engine.resume()
+    }
 
     /// Refuses new files and writes from now on (`EROFS`); what is open can be closed.
     package func refuseWriting() { namespace.refuseWriting() }

@@ -25,7 +25,7 @@ extension UploadEngine {
         upload.tellInFlight()
         // Its writer died: nothing of it was confirmed, and nothing will be.
         if record.state == .open, let session {
-            services.cleaner.delete(assetID: session.assetID, unlessCompleted: session.uploadID)
+            deleteAfterResuming(assetID: session.assetID, unlessCompleted: session.uploadID)
         }
         if upload.currentState != record.state { upload.markDirty() }
         return upload
@@ -33,6 +33,9 @@ extension UploadEngine {
 
     /// Goes on with everything that was taken in, and asks for the assets of which it is not known what became.
     public func resume() {
+        for (assetID, session) in takeAssetsToDelete() {
+            services.cleaner.delete(assetID: assetID, unlessCompleted: session)
+        }
         for upload in uploads {
             upload.apply(.tick)
             upload.watchAsset()

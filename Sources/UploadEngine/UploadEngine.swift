@@ -15,6 +15,8 @@ public final class UploadEngine: Sendable {
         var dismissed: [Upload] = []
         /// What those came to that are forgotten.
         var forgotten = ForgottenUploads()
+        /// Assets of sessions that an earlier process left open, to be deleted when it is known that there is a mount.
+        var abandoned: [(assetID: String, session: String)] = []
 
         /// Where the upload of that number stands, or would.
         func place(of number: Int) -> Int {
@@ -78,6 +80,18 @@ public final class UploadEngine: Sendable {
     /// Takes in an upload that another process began.
     func add(_ upload: Upload) {
         registry.withLock { $0.uploads.insert(upload, at: $0.place(of: upload.number)) }
+    }
+
+    /// Has an asset deleted that was reserved for an upload which another process began, at ``resume()``.
+    func deleteAfterResuming(assetID: String, unlessCompleted session: String) {
+        registry.withLock { $0.abandoned.append((assetID, session)) }
+    }
+
+    func takeAssetsToDelete() -> [(assetID: String, session: String)] {
+        registry.withLock { registry in
+            defer { registry.abandoned = [] }
+            return registry.abandoned
+        }
     }
 
     /// Every upload that is remembered, oldest first.

@@ -117,6 +117,11 @@ public final class SpoolDirectory: Sendable {
         return adopt(name, nil, occupied: occupied)
     }
 
+    /// A spool file that is not there any more: whoever uses it is told that it is ``SpoolError/gone``.
+    public func missing(_ name: String) -> SpoolFile {
+        openFile(name) ?? adopt(name, nil, occupied: SegmentMap())
+    }
+
     /// Opens a file anew whose descriptor was closed meanwhile; throws ``SpoolError/gone`` when it has no name any more.
     func reopen(_ name: String) throws(SpoolError) -> Int32 {
         do throws(SpoolError) {

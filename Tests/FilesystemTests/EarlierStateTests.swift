@@ -58,7 +58,7 @@ struct EarlierStateTests {
         try await run(bootID: "another boot") { run in
             #expect(try size(run, "completed.mp4") == 3000)
             #expect(try size(run, ".DS_Store") == 7)
-            run.engine.resume()
+            run.filesystem.resume()
             // Their sessions are asked for first; the stand-in of this run has never heard of them.
             try await eventually("what cannot be sent any more fails") {
                 run.engine.uploads.allSatisfy { $0.currentState != .finishing && $0.currentState != .staged }
@@ -70,7 +70,7 @@ struct EarlierStateTests {
     @Test("What was on its way is sent, though the platform has forgotten its session", .shows("restart-session-gone"))
     func whatWasOnItsWayIsSent() async throws {
         try await run(bootID: Self.first.boot) { run in
-            run.engine.resume()
+            run.filesystem.resume()
             try await eventually("the upload is completed") {
                 run.engine.uploads.last?.currentState == .completed
             }

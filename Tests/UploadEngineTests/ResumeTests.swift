@@ -131,7 +131,11 @@ import func TestSupport.eventually
                 try await life.journal.written(durably: false)
             }
             #expect(!Journal.hasUploadsToResume(in: stage.path))
-            try await stage.life { life in
+            try await stage.life(isResumed: false) { life in
+                // An attempt to mount that fails deletes nothing.
+                await life.engine.finishCleaning()
+                #expect(try await stage.sandbox.assets().map(\.deleted) == [false])
+                life.engine.resume()
                 let upload = try #require(life.engine.uploads.first)
                 #expect(upload.currentState == .interrupted)
                 #expect(upload.status().error?.message.contains("while the file was being written") == true)

@@ -44,7 +44,8 @@ extension Namespace {
             let version = look.version.flatMap { $0.size > 0 || $0.phase != .writing ? $0 : nil }
             content = NodeRecord.Content(
                 size: version?.size ?? 0, spool: version?.spool.name, upload: (version?.upload?.number).map(Int64.init),
-                isLocalOnly: version?.phase == .ended(.partial))
+                isLocalOnly: version?.phase == .ended(.partial),
+                isTainted: version?.upload == nil && version?.taint != nil)
             if let modified = look.modified {
                 attributes.modificationTime = modified
                 attributes.changeTime = max(attributes.changeTime, modified)

@@ -11,7 +11,7 @@ import UploadStore
 
 extension Namespace {
     /// Takes in what the journal knew when it was opened. To be called once, before anything is asked of the file
-    /// system; nothing is sent before ``UploadEngine/resume()``. Blocks on the disk.
+    /// system; nothing is sent nor deleted before ``settleUnlisted()`` and ``UploadEngine/resume()``. Blocks on the disk.
     func recover(into engine: UploadEngine, from spool: SpoolDirectory) {
         guard let journal else { return }
         var left = RecoveredUploads(journal, spool: spool, engine: engine, logger: logger)
@@ -100,17 +100,32 @@ extension Namespace {
 
     private func settle(_ record: UploadRecord, _ upload: Upload, wasDamaged: Bool) {
         switch upload.currentState {
-        case .interrupted: reclaimer.keep(upload, since: try? upload.spool.lastWritten())
         case .completed, .finishing, .staged, .failed:
             // The tree was lost with the damage: what an upload knows of its place is all there is.
-            if wasDamaged {
-                return relist(MountedFile(closed: FileVersion(restoring: record, upload)), of: upload)
+            if wasDamaged { return relist(MountedFile(closed: FileVersion(restoring: record, upload)), of: upload) }
+            if upload.currentState != .failed { leaveUnlisted(upload) }
+        case .interrupted, .cancelled, .open: leaveUnlisted(upload)
+        }
+    }
+
+    private func leaveUnlisted(_ upload: Upload) { unlisted.withLock { $0.append(upload) } }
+
+    /// Does what follows for the uploads that no file was found for. To be called when the mount has succeeded: an attempt that
+    /// fails deletes nothing.
+    func settleUnlisted() {
+        let uploads = unlisted.withLock { unlisted in
+            defer { unlisted = [] }
+            return unlisted
+        }
+        for upload in uploads {
+            if upload.currentState == .interrupted {
+                reclaimer.keep(upload, since: try? upload.spool.lastWritten())
+                continue
             }
-            if upload.currentState != .failed { reclaimer.retire(upload) }
+            reclaimer.retire(upload)
             // It waits for another name, and has none that could be changed.
             let isNamed = upload.inspect { $0.commitScope == .whole }
             if upload.currentState.isUnderWay, !isNamed { upload.apply(.cancelled(Self.nameless)) }
-        case .cancelled, .open: reclaimer.retire(upload)
         }
     }
 
@@ -139,7 +154,7 @@ extension Namespace {
             file.renamed(to: verdict(on: path))
             upload.updateIdentity { $0.isListed = true }
         } catch {
-            reclaimer.retire(upload)
+            leaveUnlisted(upload)
         }
     }
 }
@@ -213,6 +228,7 @@ private struct RecoveredUploads {
         version.size = (try? bytes.size()) ?? content.size
         version.hasContent = true
         if content.isLocalOnly { version.phase = .ended(.partial) }
+        if content.isTainted { version.taint = "its writer was killed before twelvefs was started" }
         return MountedFile(closed: version)
     }
 
@@ -229,7 +245,7 @@ private struct RecoveredUploads {
         }
     }
 
-    /// An upload's bytes, or an empty file in their place.
+    /// An upload's bytes, or what stands in their place under the same name: by that the next mount knows them again.
     private static func content(
         of record: UploadRecord, _ spool: SpoolDirectory, _ logger: Logger
     ) -> (SpoolFile?, isThere: Bool) {
@@ -237,15 +253,7 @@ private struct RecoveredUploads {
             return (try open(record.spool, spool, logger), true)
         } catch {
             guard case .failed(code: ENOENT, _) = error else { return (nil, false) }
-        }
-        do throws(SpoolError) {
-            let empty = try spool.create()
-            // Many of them are to keep no descriptors.
-            try empty.discard()
-            return (empty, false)
-        } catch {
-            logger.error("the spool took no new file", metadata: ["reason": "\(error)"])
-            return (nil, false)
+            return (spool.missing(record.spool), false)
         }
     }
 
@@ -279,9 +287,18 @@ extension Upload {
         guard record.state == .completed else { return true }
         if record.size > Self.page {
             let lastPage = (record.size - 1) / Self.page * Self.page
-            return data.ranges.contains { $0.lowerBound < lastPage }
+            // Zeros in the last page are all that an eviction may have left.
+            return data.ranges.contains { $0.lowerBound < lastPage } || holdsMoreThanZeros(lastPage..<record.size)
         }
         return !data.isEmpty
+    }
+
+    private func holdsMoreThanZeros(_ range: Range<Int64>) -> Bool {
+        var bytes = [UInt8](repeating: 0, count: Int(clamping: range.count))
+        guard (try? bytes.withUnsafeMutableBytes({ try spool.read(at: range.lowerBound, into: $0) })) != nil else {
+            return false
+        }
+        return bytes.contains { $0 != 0 }
     }
 }
 

@@ -21,6 +21,8 @@ package final class Namespace: Sendable {
     let logger: Logger
     /// Nodes that the journal is about to look at.
     let dirtyNodes = Mutex<Set<NodeID>>([])
+    /// Uploads of an earlier mount that no file was found for, until it is known that there is a mount.
+    let unlisted = Mutex<[Upload]>([])
     /// New files and writes are refused: the mount is draining, or was mounted read-only.
     private let refusesWriting: Atomic<Bool>
 

@@ -92,7 +92,7 @@ struct PlatformMount: MountService {
             journal.begin()
             let left = engine.resumable
             if left > 0 { logger.notice("recovering uploads of an earlier mount", metadata: ["count": "\(left)"]) }
-            engine.resume()
+            await offPool { filesystem.resume() }
             return ServedMount(session: session, parts: parts)
         } catch {
             await parts.stop()

@@ -161,13 +161,18 @@ public struct NodeRecord: Sendable, Equatable {
         public var upload: Int64?
         /// Listed though its upload was interrupted: a partial file that its writer wants to find again.
         public var isLocalOnly: Bool
+        /// Stays here, and its writer was killed: under a name of those that are uploaded nothing may become of it.
+        public var isTainted: Bool
 
         /// What a file of `size` bytes holds.
-        public init(size: Int64, spool: String?, upload: Int64?, isLocalOnly: Bool = false) {
+        public init(
+            size: Int64, spool: String?, upload: Int64?, isLocalOnly: Bool = false, isTainted: Bool = false
+        ) {
             self.size = size
             self.spool = spool
             self.upload = upload
             self.isLocalOnly = isLocalOnly
+            self.isTainted = isTainted
         }
     }
 

@@ -151,6 +151,12 @@ extension ChunkRecord: JournalRow {
 }
 
 extension NodeRecord: JournalRow {
+    /// What `is_plain` holds. An earlier version of twelvefs takes what is tainted for a partial file, which is not uploaded
+    /// either.
+    private static func standing(of content: Content?) -> Int64 {
+        (content?.isLocalOnly ?? false ? 1 : 0) | (content?.isTainted ?? false ? 2 : 0)
+    }
+
     static let table = "nodes"
     static let columns = [
         "id", "parent", "name", "is_directory", "mode", "uid", "gid", "atime", "atime_ns", "mtime", "mtime_ns",
@@ -166,7 +172,7 @@ extension NodeRecord: JournalRow {
             modificationTime.seconds.databaseValue, modificationTime.nanoseconds.databaseValue,
             changeTime.seconds.databaseValue, changeTime.nanoseconds.databaseValue,
             (content?.size).databaseValue, (content?.spool).databaseValue, (content?.upload).databaseValue,
-            (content?.isLocalOnly ?? false).databaseValue,
+            Self.standing(of: content).databaseValue,
         ]
     }
 
@@ -183,8 +189,13 @@ extension NodeRecord: JournalRow {
         modificationTime = FileTime(seconds: row.integer(), nanoseconds: row.integer())
         changeTime = FileTime(seconds: row.integer(), nanoseconds: row.integer())
         let (size, spool, upload) = (row.optionalInteger(), row.optionalText(), row.optionalInteger())
-        let isLocalOnly = row.integer() != 0
-        content = isDirectory ? nil : Content(size: size ?? 0, spool: spool, upload: upload, isLocalOnly: isLocalOnly)
+        let standing = row.integer()
+        content =
+            isDirectory
+            ? nil
+            : Content(
+                size: size ?? 0, spool: spool, upload: upload, isLocalOnly: standing & 1 != 0,
+                isTainted: standing & 2 != 0)
         guard row.isSound, id > 0 else { return nil }
     }
 }

@@ -74,7 +74,7 @@ final class ModelMount: Sendable {
         filesystem = FilesystemService(
             configuration: mount, engine: engine, spool: spool, writers: writers, logger: Self.logger, journal: journal)
         filesystem.recover()
-        engine.resume()
+        filesystem.resume()
     }
 
     // MARK: The end
