@@ -46,6 +46,8 @@ public enum CommitRule {
         public var shortOf: Int64?
         /// Whether a size was declared and there are holes below it.
         public var lacksDeclaredBytes = false
+        /// Whether nothing was written of a declared size: it is set for whoever writes the file.
+        public var isOnlyPresized = false
         /// Why a write was refused that was not made good.
         public var refusal: String?
         /// Whether an rsync wrote in place, and the truncation that ends its successful run has not come.
@@ -96,7 +98,7 @@ public enum CommitRule {
     private static func verdict(_ context: CloseContext, taint: String?, isAnswered: Bool) -> Verdict {
         if context.name == .local { return .nothing }
         if let reason = taint ?? unfinished(context) { return .interrupt(reason) }
-        if context.size == 0 { return .nothing }
+        if context.size == 0 || context.isOnlyPresized { return .nothing }
         let scope: CommitScope
         switch context.name {
         case .final: scope = .whole
@@ -114,7 +116,7 @@ public enum CommitRule {
     private static func unfinished(_ context: CloseContext) -> String? {
         if let refusal = context.refusal { return "a write was refused: \(refusal)" }
         if let whole = context.shortOf { return "the copy stopped after \(context.size) of \(whole) bytes" }
-        if context.lacksDeclaredBytes { return "not all of the declared size was written" }
+        if context.lacksDeclaredBytes, !context.isOnlyPresized { return "not all of the declared size was written" }
         if context.isCutOffInPlace { return "rsync was cut off while it wrote in place" }
         return nil
     }

@@ -40,6 +40,25 @@ struct ContentsTests {
         }
     }
 
+    @Test(
+        "A file that has only been given its size waits for whoever writes it", .shows("size-only-declared"),
+        arguments: [true, false])
+    func aSizeAloneSpoilsNothing(byName: Bool) async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            if !byName { try run.cut("a.mp4", to: 3, through: handle) }
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            if byName { try run.cut("a.mp4", to: 3, through: nil) }
+            #expect(try run.content("a.mp4") == [0, 0, 0])
+            #expect(run.engine.uploads.map(\.currentState) == [.open])
+            let again = try run.open("a.mp4", by: 2)
+            try run.write([1, 2, 3], to: again, by: 2)
+            #expect(await run.close(again, by: 2) == nil)
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
     @Test(.shows("truncate-by-name")) func aFileThatIsCutByNameFollowsTheRuleOfItsName() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4.part")

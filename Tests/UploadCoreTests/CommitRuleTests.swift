@@ -104,6 +104,19 @@ import struct TestSupport.ShownStatements
             "a declared size has holes", onFlush: .interrupt("not all of the declared size was written"),
             onLastRelease: .interrupt("not all of the declared size was written")
         ) { $0.lacksDeclaredBytes = true },
+        Row("a size was declared and nothing written", onFlush: .nothing, onLastRelease: .nothing) {
+            $0.lacksDeclaredBytes = true
+            $0.isOnlyPresized = true
+        },
+        Row(
+            "a size was declared and nothing written, since that was refused",
+            onFlush: .interrupt("a write was refused: the spool is full"),
+            onLastRelease: .interrupt("a write was refused: the spool is full")
+        ) {
+            $0.refusal = "the spool is full"
+            $0.lacksDeclaredBytes = true
+            $0.isOnlyPresized = true
+        },
         Row(
             "a write was refused", onFlush: .interrupt("a write was refused: the spool is full"),
             onLastRelease: .interrupt("a write was refused: the spool is full")

@@ -90,6 +90,7 @@ extension Committer {
         if !version.refused.isEmpty { closing.refusal = version.refusal?.message ?? "it found no space" }
         closing.isCutOffInPlace = version.awaitsFinalTruncation
         closing.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
+        closing.isOnlyPresized = version.upload?.inspect { $0.isOnlyPresized } ?? false
         closing.shortOf = missingBytes(of: version)
         closing.name = closingName(of: node, version)
         return (closing, version)

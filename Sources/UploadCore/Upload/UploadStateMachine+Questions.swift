@@ -18,6 +18,9 @@ extension UploadStateMachine {
         return size < hint.size || !written.covers(0..<hint.size)
     }
 
+    /// Whether a size was declared and nothing was written: it is set for whoever writes the file.
+    public var isOnlyPresized: Bool { hint?.source == .declared && written.isEmpty }
+
     /// When ``UploadEvent/tick`` is due, if nothing else happens before.
     public var nextDeadline: Instant? {
         guard state.isUnderWay else { return nil }
