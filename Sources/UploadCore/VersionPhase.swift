@@ -31,6 +31,8 @@ public enum VersionPhase: Sendable, Hashable {
         case commit(CommitScope)
         /// End it: nothing may become of it.
         case end(Ending)
+        /// Count it as committed whose upload has failed: it waits for nothing any more.
+        case fail
         /// Try once more what ended badly, as far as it was committed.
         case retry(CommitScope)
     }
@@ -66,6 +68,9 @@ public enum VersionPhase: Sendable, Hashable {
         // What its writer did not finish may still turn out to be kept by rsync on purpose.
         case (.ended(.interrupted), .end(.partial)): return become(.ended(.partial))
         case (.sealed, .end), (.ended, .end): return .refused
+
+        case (.waitingForName, .fail), (.staged, .fail): return become(.sealed)
+        case (.writing, .fail), (.sealed, .fail), (.ended, .fail): return .refused
 
         // A failed upload was committed, and its file is sealed; one that was interrupted is committed as a whole.
         case (.sealed, .retry(let scope)), (.ended, .retry(let scope)): return become(Self(committed: scope))

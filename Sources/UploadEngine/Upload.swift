@@ -326,7 +326,8 @@ extension UploadEvent {
     fileprivate var movesOn: Bool {
         switch self {
         case .chunkStored, .sessionOpened, .callFailed, .chunkFailed: true
-        case .wrote, .truncated, .hinted, .committed, .interrupted, .cancelled, .retried, .urlsReceived, .reported,
+        case .wrote, .truncated, .reopened, .hinted, .committed, .interrupted, .cancelled, .retried, .urlsReceived,
+            .reported,
             .sessionChecked, .assetChecked, .assetLearned, .callHeldBack, .callsReleased, .bytesSent, .chunksHeldBack,
             .tick:
             false
@@ -337,7 +338,8 @@ extension UploadEvent {
     fileprivate var changesContent: Bool {
         switch self {
         case .wrote, .truncated: true
-        case .hinted, .committed, .interrupted, .cancelled, .retried, .sessionOpened, .urlsReceived, .reported,
+        case .reopened, .hinted, .committed, .interrupted, .cancelled, .retried, .sessionOpened, .urlsReceived,
+            .reported,
             .sessionChecked, .assetChecked, .assetLearned, .callHeldBack, .callsReleased, .callFailed, .bytesSent,
             .chunkStored, .chunkFailed, .chunksHeldBack, .tick:
             false

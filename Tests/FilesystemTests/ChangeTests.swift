@@ -1,7 +1,9 @@
 import FileTree
 import Filesystem
+import Foundation
 import FuseLowLevel
 import SandboxPlatform
+import Synchronization
 import TestSupport
 import Testing
 import UploadCore
@@ -108,6 +110,48 @@ struct ChangeTests {
                 run.engine.uploads.first?.currentState == .completed
             }
             #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
+    @Test("A temporary file whose upload was refused can be written anew", .shows("change-refused-upload"))
+    func whatWasRefusedCanBeWrittenAnew() async throws {
+        try await InProcess.run { run in
+            run.sandbox.add(
+                InjectedFault(on: [.create], .status(400, body: #"{"code":"parameter_invalid","message":"no"}"#)))
+            let handle = try run.create("a.mp4.part")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.close(handle) == .invalidArgument)
+            run.filesystem.committer.release(handle)
+            let again = try run.open("a.mp4.part", cutting: true)
+            try run.write([4, 5], to: again)
+            #expect(await run.close(again) == nil)
+            run.filesystem.committer.release(again)
+            #expect(await run.rename("a.mp4.part", to: "a.mp4") == nil)
+            #expect(try await run.onlyAsset() == [4, 5])
+        }
+    }
+
+    @Test("What waits for its name is changed only when the journal knows that it is", arguments: [nil, 1 as Int64])
+    func theJournalKnowsOfAChangeBeforeTheBytesAreOthers(size: Int64?) async throws {
+        let state = Mutex("")
+        try await InProcess.run(prepare: { path in state.withLock { $0 = path } }) { run in
+            try await run.finish("a.mp4.part")
+            try await run.journal.written(durably: false)
+            let handle = try run.open("a.mp4.part")
+            // Nothing can be written into a journal that has lost its name.
+            let journal = "\(state.withLock { $0 })/journal.sqlite"
+            try FileManager.default.moveItem(atPath: journal, toPath: journal + ".away")
+            #expect(throws: FuseErrno.ioError) {
+                if let size {
+                    try run.cut("a.mp4.part", to: size, through: handle)
+                } else {
+                    try run.write([9], to: handle)
+                }
+            }
+            #expect(try run.content("a.mp4.part") == [1, 2, 3])
+            try FileManager.default.moveItem(atPath: journal + ".away", toPath: journal)
+            try run.write([9], to: handle)
+            #expect(try run.content("a.mp4.part") == [9, 2, 3])
         }
     }
 

@@ -76,8 +76,13 @@ package final class Durability: Sendable {
     /// tried again; then it blocks on the disk.
     func checkJournal() throws(UploadFailure) {
         guard let journal, journal.failure != nil else { return }
+        try waitForJournal(durably: false)
+    }
+
+    /// Returns when the journal knows everything that it was told. Blocks on the disk.
+    func waitForJournal(durably: Bool) throws(UploadFailure) {
         do throws(JournalError) {
-            try journal.waitUntilWritten(durably: false)
+            try journal?.waitUntilWritten(durably: durably)
         } catch {
             throw error.uploadFailure
         }

@@ -24,7 +24,7 @@ extension ContentStore {
         let change = PendingChange(open: open, pid: context.pid, range: 0..<0)
         var isDone = false
         while !isDone {
-            switch file.beginChange() {
+            switch try beginChange(of: file) {
             case .cancelled: throw .ioError
             case .version(let version): isDone = try truncate(version, to: size, change)
             case .another(after: nil): try beginFirstVersion(for: change)

@@ -10,6 +10,25 @@ import UploadStore
 // Versions: the first of a file, and those that take another's place.
 
 extension ContentStore {
+    /// Where a change of a file goes. What waits for a name is changed when the journal knows that it is: otherwise the next
+    /// mount might continue an upload of which part of the bytes are others by then.
+    func beginChange(of file: MountedFile) throws(FuseErrno) -> MountedFile.ChangePlace {
+        if let version = file.version, version.phase.awaitsRename, version.upload?.currentState == .failed {
+            file.endFailedWait(of: version)
+        }
+        let place = file.beginChange()
+        guard case .version(let version) = place, version.isReopened else { return place }
+        do throws(UploadFailure) {
+            version.upload?.apply(.reopened)
+            try durability.waitForJournal(durably: version.upload?.isDurable ?? false)
+        } catch {
+            file.abandonChange(of: version)
+            throw FuseErrno(error)
+        }
+        file.reopeningIsKnown(of: version)
+        return place
+    }
+
     /// Puts the first version into a file that has none.
     func beginFirstVersion(for change: PendingChange) throws(FuseErrno) {
         let (file, node) = (change.open.file, change.open.node)

@@ -27,7 +27,7 @@ extension ContentStore {
         guard !data.isEmpty else { return 0 }
         let write = PendingChange(open: open, pid: context.pid, range: offset..<offset + Int64(data.count))
         while true {
-            switch open.file.beginChange() {
+            switch try beginChange(of: open.file) {
             case .cancelled:
                 open.file.refuseWrite(of: write.range, because: nil)
                 throw .ioError

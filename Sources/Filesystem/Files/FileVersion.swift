@@ -25,6 +25,8 @@ struct FileVersion: Sendable {
     var upload: Upload?
     /// Whether it may still change, and what may become of it.
     var phase = VersionPhase.writing
+    /// Whether it waited for a name, is to be changed again, and the journal does not know that yet.
+    var isReopened = false
     /// In bytes.
     var size: Int64 = 0
     /// Whether anything was written, or the size changed, since the version began.

@@ -26,12 +26,28 @@ extension MountedFile {
             guard let version = state.version else { return .another(after: nil) }
             switch state.version?.phase.apply(.change) {
             case .granted:
+                if version.phase.awaitsRename { state.version?.isReopened = true }
                 state.version?.changesUnderWay += 1
                 return state.version.map { .version($0) } ?? .another(after: nil)
             case .beginAnother, .refused, nil:
                 state.version?.uses += 1
                 return .another(after: version)
             }
+        }
+    }
+
+    /// The journal knows that the version is changed again.
+    func reopeningIsKnown(of begun: FileVersion) {
+        door.withLock { state in
+            if state.version?.spool === begun.spool { state.version?.isReopened = false }
+        }
+    }
+
+    /// What waits for a name, and whose upload has failed, waits no more: what is written next is another version.
+    func endFailedWait(of looked: FileVersion) {
+        door.withLock { state in
+            guard let version = state.version, version.isSame(as: looked) else { return }
+            _ = state.version?.phase.apply(.fail)
         }
     }
 

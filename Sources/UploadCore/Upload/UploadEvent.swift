@@ -8,6 +8,8 @@ public enum UploadEvent: Sendable {
     case wrote(Range<Int64>)
     /// The file was cut or extended to this size, in bytes.
     case truncated(to: Int64)
+    /// What waits for a name is about to be written again.
+    case reopened
     /// What is believed of the final size; nil takes an earlier belief back.
     case hinted(SizeHint?)
     /// The last descriptor is closed: the content is final and is to become an asset, or to be held ready to become one.

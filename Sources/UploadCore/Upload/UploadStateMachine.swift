@@ -129,6 +129,7 @@ public struct UploadStateMachine: Sendable {
         switch event {
         case .wrote(let range): wrote(range, &reaction)
         case .truncated(let newSize): truncated(to: newSize, &reaction)
+        case .reopened: reopen(&reaction)
         case .hinted(let newHint): hinted(newHint)
         case .committed(let newScope): committed(newScope, at: now, &reaction)
         case .interrupted(let reason): end(.interrupted, reason, &reaction)
