@@ -123,15 +123,15 @@ public final class UploadEngine: Sendable {
     /// The upload is over, no file leads to it, and its bytes are gone: it is remembered, for whoever asks what became of
     /// it, until so many others have followed it. What of it is still under way is ended first.
     public func dismiss(_ upload: Upload) {
-        let candidates = registry.withLock { registry -> [Upload] in
-            let isNew = !registry.dismissed.contains { $0 === upload }
-            if isNew { registry.dismissed.append(upload) }
-            return registry.dismissed.count > Self.rememberedDismissals ? registry.dismissed : []
+        let candidates = registry.withLock { registry -> ArraySlice<Upload> in
+            if !registry.dismissed.contains(where: { $0 === upload }) { registry.dismissed.append(upload) }
+            return registry.dismissed.dropLast(Self.rememberedDismissals)
         }
-        for old in candidates.dropLast(Self.rememberedDismissals) where old.isAtRest {
+        for old in candidates where old.isAtRest {
             let (state, asset, assetID) = old.inspect { ($0.state, $0.asset, $0.assetID) }
             registry.withLock { registry in
                 registry.dismissed.removeAll { $0 === old }
+                // Somebody else may have forgotten it as well.
                 guard registry.remove(old) else { return }
                 registry.forgotten.add(state, asset)
             }
