@@ -16,8 +16,15 @@ final class SpaceManager: Sendable {
     private let spool: SpoolDirectory
     private let reclaimer: SpoolReclaimer
     private let logger: Logger
-    /// One at a time makes space: two would give back more than is needed.
-    private let turn = Mutex(())
+    /// A finished file whose content could go, as it was when it was looked for.
+    private struct Candidate: Sendable {
+        weak let file: MountedFile?
+        let lastUse: ContinuousClock.Instant
+    }
+
+    /// One at a time makes space: two would give back more than is needed. It takes the last of the candidates, which are
+    /// looked for anew when none is left: all files are looked at then.
+    private let turn = Mutex<[Candidate]>([])
 
     init(
         namespace: Namespace, engine: UploadEngine, spool: SpoolDirectory, reclaimer: SpoolReclaimer, logger: Logger
@@ -75,9 +82,9 @@ final class SpaceManager: Sendable {
 
     /// Gives back at least one file's or chunk's bytes; false when there is nothing to give back.
     private func makeSpace() throws(UploadFailure) -> Bool {
-        let outcome = turn.withLock { _ -> Result<Bool, SpoolError> in
+        let outcome = turn.withLock { candidates -> Result<Bool, SpoolError> in
             do throws(SpoolError) {
-                if try evictOne() { return .success(true) }
+                if try evictOne(of: &candidates) { return .success(true) }
                 return .success(try releaseOne() || reclaimer.removeOldest())
             } catch {
                 return .failure(error)
@@ -91,12 +98,21 @@ final class SpaceManager: Sendable {
         }
     }
 
-    private func evictOne() throws(SpoolError) -> Bool {
-        var candidates: [(file: MountedFile, version: FileVersion)] = namespace.allFiles.compactMap { file in
-            file.evictable.map { (file, $0) }
+    private func evictOne(of candidates: inout [Candidate]) throws(SpoolError) -> Bool {
+        if try evictLast(of: &candidates) { return true }
+        candidates = namespace.allFiles.compactMap { file in
+            file.evictable.map { Candidate(file: file, lastUse: $0.lastUse) }
         }
-        candidates.sort { $0.version.lastUse < $1.version.lastUse }
-        for (file, version) in candidates where file.evict(version) {
+        candidates.sort { $0.lastUse > $1.lastUse }
+        return try evictLast(of: &candidates)
+    }
+
+    private func evictLast(of candidates: inout [Candidate]) throws(SpoolError) -> Bool {
+        while let candidate = candidates.popLast() {
+            // One that was used meanwhile has its turn when they are looked for the next time.
+            guard let file = candidate.file, let version = file.evictable, version.lastUse == candidate.lastUse,
+                file.evict(version)
+            else { continue }
             if let upload = version.upload { try upload.evictContent() }
             logger.debug("the content of a finished file was evicted", metadata: ["bytes": "\(version.size)"])
             return true
