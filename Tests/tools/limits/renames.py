@@ -22,12 +22,15 @@ def against_truncation(place, mode):
             for first in range(0, total, batch):
                 numbers = range(first, min(first + batch, total))
                 list(pool.map(lambda number: _stage(place, number), numbers))
+                confirmed = set()
                 for number in numbers:
-                    was_first, outcome = _one(place, mode, pair, number, aim.next())
+                    was_first, renamed, outcome = _one(place, pair, number, aim.next())
+                    if was_first and renamed and mode == "upload":
+                        confirmed.add(number)
                     aim.learn(was_first)
                     outcomes[outcome] = outcomes.get(outcome, 0) + 1
                 place.settle()
-                _check(place, numbers)
+                _check(place, numbers, confirmed)
                 for name in os.listdir(place.mount.path):
                     os.unlink(place.path(name))
         place.settle()
@@ -85,8 +88,8 @@ def _rename(place, number):
         return False
 
 
-def _one(place, mode, pair, number, delay):
-    """One try; tells whether the rename was the first, and how it went for both."""
+def _one(place, pair, number, delay):
+    """One try; tells whether the rename was the first, whether it was done, and how it went for both, in words."""
     part, final = _names(place, number)
     closed, renamed = pair.meet(number, delay, lambda: _overwrite(part, final))
     name = os.path.basename(final if renamed else part)
@@ -101,14 +104,9 @@ def _one(place, mode, pair, number, delay):
         expect(not os.path.exists(final), f"{name}: the rename was refused, and done")
         # What stood in its way was the other one, which is over.
         os.rename(part, final)
-    if renamed and was_first and mode == "upload":
-        expect(len(WHOLE) in _sizes(place, number), f"{name}: the rename was answered, and nothing was confirmed")
-    return was_first, (f"{'rename' if was_first else 'truncation'} first ({'done' if renamed else 'refused'}, "
-                       f"{'overwritten' if closed else 'overwritten in vain'})")
-
-
-def _sizes(place, number):
-    return [asset["size"] for asset in place.assets().get(f"{number}.mp4", [])]
+    return was_first, renamed, (
+        f"{'rename' if was_first else 'truncation'} first ({'done' if renamed else 'refused'}, "
+        f"{'overwritten' if closed else 'overwritten in vain'})")
 
 
 def _overwrite(*paths):
@@ -135,8 +133,9 @@ def _opened(paths):
     return None
 
 
-def _check(place, numbers):
-    """What a file holds now is what its upload's document says that the platform has, and that is there."""
+def _check(place, numbers, confirmed):
+    """What a file holds now is what its upload's document says that the platform has, and that is there. So is what was there
+    first, where the rename was answered when the platform had `confirmed` it."""
     assets = place.assets()
     for number in numbers:
         name = f"{number}.mp4"
@@ -145,5 +144,8 @@ def _check(place, numbers):
         expect(document["state"] == "completed", f"{name} is {document['state']}: {document['error']}")
         size = os.stat(place.path(name)).st_size
         expect(size == document["total_size"] == len(HALF), f"{name}: {size} bytes, uploaded {document['total_size']}")
+        if number in confirmed:
+            sizes = [asset["size"] for asset in assets.get(name, [])]
+            expect(len(WHOLE) in sizes, f"{name}: the rename was answered, and nothing was confirmed")
         found = [asset for asset in assets.get(name, []) if asset["asset_id"] == document["asset_id"]]
         expect(len(found) == 1 and found[0]["size"] == size, f"{name}: its asset is not there")
