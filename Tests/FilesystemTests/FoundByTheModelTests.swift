@@ -121,4 +121,36 @@ struct FoundByTheModelTests {
             #expect(run.engine.uploads.map(\.currentState) == [.cancelled, .cancelled])
         }
     }
+
+    @Test("A file that was uploaded after it was kept here, and is overwritten at a kill, is not there as an empty one")
+    func aPromiseEndsWithItsVersion() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            try await write(run, "notes.txt", [1, 2, 3])
+            #expect(await run.rename("notes.txt", to: "a.mp4") == nil)
+            await run.engine.untilIdle()
+            let handle = try run.open("a.mp4", cutting: true)
+            #expect(await run.rename("a.mp4", to: "b.mp4") == nil)
+            try run.write([4], to: handle)
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            #expect(throws: FuseErrno.noSuchFileOrDirectory) {
+                try restored.namespace.lookup(Array("b.mp4".utf8), in: .root)
+            }
+        }
+    }
+
+    @Test("What was not finished and overwritten is given back, though it was promised to be on the disk")
+    func anOverwrittenUnfinishedFileIsGivenBack() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.cut("a.mp4", to: 3, through: handle)
+            let reader = try run.open("a.mp4")
+            #expect(await run.close(handle) == .ioError)
+            run.filesystem.committer.release(handle)
+            await run.synchronize(reader)
+            try run.write([4], to: reader)
+            #expect(run.engine.uploads.map(\.currentState).contains(.cancelled))
+            #expect(!run.engine.uploads.map(\.currentState).contains(.interrupted))
+        }
+    }
 }

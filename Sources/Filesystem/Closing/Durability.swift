@@ -23,7 +23,8 @@ package final class Durability: Sendable {
 
     /// Puts what was written through a handle on disk, with everything that is needed to find it again.
     package func synchronize(_ open: OpenFile, _ answer: @escaping @Sendable (Result<Void, FuseErrno>) -> Void) {
-        guard let version = promise(open) else {
+        // What was evicted the platform has: nothing of it is here to be put on the disk.
+        guard let version = promise(open), !open.file.isEvicted(version) else {
             return whenJournalled(durably: true) { answer($0.mapError { FuseErrno($0) }) }
         }
         putOnDisk(version.spool, of: version.upload) { answer($0.mapError { FuseErrno($0) }) }

@@ -125,6 +125,8 @@ extension ContentStore {
         namespace.contentWasSet(in: file, node: node)
         if let upload = next.upload { upload.tell(superseded: file.superseded) }
         last.upload?.updateIdentity { $0.isListed = false }
+        // What its writer did not finish, somebody has made something else of: nobody is to find it again.
+        if case .ended = last.phase { last.upload?.apply(.cancelled(Self.overwritten)) }
         // Its bytes go as soon as its upload does not need them any more.
         reclaimer.retire(last)
     }

@@ -62,6 +62,8 @@ extension MountedFile {
             for range in state.refused.ranges { installed.refused.insert(range) }
             installed.refusal = installed.refusal ?? state.refusal
             (state.refused, state.refusal) = (SegmentMap(), nil)
+            // What was promised was promised of the last one.
+            if last != nil { state.isPromised = false }
             state.version = installed
             if next.hasContent { state.modified = .now() }
             return true

@@ -76,9 +76,13 @@ final class ModelFile {
     /// The file as it was when it was last closed by all, or decided: what a crash may leave of it.
     var kept: Kept?
 
+    /// It was empty since it was last closed by all, and a close or a sync was answered for that: a crash may leave just this.
+    var isPromisedEmpty = false
     /// A rename of the closed file asked for it, and it was not whole: it is listed until somebody has opened and closed it, and
     /// perhaps in the next mount.
     var isInterruptedByName = false
+    /// It was staged, or waited for a name, when another process found it: that knows which, the model does not.
+    var isPerhapsStaged = false
     /// A kill came between the end of its spool file and the journal's knowing of it.
     var isPerhapsEvicted = false
     /// The path under which a close was answered for what it holds, so that it has to be found there after any crash.
@@ -289,7 +293,13 @@ final class ModelFile {
         return commit
     }
 
+    /// A close or a sync is answered for what it holds, of which nothing is uploaded.
+    func promise() {
+        if phase == .writing, bytes.isEmpty { isPromisedEmpty = true }
+    }
+
     func keep() {
+        isPromisedEmpty = false
         kept = Kept(phase: phase, bytes: bytes, commit: commit, isLocal: isLocal)
         history.add(bytes)
     }
@@ -316,7 +326,7 @@ final class ModelFile {
         } else {
             switch name {
             case .temporary(.some): phase = .staged
-            case .temporary(nil): phase = .waiting
+            case .temporary(nil): (phase, isPerhapsStaged) = (.waiting, true)
             case .upload, .keepLocally, .refuse: phase = .sealed
             }
         }

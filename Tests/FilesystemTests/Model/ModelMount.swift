@@ -45,7 +45,11 @@ final class ModelMount: Sendable {
     let stateDirectory: String
     private let line: PlatformLine
 
-    static let logger = Logger(label: "model") { _ in SwiftLogNoOpLogHandler() }
+    /// Tells what it has to tell where `TWELVEFS_TEST_LOG` is set.
+    static let logger = Logger(label: "model") { label in
+        guard ProcessInfo.processInfo.environment["TWELVEFS_TEST_LOG"] != nil else { return SwiftLogNoOpLogHandler() }
+        return StreamLogHandler.standardError(label: label)
+    }
 
     /// Starts on a state directory, as `twelvefs mount` does.
     init(
@@ -80,14 +84,22 @@ final class ModelMount: Sendable {
     // MARK: The end
 
     /// Leaves in `next` what a process finds that is started after this one was killed now: the transactions that the
-    /// journal has made, and the spool. Nothing of this one matters any more.
+    /// journal has made, and the spool at the same moment. Nothing of this one matters any more.
     func crash(leaving next: String) throws {
         line.cut()
-        do {
+        let spool = "\(stateDirectory)/spool"
+        var before: [String: SparseCopy.Look] = [:]
+        repeat {
+            // Threads that are late: what is copied has to be of one moment, as a kill leaves it.
+            try? FileManager.default.removeItem(atPath: "\(next)/spool")
+            for name in ["journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"] {
+                try? FileManager.default.removeItem(atPath: "\(next)/\(name)")
+            }
+            before = SparseCopy.looks(at: spool)
             let journal = try DatabaseQueue(path: "\(stateDirectory)/journal.sqlite")
             try journal.backup(to: try DatabaseQueue(path: "\(next)/journal.sqlite"))
-        }
-        try leaveSpool(in: next)
+            try leaveSpool(in: next)
+        } while SparseCopy.looks(at: spool) != before
         stop()
     }
 

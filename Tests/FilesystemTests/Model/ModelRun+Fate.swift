@@ -53,7 +53,7 @@ extension ModelRun {
             let count = assets[commit.bytes] ?? 0
             if count > 0 { assets[commit.bytes] = count - 1 }
             let isMissing = count == 0 && (commit.isConfirmed || !commit.isOptional)
-            try check(!isMissing, "an asset of \(commit.bytes.count) bytes is missing \(uploads)")
+            try check(!isMissing, "an asset of \(commit.bytes.count) bytes is missing \(platform.summary) \(uploads)")
         }
         for (bytes, count) in assets where count > 0 {
             throw ModelFailure("nobody committed the \(bytes.count) bytes of an asset")
@@ -139,20 +139,31 @@ extension ModelRun {
 
     /// A file that was being written is as it was when it was last closed; one that stays here may hold anything.
     private func restore(_ file: ModelFile, _ path: [String]) throws {
-        let bytes = try content(try mount.lookup(path))
-        if file.isLocal || file.kept?.isLocal ?? false {
+        let kept = file.kept ?? ModelFile.Kept(phase: .none, bytes: [], commit: nil, isLocal: true)
+        let found = Result { () throws(FuseErrno) in try content(try mount.lookup(path)) }
+        // Of what another version was taking the place of, the bytes may have gone before the journal was told.
+        if found.isFailure(.ioError), kept.commit != nil { return try unlink(path) }
+        let bytes = try found.get()
+        if kept.commit != nil, bytes == kept.bytes {
+            resume(file, as: kept)
+        } else if file.isLocal || kept.isLocal {
             file.bytes = bytes
             file.hasContent = !bytes.isEmpty
             file.phase = bytes.isEmpty ? .none : .writing
             file.hasUpload = false
             file.resume()
+        } else if file.isPromisedEmpty || kept.phase == .interrupted, bytes.isEmpty {
+            resume(file, as: ModelFile.Kept(phase: .none, bytes: [], commit: nil, isLocal: true))
         } else {
-            let kept = file.kept ?? ModelFile.Kept(phase: .none, bytes: [], commit: nil, isLocal: true)
             try check(bytes == kept.bytes, "\(Self.difference(bytes, kept.bytes)) in \(path), which was being written")
-            (file.phase, file.bytes, file.commit) = (kept.phase, kept.bytes, kept.commit)
-            file.refused = SegmentMap()
-            file.resume()
+            resume(file, as: kept)
         }
+    }
+
+    private func resume(_ file: ModelFile, as kept: ModelFile.Kept) {
+        (file.phase, file.bytes, file.commit, file.hasUpload) = (kept.phase, kept.bytes, kept.commit, !kept.isLocal)
+        file.refused = SegmentMap()
+        file.resume()
     }
 
     /// After a kill at any moment: whatever is there is something that was there, and what a close was answered for is.

@@ -20,7 +20,7 @@ extension ModelRun {
         case .exchange: if !isTaken { return }
         default: if isTaken, isFolder(path) != isFolder(new) { return }
         }
-        if files[path]?.completes(by: new, settings.closeMode) ?? false { try letGo() }
+        if let file = files[path], file.completes(by: new, settings.closeMode) || file.isPerhapsStaged { try letGo() }
         let (parent, newParent) = (
             try mount.lookup(Array(path.dropLast())), try mount.lookup(Array(new.dropLast()))
         )

@@ -169,6 +169,27 @@ enum SparseCopy {
     private static let seekData: Int32 = 3
     private static let seekHole: Int32 = 4
 
+    /// What tells whether a file was changed.
+    struct Look: Equatable {
+        var size: Int
+        var blocks: Int
+        var seconds: Int
+        var nanoseconds: Int
+    }
+
+    /// Every file of a folder as it is now.
+    static func looks(at folder: String) -> [String: Look] {
+        var looks: [String: Look] = [:]
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+            var status = stat()
+            guard lstat("\(folder)/\(name)", &status) == 0 else { continue }
+            looks[name] = Look(
+                size: Int(status.st_size), blocks: Int(status.st_blocks), seconds: Int(status.st_mtim.tv_sec),
+                nanoseconds: Int(status.st_mtim.tv_nsec))
+        }
+        return looks
+    }
+
     /// What all files of a folder occupy on the disk, in bytes.
     static func bytesOnDisk(in folder: String) throws -> Int64 {
         try FileManager.default.contentsOfDirectory(atPath: folder).reduce(0) { sum, name in

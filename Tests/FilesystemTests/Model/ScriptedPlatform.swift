@@ -83,6 +83,16 @@ final class ScriptedPlatform: Sendable {
         state.withLock { $0.sessions.values.filter { $0.isComplete && !$0.isGone }.map(\.content) }
     }
 
+    /// What it holds, for whoever looks for a fault.
+    var summary: [String] {
+        state.withLock { state in
+            state.sessions.sorted { $0.key < $1.key }.map { id, session in
+                "\(id) of \(session.size) bytes: \(session.stored.count) stored, \(session.proven.count) reported"
+                    + (session.isGone ? ", gone" : "")
+            }
+        }
+    }
+
     // MARK: Calls
 
     /// Returns when a call may be made.
