@@ -39,7 +39,7 @@ public final class Upload: Sendable {
         var syncedMark: Int?
         /// The content that is on disk and that the journal, on disk as well, says is there.
         var durableMark: Int?
-        var waiters: [Int: @Sendable (Result<Void, UploadFailure>) -> Void] = [:]
+        var waiters: [Int: (answer: Answer, stagedIsEnough: Bool)] = [:]
         var lastWaiter = 0
         var endHandlers: [@Sendable (UploadState) -> Void] = []
         var transfers: [Int: Task<Void, Never>] = [:]
@@ -134,10 +134,7 @@ public final class Upload: Sendable {
             if !wasCompleted, state.machine.state == .completed {
                 state.moments.completed = services.clock.wallTime()
             }
-            if let result = reaction.answer {
-                work.answers = state.waiters.values.map { ($0, result) }
-                state.waiters = [:]
-            }
+            if let result = reaction.answer { work.answers = Self.takeAnswered(&state, result) }
             if reaction.stopsTransfers {
                 // Those of this moment: another session's may begin before they are stopped.
                 work.obsolete += state.transfers.values
@@ -182,12 +179,23 @@ public final class Upload: Sendable {
                 return (nil, state.machine.stall.map { .failure($0) })
             case .open, .staged, .finishing:
                 state.lastWaiter += 1
-                state.waiters[state.lastWaiter] = answer
+                state.waiters[state.lastWaiter] = (answer, stagedIsEnough)
                 return (Waiter(number: state.lastWaiter), nil)
             }
         }
         if let known { give(known, to: answer) }
         return waiter
+    }
+
+    /// Takes out those whom an answer is for: who is about to commit what is being staged waits on when that is staged.
+    private static func takeAnswered(
+        _ state: inout State, _ result: Result<Void, UploadFailure>
+    ) -> [(answer: Answer, result: Result<Void, UploadFailure>)] {
+        var isStaged = false
+        if case .success = result { isStaged = state.machine.state == .staged }
+        let answered = state.waiters.filter { !isStaged || $0.value.stagedIsEnough }
+        for number in answered.keys { state.waiters[number] = nil }
+        return answered.values.map { ($0.answer, result) }
     }
 
     /// Stops waiting; the upload goes on.

@@ -154,6 +154,23 @@ import func TestSupport.eventually
         }
     }
 
+    @Test func whoCommitsWhatIsBeingStagedWaitsOnWhenThatIsStaged() async throws {
+        try await EngineStage.with { stage in
+            let upload = try stage.begin("a.mp4.part")
+            try upload.write(bytes(3500), at: 0)
+            upload.apply(.committed(.allButLast))
+            let answers = Answers()
+            #expect(upload.currentState == .finishing)
+            _ = upload.whenAnswered(stagedIsEnough: false) { answers.add($0) }
+            try await upload.answer().get()
+            #expect(upload.currentState == .staged)
+            #expect(answers.kinds.isEmpty)
+            upload.apply(.committed(.whole))
+            try await eventually("it is answered") { answers.kinds == [nil] }
+            #expect(upload.currentState == .completed)
+        }
+    }
+
     // MARK: Sharing
 
     @Test func manyUploadsShareAFewPlaces() async throws {

@@ -325,8 +325,7 @@ final class ModelFile {
             phase = .sealed
         } else {
             switch name {
-            case .temporary(.some): phase = .staged
-            case .temporary(nil): (phase, isPerhapsStaged) = (.waiting, true)
+            case .temporary: (phase, isPerhapsStaged) = (.waiting, true)
             case .upload, .keepLocally, .refuse: phase = .sealed
             }
         }
