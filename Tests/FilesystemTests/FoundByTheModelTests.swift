@@ -125,7 +125,7 @@ struct FoundByTheModelTests {
     @Test("A file that was uploaded after it was kept here, and is overwritten at a kill, is not there as an empty one")
     func aPromiseEndsWithItsVersion() async throws {
         try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
-            try await write(run, "notes.txt", [1, 2, 3])
+            try await run.finish("notes.txt", [1, 2, 3])
             #expect(await run.rename("notes.txt", to: "a.mp4") == nil)
             await run.engine.untilIdle()
             let handle = try run.open("a.mp4", cutting: true)
@@ -144,6 +144,7 @@ struct FoundByTheModelTests {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
             try run.cut("a.mp4", to: 3, through: handle)
+            try run.write([1], to: handle)
             let reader = try run.open("a.mp4")
             #expect(await run.close(handle) == .ioError)
             run.filesystem.committer.release(handle)
