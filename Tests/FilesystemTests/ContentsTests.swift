@@ -52,6 +52,8 @@ struct ContentsTests {
             if byName { try run.cut("a.mp4", to: 3, through: nil) }
             #expect(try run.content("a.mp4") == [0, 0, 0])
             #expect(run.engine.uploads.map(\.currentState) == [.open])
+            try await run.journal.written(durably: false)
+            #expect(try run.content("a.mp4", in: try run.restore()) == [])
             let again = try run.open("a.mp4", by: 2)
             try run.write([1, 2, 3], to: again, by: 2)
             #expect(await run.close(again, by: 2) == nil)

@@ -40,8 +40,11 @@ extension Namespace {
             if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true {
                 return .renameNode(id.rawValue, parent: parent, name: name)
             }
-            // Of what was emptied and closed so, nothing is uploaded.
-            let version = look.version.flatMap { $0.size > 0 || $0.phase != .writing ? $0 : nil }
+            // Of what was emptied and closed so, nothing is uploaded; what was only given its size holds nothing either.
+            let version = look.version.flatMap { version in
+                let isOnlyPresized = version.upload?.inspect { $0.isOnlyPresized } ?? false
+                return version.size > 0 && !isOnlyPresized || version.phase != .writing ? version : nil
+            }
             content = NodeRecord.Content(
                 size: version?.size ?? 0, spool: version?.spool.name, upload: (version?.upload?.number).map(Int64.init),
                 isLocalOnly: version?.phase == .ended(.partial),

@@ -78,9 +78,6 @@ final class ModelFile {
 
     /// It was empty since it was last closed by all, and a close or a sync was answered for that: a crash may leave just this.
     var isPromisedEmpty = false
-    /// A rename of the closed file asked for it, and it was not whole: it is listed until somebody has opened and closed it, and
-    /// perhaps in the next mount.
-    var isInterruptedByName = false
     /// It was staged, or waited for a name, when another process found it: that knows which, the model does not.
     var isPerhapsStaged = false
     /// A kill came between the end of its spool file and the journal's knowing of it.
@@ -221,9 +218,12 @@ final class ModelFile {
         return (phase == .waiting || phase == .staged) && name == .upload && hasUpload
     }
 
+    /// Whether nothing but its size was set.
+    var isOnlyPresized: Bool { phase == .writing && hasUpload && declared != nil && written.isEmpty }
+
     private var isUnfinished: Bool {
         if isTainted || !refused.isEmpty { return true }
-        guard let declared else { return false }
+        guard let declared, !isOnlyPresized else { return false }
         return size < declared || !written.covers(0..<declared)
     }
 
@@ -267,7 +267,7 @@ final class ModelFile {
             phase = .interrupted
             return .answered(isError: true)
         }
-        if size == 0 { return nil }
+        if size == 0 || isOnlyPresized { return nil }
         switch name {
         case .upload: return .commits(seal())
         case .temporary(.some):
@@ -300,14 +300,19 @@ final class ModelFile {
 
     func keep() {
         isPromisedEmpty = false
-        kept = Kept(phase: phase, bytes: bytes, commit: commit, isLocal: isLocal)
+        let isNothing = isOnlyPresized && !isTainted && refused.isEmpty
+        kept =
+            isNothing
+            ? Kept(phase: .none, bytes: [], commit: nil, isLocal: true)
+            : Kept(phase: phase, bytes: bytes, commit: commit, isLocal: isLocal)
         history.add(bytes)
     }
 
     /// Another process has found it, and what it was closed with.
     func resume() {
-        // Of what stays here it is not written down whether its writer was killed.
-        if !hasUpload { (isTainted, refused) = (false, SegmentMap()) }
+        if isOnlyPresized { bytes = [] }
+        // Of what stays here it is not written down what was refused.
+        if !hasUpload { refused = SegmentMap() }
         if bytes.isEmpty { (phase, hasContent, hasUpload) = (.none, false, false) }
     }
 

@@ -102,13 +102,18 @@ extension ModelRun {
             file.writeHandles -= 1
             if file.writeHandles == 0 { lastWriterReleased(file) }
         }
-        if file.handles == 0, file.phase == .interrupted, let path = file.path {
-            files[path] = nil
-            file.remove()
-        }
+        dropIfInterrupted(file)
     }
 
     func lastWriterReleased(_ file: ModelFile) {
         if case .commits(let commit)? = file.lastWriterReleased() { commits.append(commit) }
+        dropIfInterrupted(file)
+    }
+
+    /// What came to nothing leaves the listing when nobody has it open.
+    private func dropIfInterrupted(_ file: ModelFile) {
+        guard file.handles == 0, file.phase == .interrupted, let path = file.path else { return }
+        files[path] = nil
+        file.remove()
     }
 }

@@ -107,10 +107,6 @@ extension ModelRun {
             file.refusedBefore = SegmentMap()
             let isThere = (try? mount.lookup(path)) != nil
             if file.phase == .interrupted {
-                if isThere, file.isInterruptedByName {
-                    try unlink(path)
-                    continue
-                }
                 try check(!isThere, "\(path) is there, and was interrupted")
                 drop(file, path)
             } else if isOpen, file.phase == .writing || file.phase == .none {
@@ -147,6 +143,8 @@ extension ModelRun {
         if kept.commit != nil, bytes == kept.bytes {
             resume(file, as: kept)
         } else if file.isLocal || kept.isLocal {
+            // Whether that is written down already is not known.
+            if file.isTainted { return try unlink(path) }
             file.bytes = bytes
             file.hasContent = !bytes.isEmpty
             file.phase = bytes.isEmpty ? .none : .writing

@@ -79,7 +79,6 @@ extension ModelRun {
             return
         }
         lastWriterReleased(file)
-        if file.phase == .interrupted { file.isInterruptedByName = true }
     }
 
     func unlink(_ path: [String]) throws {
