@@ -77,7 +77,8 @@ let package = Package(
         library(
             "UploadEngine", ["UploadCore", "Formats", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
         library("FileTree", ["Formats"]),
-        library("ProcessInspection", ["Formats"]),
+        .systemLibrary(name: "CProcess"),
+        library("ProcessInspection", ["Formats", "CProcess"]),
         library(
             "Filesystem",
             [
@@ -132,8 +133,8 @@ let package = Package(
         tests(
             of: "TwelveFSCommand",
             [
-                "TestSupport", "SandboxPlatform", "PlatformClient", "UploadCore", "Formats", .argumentParser, .logging,
-                .unixSignals,
+                "TestSupport", "SandboxPlatform", "ProcessInspection", "PlatformClient", "UploadCore", "Formats",
+                .argumentParser, .logging, .unixSignals,
             ]),
         tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient, .nioSSL]),
         // Real mounts, real tools: the executables under test are run as processes.

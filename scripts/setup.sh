@@ -18,6 +18,8 @@ needs=(
     "zip|command -v zip"
     "unzip|command -v unzip"
     "strace|command -v strace"
+    "openssh-client|command -v sftp"
+    "openssh-sftp-server|test -x /usr/lib/openssh/sftp-server"
     "iproute2|command -v ip"
     "tinyproxy-bin|command -v tinyproxy"
     "python3|command -v python3"

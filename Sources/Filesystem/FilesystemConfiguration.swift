@@ -27,6 +27,8 @@ public struct FilesystemConfiguration: Sendable {
     public var keepInterrupted: Duration = .seconds(24 * 3600)
     /// Whether writing is refused.
     public var isReadOnly = false
+    /// Whether writers may write of which nobody can tell how they end.
+    public var takesUnseenWriters = false
     /// Who owns the root and the status documents: whoever mounted.
     public var uid: UInt32
     /// The group of the root and the status documents.

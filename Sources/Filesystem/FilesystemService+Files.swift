@@ -14,6 +14,8 @@ extension FilesystemService {
         context: FuseRequestContext, reply: consuming FuseReply<FuseCreated>
     ) {
         do throws(FuseErrno) {
+            // Before there is a file: one that is refused leaves none.
+            try admission.admit(context.pid)
             let (node, file) = try namespace.createFile(
                 name, in: try ownDirectory(parent), permissions: permissions, context: context)
             let entry = self.entry(try namespace.found(node))
@@ -123,7 +125,10 @@ extension FilesystemService {
     }
 
     package func open(_ node: NodeID, flags: FileOpenFlags, context: FuseRequestContext) throws(FuseErrno) -> FuseOpen {
-        if flags.canWrite { try namespace.checkWritable() }
+        if flags.canWrite {
+            try namespace.checkWritable()
+            try admission.admit(context.pid)
+        }
         let file = try namespace.file(node)
         let open = try content.openHandle(file, node: node, canWrite: flags.canWrite, context: context)
         guard flags.truncates, flags.canWrite else { return open }

@@ -12,6 +12,7 @@ import UploadStore
 /// taken, nor while anything blocks.
 package final class FilesystemService: Sendable {
     package let namespace: Namespace
+    let admission: WriterAdmission
     package let content: ContentStore
     package let committer: Committer
     let closing: CloseCoordinator
@@ -40,15 +41,17 @@ package final class FilesystemService: Sendable {
         namespace = Namespace(configuration: configuration, reclaimer: reclaimer, journal: journal, logger: logger)
         space = SpaceManager(namespace: namespace, engine: engine, spool: spool, reclaimer: reclaimer, logger: logger)
         durability = Durability(namespace: namespace, engine: engine, logger: logger)
+        let admission = WriterAdmission(configuration: configuration, writers: writers, logger: logger)
+        self.admission = admission
         content = ContentStore(
             configuration: configuration, namespace: namespace, engine: engine, spool: spool, space: space,
-            reclaimer: reclaimer, durability: durability, writers: writers, logger: logger)
+            reclaimer: reclaimer, durability: durability, admission: admission, logger: logger)
         throttle = WriteThrottle(configuration: configuration, content: content, space: space, engine: engine)
         closing = CloseCoordinator(configuration: configuration, durability: durability, writers: writers)
         committer = Committer(
             configuration: configuration, namespace: namespace, handles: content.handles, closing: closing,
             engine: engine, reclaimer: reclaimer, writers: writers)
-        status = StatusDirectory(engine: engine, spool: spool, configuration: configuration)
+        status = StatusDirectory(engine: engine, spool: spool, admission: admission, configuration: configuration)
         attributes = UploadAttributes(
             configuration: configuration, namespace: namespace, status: status, reclaimer: reclaimer, logger: logger)
     }

@@ -18,12 +18,14 @@ public struct HeldFile: Sendable, Equatable {
 extension ProcessTable {
     /// Whether a file can still be written through some descriptor.
     public enum Holder: Sendable, Equatable {
-        /// No process that can be seen has one.
+        /// No process has one.
         case nobody
         /// This one has.
         case process(Int32)
-        /// The look at a process got stuck.
-        case unknown
+        /// Whether this one has is not to be seen.
+        case hidden(Int32)
+        /// The look failed: it got stuck, or had no descriptor for it. The next one may not.
+        case failed
     }
 
     /// A process that can still write into a file through a descriptor that it has.
@@ -34,52 +36,87 @@ extension ProcessTable {
     /// What counts is a descriptor **open for writing**, on any mount of the file system. One that can only read does not
     /// (a `tail -f`, a player): nothing can be added to the version through it, it may stay for hours, and its own close
     /// sends no FLUSH. Nor does an `O_PATH` one. A mapping needs no look: a shared one is refused on write handles.
-    /// A descriptor on its way through a socket is in no table; nor can processes be looked into that are not the own user's.
+    /// A descriptor on its way through a socket is in no table.
     ///
     /// Looked at are the processes that are known to have had the file open, and those that were started since, which may
     /// have inherited it. The others cannot have it, unless it came through a socket; whoever writes is known all the same.
     /// A process that is started while the others are looked at is found by listing again.
+    ///
+    /// Whoever may not be looked into counts as hidden where it is one of the openers, descends from one, or is one of the
+    /// own user's whose parents are not known any more. What others have started since for reasons of their own, of which
+    /// a machine has many, does not.
+    ///
+    /// Who has only inherited it is looked at again for some milliseconds: it may be a child between `fork` and `exec`,
+    /// which closes it.
     ///
     /// - Parameters:
     ///   - openers: the processes (or threads) that opened the file, wrote into it, or are closing it.
     ///   - earlier: the processes that there were when it was first opened for writing, or before.
     public func writer(holding file: HeldFile, openers: Set<Int32>, notIn earlier: ProcessSnapshot) -> Holder {
         threads.run { [self] steps in
-            let search = DescriptorSearch(table: self, file: file, steps: steps)
-            for pid in openers where pid > 0 && search.finds(in: pid) { return .process(pid) }
+            var search = DescriptorSearch(
+                table: self, file: file, openers: openers, earlier: earlier, steps: steps)
+            for pid in openers where pid > 0 && search.isDone(by: search.look(in: pid), of: pid) {
+                return .process(pid)
+            }
             var seen: Set<ProcessSnapshot.Process> = []
             // A program that starts processes for ever is not followed for ever.
             for _ in 0..<4 {
-                let more = listing().filter { !earlier.contains($0) && seen.insert($0).inserted }
+                guard let processes = listing().value else { return .failed }
+                search.present = processes
+                let more = processes.filter { !earlier.contains($0) && seen.insert($0).inserted }
                 if more.isEmpty { break }
-                for process in more where !openers.contains(process.pid) && search.finds(in: process.pid) {
-                    return .process(process.pid)
+                for process in more where !openers.contains(process.pid) {
+                    if search.isDone(by: search.lookAtHeir(process.pid), of: process.pid) {
+                        return .process(process.pid)
+                    }
                 }
             }
-            return .nobody
-        } ?? .unknown
+            return search.unseen
+        } ?? .failed
     }
 
     /// The numbers of a process's (or thread's) open descriptors, as long as `body` returns true.
     ///
     /// A program whose first thread has ended shows none there: then they are listed from another of its threads.
-    func eachDescriptor(of pid: Int32, _ body: (_ holder: String, _ number: Int32) -> Bool) {
-        func list(_ holder: String) -> Bool {
+    ///
+    /// - Returns: whether they could be listed.
+    @discardableResult
+    func eachDescriptor(of pid: Int32, _ body: (_ holder: String, _ number: Int32) -> Bool) -> Look<Void> {
+        func list(_ holder: String, _ thread: Int32) -> Look<Bool> {
             var isEmpty = true
-            RawFile.eachEntry(of: "\(holder)/fd") { entry in
+            let listed = RawFile.eachEntry(of: "\(holder)/fd") { entry in
                 guard let number = entry.number else { return true }
                 isEmpty = false
                 return body(holder, number)
             }
-            return !isEmpty
+            // One that has ended, or is about to, shows its table to root alone; it says to all that it has none.
+            if case .hidden = listed, hasNoDescriptors(thread) { return .found(false) }
+            return listed.flatMap { .found(!isEmpty) }
         }
-        if list("\(root)/\(pid)") { return }
+        let first = list("\(root)/\(pid)", pid)
+        guard case .found(false) = first else { return first.flatMap { _ in .found(()) } }
         var threads: [Int32] = []
-        RawFile.eachEntry(of: path(pid, "task")) { entry in
+        let listed = RawFile.eachEntry(of: path(pid, "task")) { entry in
             if let thread = entry.number, thread != pid { threads.append(thread) }
             return threads.count < 64
         }
-        for thread in threads where list(path(pid, "task/\(thread)")) { return }
+        // Of a thread that is asked for by its own number there are no others to ask.
+        if case .failed = listed { return .failed }
+        for thread in threads {
+            switch list(path(pid, "task/\(thread)"), thread) {
+            case .found(true): return .found(())
+            case .found(false), .absent: break
+            case .hidden: return .hidden
+            case .failed: return .failed
+            }
+        }
+        return .found(())
+    }
+
+    /// Whether a thread has closed its descriptor table.
+    private func hasNoDescriptors(_ thread: Int32) -> Bool {
+        status(of: thread)?["FDSize"].map { $0.elementsEqual([UInt8(ascii: "0")]) } ?? false
     }
 }
 
@@ -87,28 +124,119 @@ extension ProcessTable {
 private struct DescriptorSearch {
     let table: ProcessTable
     let file: HeldFile
+    let openers: Set<Int32>
+    let earlier: ProcessSnapshot
     let steps: DisposableThreads.Steps
+    /// The processes of the moment.
+    var present: Set<ProcessSnapshot.Process> = []
+    /// The answer when nobody is found who has it: that nobody has, unless somebody could not be looked into.
+    private(set) var unseen = ProcessTable.Holder.nobody
 
-    func finds(in pid: Int32) -> Bool {
-        var found = false
-        table.eachDescriptor(of: pid) { holder, number in
+    init(
+        table: ProcessTable, file: HeldFile, openers: Set<Int32>, earlier: ProcessSnapshot,
+        steps: DisposableThreads.Steps
+    ) {
+        self.table = table
+        self.file = file
+        self.openers = openers
+        self.earlier = earlier
+        self.steps = steps
+    }
+
+    /// Whether that look ends the search: it found the file. Else it counts for what is not known.
+    mutating func isDone(by look: Look<Holding>, of pid: Int32) -> Bool {
+        switch look {
+        case .found(.yes), .found(.untilExec): return true
+        case .found(.no), .absent: break
+        case .hidden: if unseen == .nobody { unseen = .hidden(pid) }
+        // Looking again may find out all of it.
+        case .failed: unseen = .failed
+        }
+        return false
+    }
+
+    /// Whether a process has the file open for writing.
+    enum Holding {
+        case no, yes
+        /// By a descriptor that is closed when the process starts a program.
+        case untilExec
+    }
+
+    /// Whether a process has the file open for writing.
+    func look(in pid: Int32) -> Look<Holding> {
+        var found: Look<Holding> = .found(.no)
+        let listed = table.eachDescriptor(of: pid) { holder, number in
             steps.next()
-            found = refersToFile(holder, number)
-            return !found
+            switch holding(holder, number) {
+            case .found(.yes):
+                found = .found(.yes)
+                return false
+            case .found(.untilExec): found = .found(.untilExec)
+            case .found(.no), .absent: break
+            case .hidden: if case .found(.no) = found { found = .hidden }
+            case .failed: if case .found(.untilExec) = found {} else { found = .failed }
+            }
+            return true
+        }
+        return listed.flatMap { _ in found }
+    }
+
+    /// Whether a process that can only have inherited the file has it open for writing, and keeps it.
+    func lookAtHeir(_ pid: Int32) -> Look<Holding> {
+        var found = look(in: pid)
+        for round in 1...100 {
+            switch found {
+            // It may close it itself.
+            case .found(.yes) where round <= 10: break
+            // A busy machine takes its time to start a program.
+            case .found(.untilExec): break
+            case .hidden: return mayBeHeir(pid) ? .hidden : .found(.no)
+            case .found, .absent, .failed: return found
+            }
+            steps.next()
+            usleep(2000)
+            found = look(in: pid)
         }
         return found
     }
 
+    /// Whether a process that may not be looked into could have inherited the file: it descends from one that is known to have
+    /// had it, or, of the own user's, from one that is gone.
+    ///
+    /// Whoever descends from a process that was there before and is none of the openers cannot, unless that one only took
+    /// it over from a parent that is gone: the first process does, and systemd for those of a user.
+    private func mayBeHeir(_ pid: Int32) -> Bool {
+        guard let status = table.status(of: pid) else { return false }
+        let own = geteuid()
+        let users = status["Uid"]?.split(separator: UInt8(ascii: "\t")).compactMap { UInt32(decimal: $0) } ?? []
+        var ancestor = ProcessTable.id("PPid", in: status)
+        for _ in 0..<64 {
+            guard let pid = ancestor, pid > 1 else { break }
+            if openers.contains(pid) { return true }
+            let wasThere = present.contains { $0.pid == pid && earlier.contains($0) }
+            if wasThere, table.command(of: pid) != Array("systemd".utf8) { return false }
+            ancestor = table.parent(of: pid)
+        }
+        return users.contains(own)
+    }
+
     /// The text of the link is not asked for, though it would tell sockets from files: it cannot be read while a process
     /// is in the middle of `exec`, as the one may be whose FLUSH is waiting. Its mode can, and tells what cannot write.
-    private func refersToFile(_ holder: String, _ number: Int32) -> Bool {
+    private func holding(_ holder: String, _ number: Int32) -> Look<Holding> {
         let link = "\(holder)/fd/\(number)"
-        guard RawFile.isWritableLink(at: link),
-            let info = RawFile.start(of: "\(holder)/fdinfo/\(number)", count: 512).flatMap({
-                DescriptorInfo(parsing: $0)
-            }),
-            info.canWrite
-        else { return false }
+        return RawFile.isWritableLink(at: link).flatMap { isWritable in
+            guard isWritable else { return .found(.no) }
+            // What the kernel prints and makes no sense here is no descriptor of a file.
+            return RawFile.lookAtStart(of: "\(holder)/fdinfo/\(number)", count: 512).flatMap { bytes in
+                guard let info = DescriptorInfo(parsing: bytes), info.canWrite, refersToFile(info, link) else {
+                    return .found(.no)
+                }
+                return .found(info.closesOnExec ? .untilExec : .yes)
+            }
+        }
+    }
+
+    private func refersToFile(_ info: DescriptorInfo, _ link: String) -> Bool {
         // A kernel that does not tell the inode: any of our files may be this one.
         guard let inode = info.inode else { return info.mountID == file.mount.id }
         guard inode == file.inode else { return false }

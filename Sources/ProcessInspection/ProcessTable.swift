@@ -40,7 +40,7 @@ public final class ProcessTable: Sendable {
 
     /// The process's name, at most 15 bytes of anything (`comm` of its first thread).
     public func command(of pid: Int32) -> [UInt8]? {
-        guard let group = threadGroup(of: pid), var name = RawFile.contents(of: path(group, "comm"), limit: 4096),
+        guard let group = threadGroup(of: pid), var name = contents(of: path(group, "comm"), limit: 4096).value,
             name.last == UInt8(ascii: "\n")
         else { return nil }
         name.removeLast()
@@ -68,22 +68,22 @@ public final class ProcessTable: Sendable {
     public func snapshot(noOlderThan age: Duration = .seconds(1)) -> ProcessSnapshot {
         let now = ContinuousClock.now
         if let latest = latest.withLock({ $0 }), latest.taken + age >= now { return latest }
-        let processes = threads.run { [self] _ in listing() } ?? []
-        let snapshot = ProcessSnapshot(taken: now, processes: processes)
+        let processes = threads.run { [self] _ in listing().value } ?? nil
+        let snapshot = ProcessSnapshot(taken: now, processes: processes ?? [])
         latest.withLock { $0 = snapshot }
         return snapshot
     }
 
     /// The processes of now, by id and the number that `/proc` gave the process's directory: another one for each process.
-    func listing() -> Set<ProcessSnapshot.Process> {
+    func listing() -> Look<Set<ProcessSnapshot.Process>> {
         var processes: Set<ProcessSnapshot.Process> = []
-        RawFile.eachEntry(of: root) { entry in
+        let listed = RawFile.eachEntry(of: root) { entry in
             if let pid = entry.number, pid > 0 {
                 processes.insert(ProcessSnapshot.Process(pid: pid, directory: entry.inode))
             }
             return true
         }
-        return processes
+        return listed.flatMap { .found(processes) }
     }
 
     // MARK: - What the other parts read
@@ -94,10 +94,20 @@ public final class ProcessTable: Sendable {
     }
 
     /// The lines of a process's or thread's `status`.
-    func status(of pid: Int32) -> KeyedLines? {
-        guard pid > 0 else { return nil }
+    func status(of pid: Int32) -> KeyedLines? { lookAtStatus(of: pid).value }
+
+    /// The lines of a process's or thread's `status`.
+    func lookAtStatus(of pid: Int32) -> Look<KeyedLines> {
+        guard pid > 0 else { return .absent }
         // Most of it is the list of supplementary groups: at most 65536 of them, ten digits each.
-        return RawFile.contents(of: path(pid, "status"), limit: 1 << 20).map { KeyedLines($0) }
+        return contents(of: path(pid, "status"), limit: 1 << 20).flatMap { .found(KeyedLines($0)) }
+    }
+
+    /// A whole file. When the process has no descriptor left, it is read by a thread that has descriptors of its own.
+    func contents(of path: String, limit: Int) -> Look<[UInt8]> {
+        let look = RawFile.look(at: path, limit: limit)
+        guard case .failed = look else { return look }
+        return threads.run { _ in RawFile.look(at: path, limit: limit) } ?? .failed
     }
 
     /// A process's id under a key of `status`.

@@ -6,24 +6,33 @@ import Glibc
 /// what is read describes processes of others, which can vanish or change between any two calls.
 enum RawFile {
     /// The whole file, or nil when it cannot be opened, cannot be read, or is longer than `limit` bytes.
-    static func contents(of path: String, limit: Int) -> [UInt8]? {
+    static func contents(of path: String, limit: Int) -> [UInt8]? { look(at: path, limit: limit).value }
+
+    /// The whole file; what is longer than `limit` bytes is none of the kernel's and counts as hidden.
+    static func look(at path: String, limit: Int) -> Look<[UInt8]> {
         withDescriptor(of: path) { descriptor in
             var bytes: [UInt8] = []
             // Most files here fit into one read; the second one is how the end is known.
             var capacity = min(limit, 4096)
             while bytes.count <= limit {
-                guard let more = readOnce(descriptor, upTo: capacity) else { return nil }
-                if more.isEmpty { return bytes }
-                bytes += more
+                switch readOnce(descriptor, upTo: capacity) {
+                case .found(let more):
+                    if more.isEmpty { return .found(bytes) }
+                    bytes += more
+                case let failure: return failure
+                }
                 // One byte past the limit tells a file that is too long from one that just fits.
                 capacity = min(65536, limit + 1 - bytes.count)
             }
-            return nil
+            return .hidden
         }
     }
 
     /// The file's first bytes, as one read gives them, or nil when it cannot be opened or read.
-    static func start(of path: String, count: Int) -> [UInt8]? {
+    static func start(of path: String, count: Int) -> [UInt8]? { lookAtStart(of: path, count: count).value }
+
+    /// The file's first bytes, as one read gives them.
+    static func lookAtStart(of path: String, count: Int) -> Look<[UInt8]> {
         withDescriptor(of: path) { readOnce($0, upTo: count) }
     }
 
@@ -41,48 +50,51 @@ enum RawFile {
     }
 
     /// Whether there is a symbolic link whose mode lets its owner write: in `/proc/<pid>/fd` it shows what the descriptor can.
-    static func isWritableLink(at path: String) -> Bool {
+    static func isWritableLink(at path: String) -> Look<Bool> {
         var status = stat()
-        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK && status.st_mode & S_IWUSR != 0
+        guard lstat(path, &status) == 0 else { return Look(failure: errno) }
+        return .found(status.st_mode & S_IFMT == S_IFLNK && status.st_mode & S_IWUSR != 0)
     }
 
     /// Calls `body` with each entry of a directory but `.` and `..`, until it returns false.
     ///
-    /// - Returns: whether the directory could be opened.
+    /// - Returns: whether all of it was listed, as far as `body` wanted.
     @discardableResult
-    static func eachEntry(of path: String, _ body: (_ name: borrowing RawDirectoryEntry) -> Bool) -> Bool {
+    static func eachEntry(of path: String, _ body: (_ name: borrowing RawDirectoryEntry) -> Bool) -> Look<Void> {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { return false }
+        guard descriptor >= 0 else { return Look(failure: errno) }
         guard let directory = fdopendir(descriptor) else {
+            let failure = errno
             close(descriptor)
-            return false
+            return Look(failure: failure)
         }
         defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let entry = RawDirectoryEntry(entry)
-            if entry.isSelfOrParent { continue }
-            if !body(entry) { break }
+        while true {
+            errno = 0
+            guard let entry = readdir(directory) else { return errno == 0 ? .found(()) : Look(failure: errno) }
+            let named = RawDirectoryEntry(entry)
+            if named.isSelfOrParent { continue }
+            if !body(named) { return .found(()) }
         }
-        return true
     }
 
-    private static func withDescriptor<Value>(of path: String, _ body: (Int32) -> Value?) -> Value? {
+    private static func withDescriptor(of path: String, _ body: (Int32) -> Look<[UInt8]>) -> Look<[UInt8]> {
         // O_NONBLOCK: should a pipe stand where a kernel file is expected, opening it does not wait for its other end.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-        guard descriptor >= 0 else { return nil }
+        guard descriptor >= 0 else { return Look(failure: errno) }
         defer { close(descriptor) }
         return body(descriptor)
     }
 
-    private static func readOnce(_ descriptor: Int32, upTo count: Int) -> [UInt8]? {
-        var failed = false
+    private static func readOnce(_ descriptor: Int32, upTo count: Int) -> Look<[UInt8]> {
+        var failure: Int32 = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             var length = read(descriptor, buffer.baseAddress, buffer.count)
             while length < 0, errno == EINTR { length = read(descriptor, buffer.baseAddress, buffer.count) }
-            failed = length < 0
+            failure = length < 0 ? errno : 0
             initialized = max(0, length)
         }
-        return failed ? nil : bytes
+        return failure == 0 ? .found(bytes) : Look(failure: failure)
     }
 }
 

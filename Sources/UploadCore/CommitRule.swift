@@ -1,8 +1,11 @@
 /// Whether the close of a descriptor, or the release of the last handle, commits what the file holds: the one table.
 ///
-/// The rule: a version is committed when no descriptor in any visible process still refers to the file. Everything else
-/// here is an exception to it, each with what tells that it applies. CloseContext in, verdict out; who gathers the context and
-/// who acts on the verdict is elsewhere.
+/// The rule: a version is committed when no descriptor in any process still refers to the file. Everything else here is an
+/// exception to it, each with what tells that it applies. CloseContext in, verdict out; who gathers the context and who acts
+/// on the verdict is elsewhere.
+///
+/// What could not be looked at is not taken for "no". Whether somebody has the file open still, the kernel knows: it tells
+/// by the last release. How a writer ended, it tells once the writer's parent has taken notice.
 public enum CommitRule {
     /// What is known when a handle that can write is closed.
     public struct CloseContext: Sendable, Equatable {
@@ -12,10 +15,22 @@ public enum CommitRule {
             case running
             /// It is exiting, of its own will and with success: nobody reads the answer, nothing can interrupt the wait.
             case exiting
+            /// It is exiting; whether of its own will and with success is yet to be learnt. Nobody reads the answer.
+            case ending
             /// It was killed, or exits with a status other than 0, without having closed the file. In words.
             case dying(String)
-            /// Its pid is not visible here (another pid namespace).
-            case unknown
+            /// It is not to be seen (another pid namespace): nobody knows whether it reads the answer.
+            case unseen
+        }
+
+        /// Whether any descriptor still refers to the file.
+        public enum Held: Sendable, Equatable {
+            /// None does, as far as any process can have one.
+            case no
+            /// One does.
+            case yes
+            /// There is a process that may have one, and may not be looked into.
+            case unseen
         }
 
         /// What becomes of files of this name.
@@ -39,7 +54,11 @@ public enum CommitRule {
         /// Whether the closing process is one that wrote into this version.
         public var closerWrote = true
         /// Whether any descriptor still refers to the file.
-        public var isHeld = false
+        public var held = Held.no
+        /// Whether a writer exited with the file open, and how it ended is yet to be learnt.
+        public var awaitsEnds = false
+        /// Whether a look failed, and may succeed when it is repeated.
+        public var hasFailedLooks = false
         /// Why the version can't become an asset any more, if a writer of it was killed before.
         public var taint: String?
         /// How many bytes a whole copy would have had, when a copy stopped short.
@@ -65,10 +84,18 @@ public enum CommitRule {
         case notYet
         /// As ``notYet``, and remember that this version is spoilt.
         case taint(String)
+        /// Answer `EIO`, with this reason: nobody may be left to tell it to. Another close will decide.
+        case refuse(String)
+        /// Answer nothing and look again soon.
+        case lookAgain
+        /// Another look at the same once it is known how the writers ended.
+        case awaitEnds
         /// Answer 0 at once; there is nothing to upload.
         case nothing
         /// The version is what the user wanted: upload it, and answer when that is done.
         case commit(CommitScope)
+        /// As ``commit(_:)`` as far as can be taken back; the last release decides.
+        case commitForNow(CommitScope)
         /// As ``commit(_:)``, answered 0 at once since nobody reads the answer.
         case commitInBackground(CommitScope)
         /// The writer did not finish: nothing may become of this version. Answer `EIO`, with this reason.
@@ -78,21 +105,49 @@ public enum CommitRule {
     /// The verdict on the close (FLUSH) of a handle that can write.
     public static func onFlush(_ context: CloseContext) -> Verdict {
         guard context.hasUncommittedContent else { return .nothing }
+        if context.hasFailedLooks { return .lookAgain }
         var taint = context.taint
+        var awaitsEnds = context.awaitsEnds
         switch context.closer {
-        case .unknown: return .notYet
         case .dying(let how) where context.closerWrote: taint = taint ?? how
-        case .dying, .exiting, .running: break
+        case .ending where context.closerWrote: awaitsEnds = true
+        case .dying, .ending, .exiting, .running, .unseen: break
         }
-        if context.isHeld { return taint.map { .taint($0) } ?? .notYet }
-        return verdict(context, taint: taint, isAnswered: context.closer == .running)
+        if context.held == .yes { return taint.map { .taint($0) } ?? .notYet }
+        let isKnown = context.held == .no && (!awaitsEnds || taint != nil)
+        switch context.closer {
+        case .running where isKnown:
+            return verdict(context, taint: taint, isAnswered: true)
+        case .exiting where isKnown, .ending where isKnown, .dying where isKnown:
+            return verdict(context, taint: taint, isAnswered: false)
+        case .exiting, .ending, .dying:
+            return taint.map { .taint($0) } ?? .notYet
+        case .running, .unseen:
+            return verdictForNow(context, taint: taint)
+        }
     }
 
     /// The verdict on the release of the last handle that could write, when no close has committed the version. Its
     /// answer reaches nobody.
     public static func onLastRelease(_ context: CloseContext) -> Verdict {
         guard context.hasUncommittedContent else { return .nothing }
-        return verdict(context, taint: context.taint, isAnswered: false)
+        if context.hasFailedLooks { return .lookAgain }
+        let verdict = verdict(context, taint: context.taint, isAnswered: false)
+        guard context.awaitsEnds else { return verdict }
+        switch verdict {
+        case .commit, .commitInBackground, .commitForNow: return .awaitEnds
+        case .notYet, .taint, .refuse, .lookAgain, .awaitEnds, .nothing, .interrupt: return verdict
+        }
+    }
+
+    /// The verdict on a close that may be the last one, or may not.
+    private static func verdictForNow(_ context: CloseContext, taint: String?) -> Verdict {
+        switch verdict(context, taint: taint, isAnswered: true) {
+        case .commit(.whole): .commitForNow(.allButLast)
+        case .commit(let scope): .commitForNow(scope)
+        case .interrupt(let reason): .refuse(reason)
+        case let other: other
+        }
     }
 
     private static func verdict(_ context: CloseContext, taint: String?, isAnswered: Bool) -> Verdict {

@@ -70,6 +70,8 @@ public struct SummaryDocument: Sendable, Equatable {
     public var spoolLimit: Int64?
     /// How many calls are left before the platform asks to wait; nil where it does not tell.
     public var rateLimit: RateLimit?
+    /// How many writers were refused since it was mounted, and why the last one was; nil when none was.
+    public var refusedWriters: RefusedWriters?
     /// The uploads that are under way.
     public var uploads: [Upload]
 
@@ -92,6 +94,7 @@ public struct SummaryDocument: Sendable, Equatable {
         self.spoolLimit = spoolLimit
         self.rateLimit = rateLimit
         self.uploads = uploads
+        refusedWriters = nil
     }
 
     /// The document as JSON.
@@ -125,9 +128,32 @@ public struct SummaryDocument: Sendable, Equatable {
             } else {
                 json.null("rate_limit")
             }
+            if let refusedWriters {
+                json.object("refused_writers") { json in
+                    json.field("count", refusedWriters.count)
+                    json.field("reason", refusedWriters.last.refusal.message)
+                    json.field("hint", refusedWriters.last.hint)
+                }
+            } else {
+                json.null("refused_writers")
+            }
             json.array("uploads", uploads) { json, upload in json.line { upload.write(to: &$0) } }
         }
         return json.document
+    }
+}
+
+/// Writers that were refused, since nobody could have told whether they were killed half-way.
+public struct RefusedWriters: Sendable, Equatable {
+    /// How many.
+    public var count: Int
+    /// Why the last one was.
+    public var last: UnseenWriter
+
+    /// So many, the last one for this reason.
+    public init(count: Int, last: UnseenWriter) {
+        self.count = count
+        self.last = last
     }
 }
 

@@ -95,11 +95,11 @@ struct FoundByTheModelTests {
             let other = try run.open("a.mp4", by: 2)
             run.writers.change { state in
                 state.dying[2] = "its writer was killed by signal 9"
-                state.isHeld = true
+                state.holder = .process(1)
             }
             #expect(await run.close(other, by: 2) == nil)
             run.filesystem.committer.release(other)
-            run.writers.change { $0.isHeld = false }
+            run.writers.change { $0.holder = .nobody }
             try run.write([1, 2], to: handle, by: 1)
             #expect(await run.close(handle, by: 1) == nil)
             #expect(try await run.onlyAsset() == [1, 2])

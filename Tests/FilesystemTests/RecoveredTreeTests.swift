@@ -147,11 +147,11 @@ import UploadEngine
         try await InProcess.run { run in
             let video = try run.create("video.mp4")
             let same = try run.open("video.mp4")
-            run.writers.change { $0.isHeld = true }
+            run.writers.change { $0.holder = .process(1) }
             #expect(await run.close(video) == nil)
             try await run.journal.written(durably: false)
             #expect(throws: (any Error).self) { try run.restore().namespace.lookup(Array("video.mp4".utf8), in: .root) }
-            run.writers.change { $0.isHeld = false }
+            run.writers.change { $0.holder = .nobody }
             #expect(await run.close(same) == nil)
             #expect(try run.restore().namespace.lookup(Array("video.mp4".utf8), in: .root).attributes.size == 0)
         }

@@ -45,6 +45,19 @@ import Testing
         #expect(tree.table.exit(of: 10) == .unknown)
     }
 
+    @Test func whatCouldNotBeReadThisTimeIsNotUnknown() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        for file in ["status", "stat"] {
+            try tree.add(10, flags: Self.exiting, exitCode: SIGKILL, descriptors: 0)
+            try FileManager.default.removeItem(atPath: "\(tree.root)/10/\(file)")
+            // A link to itself: neither missing nor forbidden.
+            try FileManager.default.createSymbolicLink(atPath: "\(tree.root)/10/\(file)", withDestinationPath: file)
+            #expect(tree.table.exit(of: 10) == .failed)
+            try FileManager.default.removeItem(atPath: "\(tree.root)/10/\(file)")
+        }
+    }
+
     @Test func aSignalIsToldFromAnExitStatus() throws {
         let tree = try FakeProc()
         defer { tree.remove() }

@@ -35,7 +35,7 @@ final class FakeProc: Sendable {
     /// A process with everything that is read of one; the first thread of its own unless told otherwise.
     func add(
         _ pid: Int32, command: String = "cp", group: Int32? = nil, parent: Int32 = 1, flags: UInt32 = 0x40_0000,
-        exitCode: Int32 = 0, descriptors: Int = 64, program: Int = 68
+        exitCode: Int32 = 0, descriptors: Int = 64, program: Int = 68, user: UInt32 = 4711
     ) throws {
         try write("\(pid)/stat", Self.stat(pid, command, parent, flags, exitCode))
         try write(
@@ -47,6 +47,7 @@ final class FakeProc: Sendable {
             Tgid:\t\(group ?? pid)
             Pid:\t\(pid)
             PPid:\t\(parent)
+            Uid:\t\(user)\t\(user)\t\(user)\t\(user)
             FDSize:\t\(descriptors)
             VmExe:\t      \(program) kB
             SigPnd:\t0000000000000000

@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import ProcessInspection
+import Synchronization
 import Testing
 
 @Suite struct ProcessHolders {
@@ -121,7 +122,7 @@ import Testing
         #expect(table.writer(holding: Self.file, openers: [], notIn: fresh) == .nobody)
     }
 
-    @Test func aLookThatGetsStuckIsUnknownAndStopsNobody() async throws {
+    @Test func aLookThatGetsStuckHasFailedAndStopsNobody() async throws {
         let tree = try FakeProc()
         defer { tree.remove() }
         try tree.add(100)
@@ -131,7 +132,7 @@ import Testing
             gate.wait()
             return nil
         }
-        #expect(table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .unknown)
+        #expect(table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .failed)
         #expect(table.threads.outstanding == 1)
         gate.open()
         try await awaitTrue("the thread's end") { table.threads.outstanding == 0 }
@@ -187,6 +188,120 @@ import Testing
         }
         let before = table.snapshot(noOlderThan: .zero)
         #expect(table.writer(holding: file, openers: [], notIn: before) == .nobody)
+    }
+
+    @Test(.enabled("permissions do not stop the superuser") { geteuid() != 0 })
+    func whoMayNotBeLookedIntoMayHoldTheFile() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try tree.add(4, of: 100, link: Self.link, flags: Self.writing)
+        chmod("\(tree.root)/100/fd", 0)
+        // A directory that cannot be listed could not be removed either.
+        defer { chmod("\(tree.root)/100/fd", 0o700) }
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .hidden(100))
+        #expect(tree.table.sight(of: 100) == .status)
+        // Whoever is seen to have it is the better answer.
+        try tree.add(101)
+        try tree.add(4, of: 101, link: Self.link, flags: Self.writing)
+        #expect(tree.table.writer(holding: Self.file, openers: [100, 101], notIn: tree.empty) == .process(101))
+    }
+
+    /// One that is not waited for yet, for example.
+    @Test(.enabled("permissions do not stop the superuser") { geteuid() != 0 })
+    func whoHasEndedHidesNothing() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100, descriptors: 0)
+        chmod("\(tree.root)/100/fd", 0)
+        defer { chmod("\(tree.root)/100/fd", 0o700) }
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .nobody)
+    }
+
+    /// As on every machine: another user's programs start all the time.
+    @Test(.enabled("permissions do not stop the superuser") { geteuid() != 0 })
+    func ofTheOthersOnlyHeirsCountAsHidden() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try tree.add(101, command: "sudo", parent: 100, user: 0)
+        try tree.add(102, command: "cat", parent: 101, user: 0)
+        try tree.add(200, command: "cron", user: 0)
+        for pid in [102, 200] { chmod("\(tree.root)/\(pid)/fd", 0) }
+        defer { for pid in [102, 200] { chmod("\(tree.root)/\(pid)/fd", 0o700) } }
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .hidden(102))
+        #expect(tree.table.writer(holding: Self.file, openers: [300], notIn: tree.empty) == .nobody)
+        // One of the own user's whose parent is gone may have been started by anybody of theirs.
+        try tree.add(200, command: "ssh-agent", user: geteuid())
+        #expect(tree.table.writer(holding: Self.file, openers: [300], notIn: tree.empty) == .hidden(200))
+    }
+
+    @Test(.enabled("permissions do not stop the superuser") { geteuid() != 0 })
+    func whatWasStartedByOneThatWasThereBeforeIsNoHeir() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        let table = tree.table
+        try tree.add(50, command: "sshd", user: 0)
+        try tree.add(60, command: "systemd", user: geteuid())
+        let before = table.snapshot(noOlderThan: .zero)
+        try tree.add(100)
+        // A session of the own user's, of which the ways part above.
+        try tree.add(200, command: "sshd", parent: 50, user: geteuid())
+        chmod("\(tree.root)/200/fd", 0)
+        defer { chmod("\(tree.root)/200/fd", 0o700) }
+        #expect(table.writer(holding: Self.file, openers: [100], notIn: before) == .nobody)
+        #expect(table.writer(holding: Self.file, openers: [50], notIn: before) == .hidden(200))
+        // Taken over from whoever is gone.
+        try tree.add(200, command: "ssh-agent", parent: 60, user: geteuid())
+        #expect(table.writer(holding: Self.file, openers: [100], notIn: before) == .hidden(200))
+    }
+
+    @Test func aLinkThatLeadsNowhereIsALookThatFailed() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try FileManager.default.removeItem(atPath: "\(tree.root)/100/fd")
+        try FileManager.default.createSymbolicLink(atPath: "\(tree.root)/100/fd", withDestinationPath: "fd")
+        #expect(tree.table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .failed)
+        #expect(tree.table.sight(of: 100) == .failed)
+    }
+
+    /// A child between fork and exec has everything that its parent has, for a moment.
+    @Test(arguments: [
+        (writing, 5, false), (writing, 50, true), (writing | O_CLOEXEC, 50, false), (writing, .max, true),
+    ])
+    func whoHasOnlyInheritedItIsLookedAtAgain(flags: Int32, looks: Int, keepsIt: Bool) throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try tree.add(101, parent: 100)
+        try tree.add(4, of: 101, link: "/data/clip.mp4", flags: flags, mountID: 977)
+        let left = Mutex(looks)
+        let table = tree.table { _, _ in
+            // Another file's after so many looks.
+            let isHeld = left.withLock { left in
+                left -= 1
+                return left >= 0
+            }
+            let device = DeviceNumber(major: isHeld ? 0 : 8, minor: 99)
+            return FileStatus(device: device, inode: 7, size: 1, isRegular: true)
+        }
+        let holder = table.writer(holding: Self.file, openers: [100], notIn: tree.empty)
+        #expect(holder == (keepsIt ? .process(101) : .nobody))
+    }
+
+    @Test func whoOpenedItIsNotLookedAtAgain() throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100)
+        try tree.add(4, of: 100, link: "/data/clip.mp4", flags: Self.writing | O_CLOEXEC, mountID: 977)
+        let looks = Mutex(0)
+        let table = tree.table { _, _ in
+            looks.withLock { $0 += 1 }
+            return FileStatus(device: Self.mount.device, inode: 7, size: 1, isRegular: true)
+        }
+        #expect(table.writer(holding: Self.file, openers: [100], notIn: tree.empty) == .process(100))
+        #expect(looks.withLock { $0 } == 1)
     }
 
     // MARK: - Real processes

@@ -41,7 +41,8 @@ package struct Tool: Sendable {
         return all.merging(environment) { $1 }
     }
 
-    var line: [String] {
+    /// What is run, whoever has to be taken on for it included.
+    package var line: [String] {
         guard takesOnAUser else { return [program] + arguments }
         let user = "\(Self.ordinaryUser)"
         return ["setpriv", "--reuid=\(user)", "--regid=\(user)", "--clear-groups", "--", program] + arguments

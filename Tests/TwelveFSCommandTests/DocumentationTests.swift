@@ -60,12 +60,14 @@ import UploadCore
     @Test("The page of status files has the fields of the summary")
     func fieldsOfTheSummary() throws {
         let upload = SummaryDocument.Upload(id: "pending-1", path: "/a.mp4", state: .open)
-        let summary = SummaryDocument(
+        var summary = SummaryDocument(
             mountpoint: "/mnt", closeMode: "upload", rateLimit: RateLimit(remaining: 1), uploads: [upload])
+        summary.refusedWriters = RefusedWriters(count: 1, last: .otherNamespace)
         let json = try Self.object(summary.json())
         let uploads = try #require(json["uploads"] as? [[String: Any]])
         let limit = try #require(json["rate_limit"] as? [String: Any])
-        let fields: [String] = [json, uploads[0], limit].flatMap { Array($0.keys) }
+        let refused = try #require(json["refused_writers"] as? [String: Any])
+        let fields: [String] = [json, uploads[0], limit, refused].flatMap { Array($0.keys) }
         #expect(try Page("StatusFiles").names(under: "The summary") == fields.sorted())
     }
 

@@ -43,6 +43,7 @@ import UploadCore
         #expect(mount.otherFiles == .refuse)
         #expect(mount.enableHLS == nil && mount.enableThumbnail == nil && mount.metadata.isEmpty)
         #expect(!mount.isReadOnly && !mount.allowsOther && !mount.isDebug)
+        #expect(mount.unseenWriters == .refuse)
         #expect(mount.uid == nil && mount.gid == nil)
         #expect(mount.fileMode == nil && mount.directoryMode == nil)
         #expect(mount.mountFlags.isEmpty)
@@ -57,7 +58,7 @@ import UploadCore
             "--asset-type", "audio",
             "--other-files",
             "keep", "--enable-hls", "--enable-thumbnail", "--metadata", "a=1", "--metadata", "b=x=y", "--metadata",
-            "c:=5", "--read-only",
+            "c:=5", "--read-only", "--unseen-writers", "allow",
             "--allow-other", "--uid", "7", "--gid", "8", "--file-mode", "640", "--dir-mode", "0750", "--ca-file",
             "/etc/ca.pem",
             "--log-file", "/var/log/t", "-d",
@@ -82,6 +83,7 @@ import UploadCore
                 .init(key: "c", value: .integer(5)),
             ])
         #expect(mount.isReadOnly && mount.allowsOther && mount.isDebug)
+        #expect(mount.unseenWriters == .allow)
         #expect(mount.uid == 7 && mount.gid == 8)
         #expect(mount.fileMode == 0o640 && mount.directoryMode == 0o750)
         #expect(mount.caFile == "/etc/ca.pem")

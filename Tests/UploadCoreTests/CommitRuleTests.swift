@@ -38,7 +38,7 @@ import struct TestSupport.ShownStatements
         },
         Row("the file is empty", onFlush: .nothing, onLastRelease: .nothing) { $0.size = 0 },
         Row("another descriptor is open", onFlush: .notYet, onLastRelease: .commitInBackground(.whole)) {
-            $0.isHeld = true
+            $0.held = .yes
         },
 
         // The writer was killed, or exited non-zero without closing.
@@ -47,7 +47,7 @@ import struct TestSupport.ShownStatements
         },
         Row("a writer is dying, others go on", onFlush: .taint("killed"), onLastRelease: .commitInBackground(.whole)) {
             $0.closer = .dying("killed")
-            $0.isHeld = true
+            $0.held = .yes
         },
         Row(
             "a process is dying that never wrote", onFlush: .commitInBackground(.whole),
@@ -62,7 +62,7 @@ import struct TestSupport.ShownStatements
         ) {
             $0.closer = .dying("killed")
             $0.closerWrote = false
-            $0.isHeld = true
+            $0.held = .yes
         },
         Row("closed after a writer was killed", onFlush: .interrupt("killed"), onLastRelease: .interrupt("killed")) {
             $0.taint = "killed"
@@ -98,7 +98,7 @@ import struct TestSupport.ShownStatements
             onLastRelease: .interrupt("the copy stopped after 100 of 200 bytes")
         ) {
             $0.shortOf = 200
-            $0.isHeld = true
+            $0.held = .yes
         },
         Row(
             "a declared size has holes", onFlush: .interrupt("not all of the declared size was written"),
@@ -140,8 +140,111 @@ import struct TestSupport.ShownStatements
         ) {
             $0.closer = .exiting
         },
-        Row("another pid namespace", onFlush: .notYet, onLastRelease: .commitInBackground(.whole)) {
-            $0.closer = .unknown
+        // What could not be looked at.
+        Row(
+            "a caller that is not to be seen", onFlush: .commitForNow(.allButLast),
+            onLastRelease: .commitInBackground(.whole)
+        ) { $0.closer = .unseen },
+        Row(
+            "somebody may have it open still", onFlush: .commitForNow(.allButLast),
+            onLastRelease: .commitInBackground(.whole)
+        ) { $0.held = .unseen },
+        Row(
+            "the same under a temporary name", onFlush: .commitForNow(.allButLast),
+            onLastRelease: .commitInBackground(.allButLast)
+        ) {
+            $0.held = .unseen
+            $0.name = .temporary
+        },
+        Row(
+            "the same under a name that tells no final one", onFlush: .commitForNow(.untilNamed),
+            onLastRelease: .commitInBackground(.untilNamed)
+        ) {
+            $0.held = .unseen
+            $0.name = .temporaryWithoutFinal
+        },
+        Row("the same with a name that stays here", onFlush: .nothing, onLastRelease: .nothing) {
+            $0.held = .unseen
+            $0.name = .local
+        },
+        Row("the same with an empty file", onFlush: .nothing, onLastRelease: .nothing) {
+            $0.held = .unseen
+            $0.size = 0
+        },
+        Row(
+            "somebody may have it open still, and a copy stopped short",
+            onFlush: .refuse("the copy stopped after 100 of 200 bytes"),
+            onLastRelease: .interrupt("the copy stopped after 100 of 200 bytes")
+        ) {
+            $0.held = .unseen
+            $0.shortOf = 200
+        },
+        Row(
+            "somebody may have it open still, after a writer was killed", onFlush: .refuse("killed"),
+            onLastRelease: .interrupt("killed")
+        ) {
+            $0.held = .unseen
+            $0.taint = "killed"
+        },
+        Row(
+            "a writer is dying, and somebody may have it open still", onFlush: .taint("killed"),
+            onLastRelease: .commitInBackground(.whole)
+        ) {
+            $0.held = .unseen
+            $0.closer = .dying("killed")
+        },
+        Row(
+            "an exiting process closes, and somebody may have it open still", onFlush: .notYet,
+            onLastRelease: .commitInBackground(.whole)
+        ) {
+            $0.held = .unseen
+            $0.closer = .exiting
+        },
+        Row("a look failed", onFlush: .lookAgain, onLastRelease: .lookAgain) { $0.hasFailedLooks = true },
+        Row("a look failed, and there is nothing to decide", onFlush: .nothing, onLastRelease: .nothing) {
+            $0.hasFailedLooks = true
+            $0.hasUncommittedContent = false
+        },
+
+        // How a writer ended is not known yet.
+        Row("a writer ends", onFlush: .notYet, onLastRelease: .commitInBackground(.whole)) { $0.closer = .ending },
+        Row(
+            "a process ends that never wrote", onFlush: .commitInBackground(.whole),
+            onLastRelease: .commitInBackground(.whole)
+        ) {
+            $0.closer = .ending
+            $0.closerWrote = false
+        },
+        Row("closed while a writer's end is not known", onFlush: .commitForNow(.allButLast), onLastRelease: .awaitEnds)
+        {
+            $0.awaitsEnds = true
+        },
+        Row("exited while another writer's end is not known", onFlush: .notYet, onLastRelease: .awaitEnds) {
+            $0.awaitsEnds = true
+            $0.closer = .exiting
+        },
+        Row(
+            "one end is not known, and another is known to be bad", onFlush: .interrupt("killed"),
+            onLastRelease: .interrupt("killed")
+        ) {
+            $0.awaitsEnds = true
+            $0.taint = "killed"
+        },
+        Row(
+            "an end is not known, and a copy stopped short",
+            onFlush: .refuse("the copy stopped after 100 of 200 bytes"),
+            onLastRelease: .interrupt("the copy stopped after 100 of 200 bytes")
+        ) {
+            $0.awaitsEnds = true
+            $0.shortOf = 200
+        },
+        Row("an end is not known, and another has it open", onFlush: .notYet, onLastRelease: .awaitEnds) {
+            $0.awaitsEnds = true
+            $0.held = .yes
+        },
+        Row("an end is not known of a file that stays here", onFlush: .nothing, onLastRelease: .nothing) {
+            $0.awaitsEnds = true
+            $0.name = .local
         },
 
         // Names.
@@ -182,12 +285,12 @@ import struct TestSupport.ShownStatements
         },
     ]
 
-    @Test(.shows("close-last-descriptor", "close-unseen-writer", "close-exit"), arguments: table)
+    @Test(.shows("close-last-descriptor", "close-hidden-writer", "close-exit"), arguments: table)
     func decidesOnEachClose(_ row: Row) {
         #expect(CommitRule.onFlush(row.context) == row.onFlush)
     }
 
-    @Test(.shows("close-last-release", "close-unseen-writer"), arguments: table) func decidesOnTheLastRelease(
+    @Test(.shows("close-last-release", "close-hidden-writer"), arguments: table) func decidesOnTheLastRelease(
         _ row: Row
     ) {
         #expect(CommitRule.onLastRelease(row.context) == row.onLastRelease)
@@ -195,7 +298,9 @@ import struct TestSupport.ShownStatements
 
     /// Whatever comes together: a version of which something is known to be missing is never committed.
     @Test func neverCommitsWhatIsKnownToBeIncomplete() {
-        let closers: [CommitRule.CloseContext.Closer] = [.running, .exiting, .dying("killed"), .unknown]
+        let closers: [CommitRule.CloseContext.Closer] = [
+            .running, .exiting, .ending, .dying("killed"), .unseen,
+        ]
         let names: [CommitRule.CloseContext.Name] = [.final, .temporary, .temporaryWithoutFinal, .local]
         let flaws: [@Sendable (inout CommitRule.CloseContext) -> Void] = [
             { $0.taint = "killed" }, { $0.shortOf = 200 }, { $0.lacksDeclaredBytes = true },
@@ -203,23 +308,56 @@ import struct TestSupport.ShownStatements
         ]
         for closer in closers {
             for name in names {
-                for isHeld in [false, true] {
+                for held: CommitRule.CloseContext.Held in [.no, .yes, .unseen] {
                     for flaw in flaws {
-                        var context = CommitRule.CloseContext()
-                        context.size = 100
-                        context.closer = closer
-                        context.name = name
-                        context.isHeld = isHeld
+                        var context = Self.context(closer, name, held)
                         flaw(&context)
                         for verdict in [CommitRule.onFlush(context), CommitRule.onLastRelease(context)] {
-                            switch verdict {
-                            case .commit, .commitInBackground: Issue.record("committed: \(context)")
-                            case .notYet, .taint, .nothing, .interrupt: break
-                            }
+                            if verdict.isCommit { Issue.record("committed: \(context)") }
                         }
                     }
                 }
             }
+        }
+    }
+
+    /// Whatever comes together: what is not known is neither committed for good nor answered with 0 at once, unless nobody
+    /// reads the answer.
+    @Test(.shows("asset-end-unknown")) func neverTakesWhatIsNotKnownForNo() {
+        for closer: CommitRule.CloseContext.Closer in [.running, .exiting, .ending, .unseen] {
+            for name: CommitRule.CloseContext.Name in [.final, .temporary, .temporaryWithoutFinal] {
+                for (held, awaitsEnds) in [(CommitRule.CloseContext.Held.unseen, false), (.unseen, true), (.no, true)] {
+                    var context = Self.context(closer, name, held)
+                    context.awaitsEnds = awaitsEnds
+                    switch CommitRule.onFlush(context) {
+                    case .commitForNow(let scope): #expect(scope != .whole)
+                    case .notYet: #expect(closer == .exiting || closer == .ending)
+                    case let other: Issue.record("\(other): \(context)")
+                    }
+                    if awaitsEnds { #expect(CommitRule.onLastRelease(context) == .awaitEnds) }
+                }
+            }
+        }
+    }
+
+    private static func context(
+        _ closer: CommitRule.CloseContext.Closer, _ name: CommitRule.CloseContext.Name,
+        _ held: CommitRule.CloseContext.Held
+    ) -> CommitRule.CloseContext {
+        var context = CommitRule.CloseContext()
+        context.size = 100
+        context.closer = closer
+        context.name = name
+        context.held = held
+        return context
+    }
+}
+
+extension CommitRule.Verdict {
+    fileprivate var isCommit: Bool {
+        switch self {
+        case .commit, .commitForNow, .commitInBackground: true
+        case .notYet, .taint, .refuse, .lookAgain, .awaitEnds, .nothing, .interrupt: false
         }
     }
 }

@@ -210,6 +210,7 @@ import struct TestSupport.ShownStatements
                   "spool_used": 123,
                   "spool_limit": 456,
                   "rate_limit": null,
+                  "refused_writers": null,
                   "uploads": [
                     {"id": "u1", "upload_id": "u1", "path": "/a.mp4", "state": "open", "total_size": 200, \
                 "bytes_uploaded": 199, "percent": 99, "bytes_per_second": 9, "waiting_for": "writer"},
@@ -229,6 +230,18 @@ import struct TestSupport.ShownStatements
         let upload = SummaryDocument.Upload(
             id: "u", path: "/v.mp4", state: .open, totalSize: total, bytesUploaded: uploaded)
         #expect(upload.percent == percent)
+    }
+
+    @Test(.shows("writer-unseen"), arguments: UnseenWriter.allCases)
+    func tellsWhyWritersAreRefusedAndWhatHelps(why: UnseenWriter) throws {
+        var summary = summary
+        summary.refusedWriters = RefusedWriters(count: 3, last: why)
+        let lines = summary.json().split(separator: "\n").map { $0.trimmingPrefix { $0 == " " } }
+        let start = try #require(lines.firstIndex { $0.hasPrefix("\"refused_writers\"") })
+        #expect(lines[start + 1] == "\"count\": 3,")
+        #expect(lines[start + 2].hasPrefix("\"reason\": \"the writer \(why.reason)"))
+        #expect(lines[start + 3].hasPrefix("\"hint\": \""))
+        #expect(lines[start + 3].contains("--unseen-writers allow"))
     }
 
     @Test func writesMetricsThatOpenMetricsReadersTake() {

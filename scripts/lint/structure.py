@@ -16,9 +16,9 @@ from pathlib import Path
 
 # What each target may import of ours: only what is below it.
 LAYERS = {
-    "CFuse3": [], "CSpool": [], "CXattr": [],
+    "CFuse3": [], "CSpool": [], "CXattr": [], "CProcess": [],
     "Formats": [],
-    "UploadCore": ["Formats"], "FileTree": ["Formats"], "ProcessInspection": ["Formats"],
+    "UploadCore": ["Formats"], "FileTree": ["Formats"], "ProcessInspection": ["Formats", "CProcess"],
     "FuseLowLevel": ["Formats", "CFuse3"],
     "PlatformClient": ["UploadCore", "Formats"],
     "UploadStore": ["UploadCore", "Formats", "CSpool"],

@@ -21,9 +21,16 @@ final class CloseCoordinator: Sendable {
     /// Answers every close that still waits, as a stall would: what is not confirmed is not called so.
     func answerAll(_ failure: UploadFailure) { closeWaits.answerAll(.failure(failure)) }
 
-    /// It is decided what a close waits for: a signal that comes from now on, or has come, ends the wait.
+    /// A close waits for another look: the end of the mount answers it.
+    func hold(_ wait: CloseWait) { add(wait) }
+
+    /// The other look is due.
+    func letGo(_ wait: CloseWait) { closeWaits.remove(wait) }
+
+    /// The caller has been looked at: a signal that comes from now on, or has come, ends the wait.
     ///
-    /// Not before: a killed process is gone as soon as its close is answered, and nobody could tell any more how it ended.
+    /// Not before: a killed process is gone as soon as its close is answered, and nobody could tell any more whether it had
+    /// closed the file, or its end had.
     func begin(_ wait: CloseWait, pid: Int32) {
         // Weakly: a wait that nobody holds any more answers by going.
         wait.onInterrupt { [weak wait] in

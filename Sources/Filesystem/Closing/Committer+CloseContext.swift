@@ -58,16 +58,28 @@ extension Committer {
 
     // MARK: Facts
 
-    /// What is known when a descriptor is closed by `pid`, or the last handle is released (nil), and of which version.
+    /// A close of a handle that can write, while it is decided what it means.
+    struct PendingClose: Sendable {
+        let open: OpenFile
+        /// The thread that closes.
+        let pid: Int32
+        /// How its process fares. Looked at once: later it may have gone on, or be gone.
+        let closer: CommitRule.CloseContext.Closer
+        /// The process that it belongs to, where that is to be seen.
+        let process: Int32?
+        /// Until when a look that fails is repeated.
+        let deadline: ContinuousClock.Instant
+    }
+
+    /// What is known when a descriptor is closed, or the last handle is released (nil), and of which version.
     func closeContext(
-        of file: MountedFile, node: NodeID, closedBy pid: Int32?
+        of file: MountedFile, node: NodeID, _ close: PendingClose?
     ) -> (CommitRule.CloseContext, FileVersion?) {
         var closing = CommitRule.CloseContext()
         let version = file.version
-        if let pid {
-            closing.closer = writers.closer(pid)
-            let closer = closing.closer == .unknown ? nil : writers.threadGroup(of: pid)
-            closing.closerWrote = closer.map { version?.writers.contains($0) ?? false } ?? false
+        if let close {
+            closing.closer = close.closer
+            closing.closerWrote = close.process.map { version?.writers.contains($0) ?? false } ?? false
         }
         // What waits for a rename may have got its final name while somebody had it open again: the rename left it to this
         // close.
@@ -78,15 +90,17 @@ extension Committer {
             return (closing, version)
         }
         closing.size = version.size
-        if let pid, closing.closer != .unknown {
-            switch holder(of: file, version, node: node, besides: pid) {
-            case .nobody: closing.isHeld = version.changesUnderWay > 0
-            case .process: closing.isHeld = true
-            // Nothing follows from a look that got stuck: the last RELEASE will decide.
-            case .unknown: closing.closer = .unknown
+        if let close {
+            switch holder(of: file, version, node: node, besides: close) {
+            case .nobody: closing.held = version.changesUnderWay > 0 ? .yes : .no
+            case .process: closing.held = .yes
+            case .hidden: closing.held = .unseen
+            case .failed where close.deadline > .now: closing.hasFailedLooks = true
+            // The last release tells.
+            case .failed: closing.held = .unseen
             }
         }
-        closing.taint = taint(of: file, version, closedBy: pid)
+        look(atWritersOf: version, in: file, node: node, besides: close?.process, &closing)
         if !version.refused.isEmpty { closing.refusal = version.refusal?.message ?? "it found no space" }
         closing.isCutOffInPlace = version.awaitsFinalTruncation
         closing.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
@@ -96,26 +110,52 @@ extension Committer {
         return (closing, version)
     }
 
-    /// Who of the file's writers, and the processes that they have started, has it open still when `pid` closes it.
+    /// Who of the file's writers, and the processes that they have started, has it open still when one closes it.
     func holder(
-        of file: MountedFile, _ version: FileVersion?, node: NodeID, besides pid: Int32
+        of file: MountedFile, _ version: FileVersion?, node: NodeID, besides close: PendingClose
     ) -> ProcessTable.Holder {
         let look = file.look
-        let involved = look.openers.union(version?.writers ?? []).union([writers.threadGroup(of: pid) ?? pid])
+        var involved = look.openers.union(version?.writers ?? [])
+        if close.closer != .unseen { involved.insert(close.process ?? close.pid) }
         let earlier = look.processesBefore ?? .none
         return writers.holder(ofInode: node.rawValue, openers: involved, notIn: earlier)
     }
 
-    /// Why the version can't become an asset any more, if a writer of it was killed.
+    /// Why the version can't become an asset any more, if a writer of it was killed, and whether that is known of all.
     ///
     /// A writer that dies beside others that hold the file closes at the same moment as they do. Its own FLUSH may not
     /// have been decided, or not even have come; but until that is answered it is on its way out, for everyone to see.
     /// Hence the writers are looked at first, and what was remembered of those that are gone is read after it.
-    private func taint(of file: MountedFile, _ version: FileVersion, closedBy pid: Int32?) -> String? {
-        for writer in version.writers where writer != pid {
-            if case .dying(let how) = writers.closer(writer) { return how }
+    private func look(
+        atWritersOf version: FileVersion, in file: MountedFile, node: NodeID, besides closer: Int32?,
+        _ closing: inout CommitRule.CloseContext
+    ) {
+        var death: String?
+        // One whose end is known has told of it, and its number may be another process's by now.
+        for writer in version.writers where writer != closer && version.watched[writer]?.end == nil {
+            switch writers.closer(writer) {
+            case .dying(let how): death = death ?? how
+            case .ending: awaitEnd(of: writer, in: file, version, node: node)
+            // One that is gone has told of its end by then.
+            case .running, .exiting, .unseen: break
+            case nil: closing.hasFailedLooks = true
+            }
         }
-        return file.taint(of: version)
+        let (taint, awaitsEnds) = file.standing(of: version)
+        closing.taint = death ?? taint
+        closing.awaitsEnds = awaitsEnds
+    }
+
+    /// A writer exited with the file open: nothing is committed before it is known how it ended.
+    func awaitEnd(of writer: Int32, in file: MountedFile, _ version: FileVersion?, node: NodeID) {
+        guard let version,
+            let watched = file.awaitEnd(of: writer, in: version, acceptingUnknown: configuration.takesUnseenWriters)
+        else { return }
+        watched.whenEnded { end in
+            let reason = end == .exited(status: 0) ? nil : ProcessInspector.words(for: end)
+            guard file.endIsKnown(of: writer, in: version, spoiltBy: reason) else { return }
+            self.decideAgain(file, node: node)
+        }
     }
 
     /// How many bytes a whole copy has, if this one has fewer: as many as its source had at the beginning or has now,

@@ -1,3 +1,4 @@
+import Dispatch
 import FileTree
 import FuseLowLevel
 import Logging
@@ -35,18 +36,63 @@ package final class Committer: Sendable {
     /// Decides what a close means, and answers it at once or when that is done.
     package func close(_ handle: UInt64, context: FuseRequestContext, _ wait: CloseWait) {
         do throws(FuseErrno) {
-            switch try flush(handle, context: context) {
-            case .immediate(nil): wait.answer(.success(()))
-            case .immediate(let errno?): wait.answer(.failure(errno))
-            case .awaitUpload(let upload, let scope):
-                closing.begin(wait, pid: context.pid)
-                closing.wait(for: upload, committing: scope, wait)
-            case .awaitJournal(let open):
-                closing.begin(wait, pid: context.pid)
-                closing.waitForJournal(of: open, wait)
+            let open = try handles.get(handle)
+            guard open.canWrite else {
+                wait.answer(.success(()))
+                return
             }
+            look(atCallerOf: open, pid: context.pid, until: .now + Self.patience, wait)
         } catch {
             wait.answer(.failure(error))
+        }
+    }
+
+    /// How long a look that fails is repeated before it counts for nothing.
+    static let patience: Duration = .seconds(30)
+    /// How long after it.
+    static let pause = DispatchTimeInterval.milliseconds(50)
+
+    /// Begins with the caller. Nothing else tells whether it closes the file or is on its way out, and once its close is
+    /// answered it may be gone.
+    private func look(
+        atCallerOf open: OpenFile, pid: Int32, until deadline: ContinuousClock.Instant, _ wait: CloseWait
+    ) {
+        guard let closer = writers.closer(pid) else {
+            if deadline > .now {
+                return again(wait) { self.look(atCallerOf: open, pid: pid, until: deadline, wait) }
+            }
+            open.file.taint(open.file.version, "its writer could not be looked at when it closed it")
+            wait.answer(.failure(.ioError))
+            return
+        }
+        // One that is on its way out can be interrupted by nothing, and is gone with the answer.
+        if closer == .running { closing.begin(wait, pid: pid) }
+        decide(
+            PendingClose(
+                open: open, pid: pid, closer: closer, process: closer == .unseen ? nil : writers.threadGroup(of: pid),
+                deadline: deadline), wait)
+    }
+
+    /// Looks again soon, unless the close is answered by then: whoever was interrupted leaves it to the last release.
+    private func again(_ wait: CloseWait, _ look: @escaping @Sendable () -> Void) {
+        closing.hold(wait)
+        BackgroundWork.after(Self.pause) {
+            self.closing.letGo(wait)
+            if wait.isOver { return }
+            BackgroundWork.decide(look)
+        }
+    }
+
+    private func decide(_ close: PendingClose, _ wait: CloseWait) {
+        switch flush(close) {
+        case .immediate(nil): wait.answer(.success(()))
+        case .immediate(let errno?): wait.answer(.failure(errno))
+        case .lookAgain: again(wait) { self.decide(close, wait) }
+        case .awaitUpload(let upload, let scope):
+            if close.closer == .unseen { closing.begin(wait, pid: close.pid) }
+            closing.wait(for: upload, committing: scope, wait)
+        case .awaitJournal(let open):
+            closing.waitForJournal(of: open, wait)
         }
     }
 
@@ -54,6 +100,8 @@ package final class Committer: Sendable {
     private enum FlushAnswer {
         /// At once.
         case immediate(FuseErrno?)
+        /// After another look.
+        case lookAgain
         /// When this upload is completed, or staged. The scope is that of a commit to be made.
         case awaitUpload(Upload, CommitScope?)
         /// When the journal knows the file, of which there is nothing to upload.
@@ -61,30 +109,32 @@ package final class Committer: Sendable {
     }
 
     /// Decides what the close of a descriptor means.
-    private func flush(_ handle: UInt64, context: FuseRequestContext) throws(FuseErrno) -> FlushAnswer {
-        let open = try handles.get(handle)
-        guard open.canWrite else { return .immediate(nil) }
+    private func flush(_ close: PendingClose) -> FlushAnswer {
+        let open = close.open
         if open.file.look.isCancelled { return .immediate(.ioError) }
-        let (closing, version) = closeContext(of: open.file, node: open.node, closedBy: context.pid)
+        let (closing, version) = closeContext(of: open.file, node: open.node, close)
         let verdict = CommitRule.onFlush(closing)
-        if case .dying(let how) = closing.closer, closing.closerWrote { open.file.taint(version, how) }
+        rememberEnd(of: close, closing, version)
         switch verdict {
-        case .notYet:
+        case .notYet, .awaitEnds:
             return .immediate(nil)
+        case .lookAgain:
+            return .lookAgain
         case .taint(let reason):
             open.file.taint(version, reason)
             return .immediate(nil)
+        case .refuse:
+            if let taint = closing.taint { open.file.taint(version, taint) }
+            return .immediate(.ioError)
         case .nothing:
             // What was written last found no place at all, and nothing else is to be told of it.
             if open.file.lacksWhatWasRefused { return .immediate(.ioError) }
-            if isFinalCloseOfLocalFile(open, version, closedBy: context.pid, closing) { return .awaitJournal(open) }
+            if isFinalCloseOfLocalFile(close, version, closing) { return .awaitJournal(open) }
             return joinedAnswer(open.file, closing)
         case .commit(let scope):
-            guard let upload = open.file.seal(version, scope, unlessOpen: false) else {
-                return joinedAnswer(open.file, closing)
-            }
-            namespace.markDirty([open.node])
-            return .awaitUpload(upload, scope)
+            return commit(open, version, scope, isForNow: false, closing)
+        case .commitForNow(let scope):
+            return commit(open, version, scope, isForNow: true, closing)
         case .commitInBackground(let scope):
             open.file.seal(version, scope, unlessOpen: false)?.apply(.committed(scope))
             namespace.markDirty([open.node])
@@ -93,6 +143,31 @@ package final class Committer: Sendable {
             return interrupt(open.file, version, reason: reason, closing)
                 ? .immediate(.ioError) : joinedAnswer(open.file, closing)
         }
+    }
+
+    /// How a process ends that has the file open counts where it wrote into it.
+    private func rememberEnd(
+        of close: PendingClose, _ closing: CommitRule.CloseContext, _ version: FileVersion?
+    ) {
+        guard closing.closerWrote else { return }
+        switch closing.closer {
+        case .dying(let how): close.open.file.taint(version, how)
+        case .ending:
+            guard let process = close.process, closing.hasUncommittedContent else { return }
+            awaitEnd(of: process, in: close.open.file, version, node: close.open.node)
+        case .running, .exiting, .unseen: break
+        }
+    }
+
+    private func commit(
+        _ open: OpenFile, _ version: FileVersion?, _ scope: CommitScope, isForNow: Bool,
+        _ closing: CommitRule.CloseContext
+    ) -> FlushAnswer {
+        guard let upload = open.file.seal(version, scope, unlessOpen: false, isForNow: isForNow) else {
+            return joinedAnswer(open.file, closing)
+        }
+        namespace.markDirty([open.node])
+        return .awaitUpload(upload, scope)
     }
 
     /// A close that decides nothing shares the fate of a version that is on its way, if its caller can hear of it.
@@ -107,19 +182,22 @@ package final class Committer: Sendable {
 
     /// Whether its last writer closes a file of which nothing is uploaded, and hears how that goes.
     private func isFinalCloseOfLocalFile(
-        _ open: OpenFile, _ version: FileVersion?, closedBy pid: Int32, _ closing: CommitRule.CloseContext
+        _ close: PendingClose, _ version: FileVersion?, _ closing: CommitRule.CloseContext
     ) -> Bool {
-        guard version?.upload == nil, closing.closer == .running else { return false }
-        if open.file.look.isRemoved { return false }
+        guard version?.upload == nil, writersHear(closing) else { return false }
+        if close.open.file.look.isRemoved { return false }
         // Of content it has been looked up already.
-        if closing.hasUncommittedContent { return !closing.isHeld }
-        return holder(of: open.file, version, node: open.node, besides: pid) == .nobody
+        if closing.hasUncommittedContent { return closing.held != .yes }
+        // Where it cannot be told it may be the last: it only waits for this machine's disk.
+        if case .process = holder(of: close.open.file, version, node: close.open.node, besides: close) { return false }
+        return true
     }
 
     private func writersHear(_ closing: CommitRule.CloseContext) -> Bool {
         switch closing.closer {
-        case .running: true
-        case .exiting, .dying, .unknown: false
+        // One that is not to be seen may.
+        case .running, .unseen: true
+        case .exiting, .ending, .dying: false
         }
     }
 
@@ -134,16 +212,23 @@ package final class Committer: Sendable {
             namespace.markDirty([open.node])
         }
         let look = file.look
-        guard look.handles == 0 else { return }
-        if look.isRemoved {
-            namespace.discard(file, node: open.node)
-        } else {
-            unlistIfInterrupted(file, node: open.node)
-        }
+        if look.handles == 0, look.isRemoved { return namespace.discard(file, node: open.node) }
+        unlistIfInterrupted(file, node: open.node)
+    }
+
+    /// The same again, when more is known than at the last release.
+    func decideAgain(_ file: MountedFile, node: NodeID) {
+        guard file.look.writeHandles == 0 else { return }
+        lastWriterReleased(file, node: node)
+        namespace.markDirty([node])
+        unlistIfInterrupted(file, node: node)
     }
 
     private func unlistIfInterrupted(_ file: MountedFile, node: NodeID) {
-        guard let upload = file.upload, upload.currentState == .interrupted else { return }
+        let look = file.look
+        guard look.handles == 0, !look.isRemoved, let upload = look.version?.upload,
+            upload.currentState == .interrupted
+        else { return }
         unlist(file, node: node, upload)
     }
 
@@ -151,10 +236,13 @@ package final class Committer: Sendable {
     func lastWriterReleased(_ file: MountedFile, node: NodeID) {
         startUploadIfLacking(file, node: node)
         endNeedlessUploads(file)
-        let (closing, version) = closeContext(of: file, node: node, closedBy: nil)
+        let (closing, version) = closeContext(of: file, node: node, nil)
         switch CommitRule.onLastRelease(closing) {
-        case .nothing, .notYet, .taint: break
-        case .commit(let scope), .commitInBackground(let scope):
+        // How its writers ended calls again.
+        case .nothing, .notYet, .taint, .refuse, .awaitEnds: break
+        case .lookAgain:
+            BackgroundWork.after(Self.pause) { BackgroundWork.decide { self.decideAgain(file, node: node) } }
+        case .commit(let scope), .commitForNow(let scope), .commitInBackground(let scope):
             file.seal(version, scope, unlessOpen: true)?.apply(.committed(scope))
             namespace.markDirty([node])
         case .interrupt(let reason):

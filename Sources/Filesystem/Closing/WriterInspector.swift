@@ -9,8 +9,14 @@ package protocol WriterInspector: Sendable {
     func threadGroup(of pid: Int32) -> Int32?
     /// The program's name (`comm`): bytes, and anybody's.
     func command(of pid: Int32) -> [UInt8]?
-    /// How the process fares that closes a file.
-    func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer
+    /// How the process fares that closes a file; nil when the look failed, and may succeed when it is repeated.
+    func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer?
+    /// What can be told of a process that is to write.
+    func sight(of pid: Int32) -> WriterSight
+    /// Watches a process for how it ends; nil where that is not told, or too many are watched.
+    ///
+    /// - Parameter isVital: whether nothing else tells it.
+    func watch(_ process: Int32, isVital: Bool) -> WatchedProcess?
     /// The processes that there are, to tell from them those that are started later.
     func snapshot() -> ProcessSnapshot
     /// Whether any process has the file open for writing.
@@ -29,30 +35,61 @@ package protocol WriterInspector: Sendable {
 package final class ProcessInspector: WriterInspector {
     private let mountPoint: String
     private let table: ProcessTable
+    private let ends: ProcessWatch
     /// Known once the mount exists, which is before the first question comes. There is one finder, since the bound on
     /// looks that hang lives in it.
     private let mount = Mutex<(identity: MountIdentity, finder: SourceHintFinder)?>(nil)
 
     /// Asks about the files of the mount at `mountPoint`: an absolute path without symbolic links.
-    package init(mountPoint: String, table: ProcessTable = ProcessTable()) {
+    package init(mountPoint: String, table: ProcessTable = ProcessTable(), ends: ProcessWatch = ProcessWatch()) {
         self.mountPoint = mountPoint
         self.table = table
+        self.ends = ends
     }
 
     package func threadGroup(of pid: Int32) -> Int32? { table.threadGroup(of: pid) }
 
     package func command(of pid: Int32) -> [UInt8]? { table.command(of: pid) }
 
-    package func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer {
-        guard pid > 0 else { return .unknown }
-        switch table.exit(of: pid) {
-        case .running: return .running
+    package func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer? {
+        switch exit(of: pid) {
+        case .running: .running
         // Nobody reads the answer of a close that `exec` makes, either, and all who look at the process wait for it.
-        case .exiting(status: 0), .exitingUnknown, .startingProgram: return .exiting
-        case .exiting(let status): return .dying("its writer exited with status \(status) without closing it")
-        case .killed(let signal): return .dying("its writer was killed by signal \(signal)")
-        case .unknown: return .unknown
+        case .exiting(status: 0), .startingProgram: .exiting
+        case .exitingUnknown: .ending
+        case .exiting(let status): .dying(Self.words(for: .exited(status: status)))
+        case .killed(let signal): .dying(Self.words(for: .killed(signal: signal)))
+        case .unknown: .unseen
+        case .failed: nil
         }
+    }
+
+    private func exit(of pid: Int32) -> ProcessTable.Exit {
+        pid > 0 && table.matchesOwnNamespace ? table.exit(of: pid) : .unknown
+    }
+
+    /// Why an end spoils what the process had not closed.
+    static func words(for end: ProcessEnd) -> String {
+        switch end {
+        case .exited(let status): "its writer exited with status \(status) without closing it"
+        case .killed(let signal): "its writer was killed by signal \(signal)"
+        case .unknown: "its writer exited without closing it, and nobody could tell how"
+        }
+    }
+
+    package func sight(of pid: Int32) -> WriterSight {
+        guard pid > 0 else { return .unseen(.otherNamespace) }
+        guard table.matchesOwnNamespace else { return .unseen(.otherProc) }
+        return switch table.sight(of: pid) {
+        case .descriptors: .whole
+        case .status: ends.isAvailable ? .endOnly : .unseen(.olderKernel)
+        case .nothing: .unseen(.hiddenByProc)
+        case .failed: .failed
+        }
+    }
+
+    package func watch(_ process: Int32, isVital: Bool) -> WatchedProcess? {
+        ends.watch(process, isVital: isVital).value
     }
 
     package func snapshot() -> ProcessSnapshot { table.snapshot() }
@@ -60,7 +97,7 @@ package final class ProcessInspector: WriterInspector {
     package func holder(
         ofInode inode: UInt64, openers: Set<Int32>, notIn earlier: ProcessSnapshot
     ) -> ProcessTable.Holder {
-        guard let mount = located else { return .unknown }
+        guard let mount = located else { return .failed }
         return table.writer(
             holding: HeldFile(inode: inode, mount: mount.identity), openers: openers, notIn: earlier)
     }

@@ -22,15 +22,17 @@ extension ContentStore {
         try checkSize(size, of: before, name)
         let open = OpenFile(node: node, file: file, canWrite: true)
         let change = PendingChange(open: open, pid: context.pid, range: 0..<0)
+        let writer: MountedFile.Writer
+        do throws(UploadFailure) { writer = try self.writer(context.pid, into: file) } catch { throw FuseErrno(error) }
         var isDone = false
         while !isDone {
             switch try beginChange(of: file) {
             case .cancelled: throw .ioError
-            case .version(let version): isDone = try truncate(version, to: size, change)
+            case .version(let version): isDone = try truncate(version, to: size, change, by: writer)
             case .another(after: nil): try beginFirstVersion(for: change)
             case .another(after: let last?):
                 defer { file.endUse(of: last) }
-                isDone = try truncate(besides: last, to: size, change)
+                isDone = try truncate(besides: last, to: size, change, by: writer)
             }
         }
     }
@@ -50,7 +52,7 @@ extension ContentStore {
 
     /// Truncates or extends the version that can be changed.
     private func truncate(
-        _ begun: FileVersion, to size: Int64, _ change: PendingChange
+        _ begun: FileVersion, to size: Int64, _ change: PendingChange, by writer: MountedFile.Writer
     ) throws(FuseErrno) -> Bool {
         let file = change.open.file
         var version = begun
@@ -58,7 +60,6 @@ extension ContentStore {
             version.upload = uploadForContent(of: version, in: file, node: change.open.node)
         }
         let first = version
-        let writer = writers.threadGroup(of: change.pid)
         do throws(SpoolError) {
             // Again where a write ended meanwhile: then this comes after the write.
             repeat {
@@ -76,7 +77,7 @@ extension ContentStore {
     /// Makes another version of that size beside one that is committed, which takes its place as the last step; false when
     /// somebody else was faster.
     private func truncate(
-        besides last: FileVersion, to size: Int64, _ change: PendingChange
+        besides last: FileVersion, to size: Int64, _ change: PendingChange, by writer: MountedFile.Writer
     ) throws(FuseErrno) -> Bool {
         let file = change.open.file
         var next: FileVersion
@@ -97,7 +98,10 @@ extension ContentStore {
         if next.size < size { next.upload?.apply(.truncated(to: size)) }
         next.size = size
         next.hasContent = size > 0
-        if let writer = writers.threadGroup(of: change.pid) { next.writers.insert(writer) }
+        if let process = writer.process {
+            next.writers.insert(process)
+            next.watched[process] = writer.watched
+        }
         // One that was promised to be safe goes on until this one is.
         let outlives = size == 0 && last.upload.map { $0.isWhollyDurable && $0.currentState.isUnderWay } ?? false
         if outlives, next.isToBeUploaded { next.predecessors = [last.upload].compactMap { $0 } }

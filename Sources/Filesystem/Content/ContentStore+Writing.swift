@@ -60,8 +60,8 @@ extension ContentStore {
         if version.upload == nil, version.isToBeUploaded, version.size == 0 {
             version.upload = uploadForContent(of: version, in: file, node: node)
         }
-        recordWriter(process(of: write.pid, writingInto: file), of: file)
         do throws(UploadFailure) {
+            recordWriter(try writer(write.pid, into: file), of: file)
             findSize(file, node: node, pid: write.pid, upTo: write.range.upperBound)
             let terms = try self.terms(of: version, for: write.range)
             if let needed = terms.space { try space.reserve(needed, in: version.spool) }
@@ -83,6 +83,7 @@ extension ContentStore {
     ) throws(FuseErrno) -> Int? {
         let (file, node) = (write.open.file, write.open.node)
         do throws(UploadFailure) {
+            let writer = try writer(write.pid, into: file)
             guard var next = try version(besides: last, keeping: last.size, in: file, node: node) else { return nil }
             let taken: Range<Int64>
             do throws(UploadFailure) {
@@ -101,7 +102,7 @@ extension ContentStore {
                 return nil
             }
             replaced(last, by: next, in: file, node: node)
-            recordWriter(process(of: write.pid, writingInto: file), of: file)
+            recordWriter(writer, of: file)
             findSize(file, node: node, pid: write.pid, upTo: taken.upperBound)
             while !file.endWrite(&next, written: taken) { try put(data, taken, into: next) }
             return taken.count
@@ -132,16 +133,18 @@ extension ContentStore {
 
     /// The process that a writing thread belongs to. Asked anew only when another thread writes than last time, since
     /// asking costs more than a small write.
-    private func process(of thread: Int32, writingInto file: MountedFile) -> Int32? {
-        if let process = file.process(ofLastWriter: thread) { return process }
-        guard let process = writers.threadGroup(of: thread) else { return nil }
-        file.setLastWriter(thread: thread, process: process)
-        return process
+    func writer(_ thread: Int32, into file: MountedFile) throws(UploadFailure) -> MountedFile.Writer {
+        if let writer = file.writer(ofLastWriter: thread) { return writer }
+        let writer = try admission.writer(thread)
+        file.setLastWriter(thread: thread, writer)
+        return writer
     }
 
     /// Remembers who writes; a new writer is looked at more closely.
-    func recordWriter(_ writer: Int32?, of file: MountedFile) {
-        guard file.addWriter(writer), let writer, let command = writers.command(of: writer) else { return }
+    func recordWriter(_ writer: MountedFile.Writer, of file: MountedFile) {
+        guard file.addWriter(writer), let process = writer.process, let command = writers.command(of: process) else {
+            return
+        }
         guard file.version?.name == .upload else { return }
         if command.elementsEqual("rsync".utf8) { file.isWrittenInPlace() }
         if command.elementsEqual("aria2c".utf8) { file.isWrittenByAria2() }

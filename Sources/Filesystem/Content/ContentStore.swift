@@ -20,13 +20,14 @@ package final class ContentStore: Sendable {
     let reclaimer: SpoolReclaimer
     let durability: Durability
     let writers: any WriterInspector
+    let admission: WriterAdmission
     let logger: Logger
     package let handles = HandleTable<OpenFile>()
     private let remoteContent: RemoteContent
 
     init(
         configuration: FilesystemConfiguration, namespace: Namespace, engine: UploadEngine, spool: SpoolDirectory,
-        space: SpaceManager, reclaimer: SpoolReclaimer, durability: Durability, writers: any WriterInspector,
+        space: SpaceManager, reclaimer: SpoolReclaimer, durability: Durability, admission: WriterAdmission,
         logger: Logger
     ) {
         self.configuration = configuration
@@ -36,7 +37,8 @@ package final class ContentStore: Sendable {
         self.space = space
         self.reclaimer = reclaimer
         self.durability = durability
-        self.writers = writers
+        self.admission = admission
+        writers = admission.writers
         self.logger = logger
         remoteContent = RemoteContent(engine: engine)
     }
@@ -46,6 +48,8 @@ package final class ContentStore: Sendable {
     /// A handle that can write bypasses the page cache: the kernel then asks for no `security.capability` before each
     /// write, writes arrive with their writer's pid, and a shared writable mapping is refused. One that only reads needs
     /// no FLUSH.
+    ///
+    /// Whoever opens for writing is to have been admitted.
     package func openHandle(
         _ file: MountedFile, node: NodeID, canWrite: Bool, context: FuseRequestContext
     ) throws(FuseErrno) -> FuseOpen {

@@ -33,6 +33,12 @@ struct FileVersion: Sendable {
     var hasContent = false
     /// Thread groups that wrote into it.
     var writers: Set<Int32> = []
+    /// Those of them whose end is told, while it matters.
+    var watched: [Int32: WatchedProcess] = [:]
+    /// Those of them that exited with the file open, and how they ended is not known yet.
+    var awaitedEnds: Set<Int32> = []
+    /// Whether it was committed for now only: nobody could tell whether it was the last close.
+    var isCommittedForNow = false
     /// Whether one of them is aria2, which says by a file beside it that it is not done.
     var isWrittenByAria2 = false
     /// Why it can't become an asset any more, if a writer of it was killed.
@@ -80,7 +86,7 @@ struct FileVersion: Sendable {
     }
 
     /// Whether a close has something to decide.
-    var hasUncommittedContent: Bool { hasContent && phase == .writing }
+    var hasUncommittedContent: Bool { hasContent && (phase == .writing || isCommittedForNow) }
 
     /// Whether it is, or is to be, uploaded under a name that it bears now or will get.
     var isToBeUploaded: Bool { name.isUploaded && phase != .ended(.partial) }

@@ -28,6 +28,7 @@ extension MountedFile {
             case .granted:
                 if version.phase.awaitsRename { state.version?.isReopened = true }
                 state.version?.changesUnderWay += 1
+                state.version?.isCommittedForNow = false
                 return state.version.map { .version($0) } ?? .another(after: nil)
             case .beginAnother, .refused, nil:
                 state.version?.uses += 1
@@ -144,7 +145,7 @@ extension MountedFile {
 
     /// The truncation has ended; false when a write did since it began, so that bytes may lie beyond the end: then `begun`
     /// is the version as it is now, and the truncation is to be made once more.
-    func endTruncation(_ begun: inout FileVersion, to size: Int64, by writer: Int32?) -> Bool {
+    func endTruncation(_ begun: inout FileVersion, to size: Int64, by writer: Writer) -> Bool {
         let now = FileTime.now()
         let current = door.withLock { state -> FileVersion? in
             // Gone with its file.
@@ -160,7 +161,10 @@ extension MountedFile {
                 state.version?.hintSearch = .notTried
             }
             if size > 0 { state.version?.hasContent = true }
-            if let writer { state.version?.writers.insert(writer) }
+            if let process = writer.process { state.version?.writers.insert(process) }
+            if let process = writer.process, let watched = writer.watched {
+                state.version?.watched[process] = watched
+            }
             state.modified = now
             return nil
         }
@@ -178,22 +182,28 @@ extension MountedFile {
 
     // MARK: Who writes
 
-    /// The process that the thread belongs to which wrote last, if it is this one.
-    func process(ofLastWriter thread: Int32) -> Int32? {
-        door.withLock { state in state.lastWriter.flatMap { $0.thread == thread ? $0.process : nil } }
+    /// What is known of the process that the thread belongs to which wrote last, if it is this one.
+    func writer(ofLastWriter thread: Int32) -> Writer? {
+        door.withLock { state in state.lastWriter.flatMap { $0.thread == thread ? $0.writer : nil } }
     }
 
     /// Remembers which process the writing thread belongs to.
-    func setLastWriter(thread: Int32, process: Int32) {
-        door.withLock { $0.lastWriter = (thread: thread, process: process) }
+    func setLastWriter(thread: Int32, _ writer: Writer) {
+        let last = door.withLock { state in
+            defer { state.lastWriter = (thread: thread, writer: writer) }
+            return state.lastWriter
+        }
+        // What is no longer watched is released outside the lock.
+        withExtendedLifetime(last) {}
     }
 
     /// Remembers who writes; tells whether it is somebody new.
-    func addWriter(_ writer: Int32?) -> Bool {
+    func addWriter(_ writer: Writer) -> Bool {
         door.withLock { state in
             if state.version?.isWrittenInPlace == true { state.version?.awaitsFinalTruncation = true }
-            guard let writer else { return false }
-            return state.version?.writers.insert(writer).inserted ?? false
+            guard let process = writer.process else { return false }
+            if let watched = writer.watched { state.version?.watched[process] = watched }
+            return state.version?.writers.insert(process).inserted ?? false
         }
     }
 

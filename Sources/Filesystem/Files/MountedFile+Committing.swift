@@ -1,3 +1,4 @@
+import ProcessInspection
 import UploadCore
 import UploadEngine
 
@@ -5,44 +6,100 @@ import UploadEngine
 
 extension MountedFile {
     /// Commits the version that was looked at, so far; gives its upload. Nil when it is another version by now, when somebody
-    /// changes it (whoever does has yet to close it), or when it was decided before.
+    /// changes it (whoever does has yet to close it), while it is not known how its writers ended, or when it was decided
+    /// before.
     ///
-    /// - Parameter unlessOpen: whether a handle that can write keeps it from being committed.
-    func seal(_ looked: FileVersion?, _ scope: CommitScope, unlessOpen: Bool) -> Upload? {
-        door.withLock { state in
-            guard let looked, let version = state.version, version.isSame(as: looked) else { return nil }
-            guard version.changesUnderWay == 0, let upload = version.upload else { return nil }
-            if unlessOpen, state.writeHandles > 0 { return nil }
-            guard state.version?.phase.apply(.commit(scope)) == .granted else { return nil }
+    /// - Parameters:
+    ///   - unlessOpen: whether a handle that can write keeps it from being committed.
+    ///   - isForNow: whether the last release has to decide again.
+    func seal(_ looked: FileVersion?, _ scope: CommitScope, unlessOpen: Bool, isForNow: Bool = false) -> Upload? {
+        let (upload, forgotten) = door.withLock { state -> (Upload?, Forgotten) in
+            guard let looked, let version = state.version, version.isSame(as: looked) else { return (nil, []) }
+            guard version.changesUnderWay == 0, let upload = version.upload else { return (nil, []) }
+            if unlessOpen, state.writeHandles > 0 { return (nil, []) }
+            if !isForNow {
+                guard version.awaitedEnds.isEmpty else { return (nil, []) }
+                state.version?.isCommittedForNow = false
+            }
+            guard state.version?.phase.apply(.commit(scope)) == .granted else { return (nil, []) }
             state.declaredSize = nil
-            return upload
+            if isForNow { state.version?.isCommittedForNow = true }
+            return (upload, isForNow ? [] : Self.forgetEnds(&state))
         }
+        withExtendedLifetime(forgotten) {}
+        return upload
     }
 
     /// Ends the version that was looked at, so that nothing becomes of it; gives it as it was at its end. Nil where it
     /// goes on: while somebody changes it, and after it was decided.
     func end(_ looked: FileVersion?, _ ending: VersionPhase.Ending) -> FileVersion? {
-        door.withLock { state in
+        let (ended, forgotten) = door.withLock { state -> (FileVersion?, Forgotten) in
             guard let looked, let version = state.version, version.isSame(as: looked), version.changesUnderWay == 0,
                 state.version?.phase.apply(.end(ending)) == .granted
-            else { return nil }
-            return version
+            else { return (nil, []) }
+            state.version?.isCommittedForNow = false
+            return (version, Self.forgetEnds(&state))
         }
+        withExtendedLifetime(forgotten) {}
+        return ended
+    }
+
+    /// What is released outside the lock.
+    private typealias Forgotten = [WatchedProcess?]
+
+    /// What is decided does not ask any more how its writers end.
+    private static func forgetEnds(_ state: inout State) -> Forgotten {
+        let forgotten: Forgotten = [state.lastWriter?.writer.watched] + (state.version?.watched.values.map { $0 } ?? [])
+        state.lastWriter = nil
+        state.version?.watched = [:]
+        state.version?.awaitedEnds = []
+        return forgotten
     }
 
     /// Remembers that a writer was killed: a later name may ask for these bytes.
     func taint(_ looked: FileVersion?, _ reason: String) {
         door.withLock { state in
             guard let looked, let version = state.version, version.isSame(as: looked) else { return }
-            if version.phase == .writing, version.taint == nil { state.version?.taint = reason }
+            let isUndecided = version.phase == .writing || version.isCommittedForNow
+            if isUndecided, version.taint == nil { state.version?.taint = reason }
         }
     }
 
-    /// Why a writer's death spoilt this version, as is known now.
-    func taint(of looked: FileVersion) -> String? {
+    /// A writer exited with the file open, and the version is not committed before it is known how it ended. Gives its end to
+    /// be waited for, the first time; nil as well where nobody tells it, and then nothing becomes of the version, unless that
+    /// is to be accepted.
+    func awaitEnd(of writer: Int32, in looked: FileVersion?, acceptingUnknown: Bool) -> WatchedProcess? {
         door.withLock { state in
-            guard let version = state.version, version.isSame(as: looked) else { return looked.taint }
-            return version.taint
+            guard let looked, let version = state.version, version.isSame(as: looked),
+                version.phase == .writing || version.isCommittedForNow
+            else { return nil }
+            guard let watched = version.watched[writer] else {
+                if !acceptingUnknown, version.taint == nil {
+                    state.version?.taint = ProcessInspector.words(for: .unknown)
+                }
+                return nil
+            }
+            return state.version?.awaitedEnds.insert(writer).inserted == true ? watched : nil
+        }
+    }
+
+    /// It is known how a writer ended; tells whether that of all the others is, too, and nobody can write.
+    func endIsKnown(of writer: Int32, in looked: FileVersion, spoiltBy reason: String?) -> Bool {
+        door.withLock { state in
+            guard let version = state.version, version.isSame(as: looked) else { return false }
+            guard state.version?.awaitedEnds.remove(writer) != nil else { return false }
+            if let reason, version.taint == nil { state.version?.taint = reason }
+            return state.version?.awaitedEnds.isEmpty == true && state.writeHandles == 0
+        }
+    }
+
+    /// Why a writer's death spoilt this version, as is known now, and whether it is unknown of another how it ended.
+    func standing(of looked: FileVersion) -> (taint: String?, awaitsEnds: Bool) {
+        door.withLock { state in
+            guard let version = state.version, version.isSame(as: looked) else {
+                return (looked.taint, !looked.awaitedEnds.isEmpty)
+            }
+            return (version.taint, !version.awaitedEnds.isEmpty)
         }
     }
 

@@ -23,8 +23,8 @@ public final class MountedFile: Sendable {
         var handles = 0
         /// Thread groups that opened it for writing.
         var openers: Set<Int32> = []
-        /// The thread that wrote last, and the process that it belongs to.
-        var lastWriter: (thread: Int32, process: Int32)?
+        /// The thread that wrote last, and what is known of its process.
+        var lastWriter: (thread: Int32, writer: Writer)?
         /// Ranges whose write was refused because no version could be begun for it.
         var refused = SegmentMap()
         /// Why no version could be begun when it was last tried.
@@ -43,6 +43,14 @@ public final class MountedFile: Sendable {
         var isPromised = false
         /// It has no name any more.
         var isRemoved = false
+    }
+
+    /// A process that writes.
+    struct Writer: Sendable {
+        /// Its id; nil for one that is not to be seen.
+        var process: Int32?
+        /// Its end, where that is told.
+        var watched: WatchedProcess?
     }
 
     /// Only the extensions in this folder.

@@ -51,13 +51,17 @@ final class StatusDirectory: Sendable {
 
     private let engine: UploadEngine
     private let spool: SpoolDirectory
+    private let admission: WriterAdmission
     private let configuration: FilesystemConfiguration
     private let inodes = Mutex(Inodes())
     private let snapshots = HandleTable<Snapshot>()
 
-    init(engine: UploadEngine, spool: SpoolDirectory, configuration: FilesystemConfiguration) {
+    init(
+        engine: UploadEngine, spool: SpoolDirectory, admission: WriterAdmission, configuration: FilesystemConfiguration
+    ) {
         self.engine = engine
         self.spool = spool
+        self.admission = admission
         self.configuration = configuration
     }
 
@@ -272,6 +276,7 @@ final class StatusDirectory: Sendable {
             summary.spoolLimit = space.capacity.bytes
         }
         summary.rateLimit = engine.rateLimit
+        summary.refusedWriters = admission.refusals
         summary.bytesWritten = engine.totals.bytesWritten
         summary.bytesUploaded = engine.totals.bytesUploaded
         summary.retries = engine.totals.retries

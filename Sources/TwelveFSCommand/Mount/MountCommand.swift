@@ -60,6 +60,7 @@ package struct MountCommand: ParsableCommand {
         let access = try platform.access(environment: environment)
         let configuration = try mountConfiguration(environment: environment)
         try FuseCheck.run(allowsOther: configuration.allowsOther, environment: environment)
+        UnseenWriterNotes.tell(configuration)
         if process.isForeground {
             // From here on key and proxy are in our memory only; the children that FUSE starts do not inherit them.
             SecretVariables.forget()
@@ -97,6 +98,7 @@ package struct MountCommand: ParsableCommand {
             metadata: uploads.metadata,
             isReadOnly: access.isReadOnly,
             allowsOther: access.allowsOther,
+            unseenWriters: access.unseenWriters,
             uid: access.uid,
             gid: access.gid,
             fileMode: access.fileMode?.bits,

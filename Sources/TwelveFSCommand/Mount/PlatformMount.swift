@@ -155,6 +155,7 @@ struct PlatformMount: MountService {
         filesystem.closeMode = configuration.closeMode
         filesystem.keepInterrupted = configuration.keepInterrupted
         filesystem.isReadOnly = configuration.isReadOnly
+        filesystem.takesUnseenWriters = configuration.unseenWriters == .allow
         filesystem.fileMode = configuration.fileMode
         filesystem.directoryMode = configuration.directoryMode
         return filesystem

@@ -1,4 +1,5 @@
 import ArgumentParser
+import UploadCore
 
 /// Who may do what in the mount.
 struct AccessOptions: ParsableArguments {
@@ -9,6 +10,17 @@ struct AccessOptions: ParsableArguments {
         name: .customLong("allow-other"),
         help: "Let other users in; needs user_allow_other in /etc/fuse.conf unless you are root.")
     var allowsOther = false
+
+    @Option(
+        name: .customLong("unseen-writers"),
+        help: ArgumentHelp(
+            "What to do with writers that cannot be seen: in another pid namespace, or hidden.",
+            discussion: """
+                refuse: they may not open files for writing, since one that is killed half-way could not be told from one that \
+                is done; allow: they may, and what a killed one leaves becomes an asset.
+                """,
+            valueName: "policy"))
+    var unseenWriters = UnseenWriterPolicy.refuse
 
     @Option(
         name: .customLong("uid"),

@@ -81,6 +81,7 @@ enum Switch: String, ExpressibleByArgument, CaseIterable {
 
 extension AssetTypeChoice: ExpressibleByArgument {}
 extension CloseMode: ExpressibleByArgument {}
+extension UnseenWriterPolicy: ExpressibleByArgument {}
 extension NamePolicy.OtherFiles: ExpressibleByArgument {
     /// The words, in the order of the help.
     public static var allValueStrings: [String] { [Self.refuse, .keep, .upload].map(\.rawValue) }

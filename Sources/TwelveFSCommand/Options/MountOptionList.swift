@@ -82,7 +82,7 @@ package enum MountOptionList {
         "other-files",
         "metadata", "upload-concurrency", "run-ahead", "max-file-size", "size-hints", "close-mode", "stall-timeout",
         "drain-timeout",
-        "uid", "gid",
+        "unseen-writers", "uid", "gid",
         "file-mode", "dir-mode", "log-file",
     ]
     /// The flags of `twelvefs mount` that make sense in a table of file systems (`foreground` does not: it would never boot).

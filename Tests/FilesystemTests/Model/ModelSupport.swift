@@ -103,7 +103,11 @@ final class ModelWriters: WriterInspector {
 
     func command(of pid: Int32) -> [UInt8]? { Array("writer".utf8) }
 
-    func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer {
+    func sight(of pid: Int32) -> WriterSight { .whole }
+
+    func watch(_ process: Int32, isVital: Bool) -> WatchedProcess? { nil }
+
+    func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer? {
         state.withLock { $0.dying.contains(pid) } ? .dying("its writer was killed by signal 9") : .running
     }
 

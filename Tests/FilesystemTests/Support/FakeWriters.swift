@@ -8,7 +8,16 @@ final class FakeWriters: WriterInspector {
     struct State: Sendable {
         var commands: [Int32: String] = [:]
         var dying: [Int32: String] = [:]
-        var isHeld = false
+        /// How a process fares that is neither dying nor running; nil where the look fails.
+        var closers: [Int32: CommitRule.CloseContext.Closer?] = [:]
+        var holder = ProcessTable.Holder.nobody
+        var sights: [Int32: WriterSight] = [:]
+        /// The processes whose end is told, by the test.
+        var watched: [Int32: WatchedProcess] = [:]
+        /// How often a close's caller was looked at.
+        var looks = 0
+        /// How often it was looked for who has a file open.
+        var holderLooks = 0
         var askedToEnd: Set<Int32> = []
         /// Called once, when it is asked which program a process is: in the middle of its first write.
         var onCommand: [Int32: @Sendable () -> Void] = [:]
@@ -32,16 +41,27 @@ final class FakeWriters: WriterInspector {
         return Array(name.utf8)
     }
 
-    func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer {
-        state.withLock { $0.dying[pid].map { .dying($0) } ?? .running }
+    func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer? {
+        state.withLock { state in
+            state.looks += 1
+            if let closer = state.closers[pid] { return closer }
+            return state.dying[pid].map { .dying($0) } ?? .running
+        }
     }
+
+    func sight(of pid: Int32) -> WriterSight { state.withLock { $0.sights[pid] ?? .whole } }
+
+    func watch(_ process: Int32, isVital: Bool) -> WatchedProcess? { state.withLock { $0.watched[process] } }
 
     func snapshot() -> ProcessSnapshot { ProcessTable().snapshot() }
 
     func holder(
         ofInode inode: UInt64, openers: Set<Int32>, notIn earlier: ProcessSnapshot
     ) -> ProcessTable.Holder {
-        state.withLock { $0.isHeld } ? .process(1) : .nobody
+        state.withLock { state in
+            state.holderLooks += 1
+            return state.holder
+        }
     }
 
     func source(of pid: Int32, for target: SourceTarget) -> FoundSource? { state.withLock { $0.source } }

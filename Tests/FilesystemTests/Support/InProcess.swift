@@ -182,7 +182,10 @@ final class InProcess: Sendable {
         }
     }
 
-    func answer(_ ask: (CloseWait) -> Void) async -> FuseErrno? {
+    func answer(
+        whenInterrupted: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void = { _ in },
+        _ ask: (CloseWait) -> Void
+    ) async -> FuseErrno? {
         await withCheckedContinuation { continuation in
             ask(
                 CloseWait(
@@ -191,7 +194,7 @@ final class InProcess: Sendable {
                         case .success: continuation.resume(returning: nil)
                         case .failure(let errno): continuation.resume(returning: errno)
                         }
-                    }, whenInterrupted: { _ in }))
+                    }, whenInterrupted: whenInterrupted))
         }
     }
 
