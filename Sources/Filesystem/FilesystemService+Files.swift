@@ -15,6 +15,7 @@ extension FilesystemService {
     ) {
         do throws(FuseErrno) {
             // Before there is a file: one that is refused leaves none.
+            try checkMayChange(context.pid)
             try admission.admit(context.pid)
             let (node, file) = try namespace.createFile(
                 name, in: try ownDirectory(parent), permissions: permissions, context: context)
@@ -131,7 +132,7 @@ extension FilesystemService {
 
     package func open(_ node: NodeID, flags: FileOpenFlags, context: FuseRequestContext) throws(FuseErrno) -> FuseOpen {
         if flags.canWrite {
-            try namespace.checkWritable()
+            try checkMayChange(context.pid)
             try admission.admit(context.pid)
         }
         let file = try namespace.file(node)

@@ -76,6 +76,7 @@ extension FilesystemService: FuseOperations {
     ) {
         do throws(FuseErrno) {
             let parent = try ownDirectory(parent)
+            try checkMayChange(context.pid)
             reply.succeed(
                 entry(try namespace.makeDirectory(name, in: parent, permissions: permissions, context: context)))
         } catch {
@@ -87,6 +88,7 @@ extension FilesystemService: FuseOperations {
         _ name: [UInt8], in parent: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<Void>
     ) {
         do throws(FuseErrno) {
+            try checkMayChange(context.pid)
             try namespace.removeDirectory(name, in: try ownDirectory(parent))
             reply.succeed()
         } catch {
@@ -99,6 +101,7 @@ extension FilesystemService: FuseOperations {
     ) {
         do throws(FuseErrno) {
             let parent = try ownDirectory(parent)
+            try checkMayChange(context.pid)
             try namespace.removeFile(name, in: parent)
             guard let upload = committer.downloadCompleted(byRemoving: name, in: parent, pid: context.pid) else {
                 return reply.succeed()
@@ -115,6 +118,7 @@ extension FilesystemService: FuseOperations {
     ) {
         do throws(FuseErrno) {
             let (parent, newParent) = (try ownDirectory(parent), try ownDirectory(newParent))
+            try checkMayChange(context.pid)
             let wait = closing.journalled(CloseWait(reply.deferred()))
             committer.rename(name, in: parent, to: newName, in: newParent, flags: flags, pid: context.pid, wait)
         } catch {
@@ -182,7 +186,8 @@ extension FilesystemService: FuseOperations {
         of node: NodeID, _ changes: FileAttributeChanges, handle: UInt64?, context: FuseRequestContext
     ) throws(FuseErrno) -> FileAttributes {
         if let size = changes.size {
-            try namespace.checkWritable()
+            // Through a handle it is what is open that changes.
+            if handle == nil { try checkMayChange(context.pid) } else { try namespace.checkWritable() }
             let file = try namespace.file(node)
             try content.truncate(file, node: node, to: size, context: context)
             if handle == nil, file.look.writeHandles == 0 { committer.lastWriterReleased(file, node: node) }

@@ -68,9 +68,6 @@ package final class FilesystemService: Sendable {
         engine.resume()
     }
 
-    /// Refuses new files and writes from now on (`EROFS`); what is open can be closed.
-    package func refuseWriting() { namespace.refuseWriting() }
-
     /// Answers every close that still waits, as a stall would: what is not confirmed is not called so.
     package func answerWaitingCloses(_ failure: UploadFailure) { closing.answerAll(failure) }
 

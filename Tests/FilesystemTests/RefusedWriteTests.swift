@@ -16,14 +16,14 @@ import UploadEngine
         #expect(try await run.sandbox.completeAssets().isEmpty)
     }
 
-    /// As for a producer that goes on while the mount is drained, and whose reader then closes the file as if it were whole.
+    /// As for a producer that goes on while the mount is taken away, and whose reader then closes the file as if it were whole.
     @Test(.shows("close-refused-write"), arguments: CloseMode.allCases)
     func whatIsRefusedWhileTheMountEndsIsNotMissingFromAnAsset(mode: CloseMode) async throws {
         try await InProcess.run({ $0.closeMode = mode }) { run in
             let handle = try run.create("a.mp4")
             try run.write([1, 2, 3], to: handle)
-            run.filesystem.refuseWriting()
-            #expect(throws: FuseErrno.readOnlyFileSystem) { try run.write([4], to: handle, at: 3) }
+            run.filesystem.namespace.enter(.closed)
+            #expect(throws: FuseErrno.ioError) { try run.write([4], to: handle, at: 3) }
             #expect(await run.close(handle) == .ioError)
             run.filesystem.committer.release(handle)
             try await expectInterrupted(run, code: "unmounting")
@@ -33,8 +33,8 @@ import UploadEngine
     @Test func ofAFirstWriteThatIsRefusedTheCloseTells() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
-            run.filesystem.refuseWriting()
-            #expect(throws: FuseErrno.readOnlyFileSystem) { try run.write([1], to: handle) }
+            run.filesystem.namespace.enter(.closed)
+            #expect(throws: FuseErrno.ioError) { try run.write([1], to: handle) }
             #expect(await run.close(handle) == .ioError)
             run.filesystem.committer.release(handle)
             #expect(run.engine.uploads.isEmpty)
@@ -46,8 +46,8 @@ import UploadEngine
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
             try run.write([1, 2, 3], to: handle)
-            run.filesystem.refuseWriting()
-            #expect(throws: FuseErrno.readOnlyFileSystem) { try run.write([4], to: handle, at: 3) }
+            run.filesystem.namespace.enter(.closed)
+            #expect(throws: FuseErrno.ioError) { try run.write([4], to: handle, at: 3) }
             run.filesystem.committer.release(handle)
             try await expectInterrupted(run, code: "unmounting")
         }
@@ -60,8 +60,8 @@ import UploadEngine
             try run.write([1, 2, 3], to: handle)
             #expect(await run.close(handle) == nil)
             #expect(run.engine.uploads.first?.currentState == .staged)
-            run.filesystem.refuseWriting()
-            #expect(throws: FuseErrno.readOnlyFileSystem) { try run.write([4], to: handle, at: 3) }
+            run.filesystem.namespace.enter(.closed)
+            #expect(throws: FuseErrno.ioError) { try run.write([4], to: handle, at: 3) }
             #expect(await run.close(handle) == .ioError)
             run.filesystem.committer.release(handle)
             try await expectInterrupted(run, code: "unmounting")
@@ -72,8 +72,8 @@ import UploadEngine
         try await InProcess.run { run in
             try await run.finish("a.mp4")
             let handle = try run.open("a.mp4")
-            run.filesystem.refuseWriting()
-            #expect(throws: FuseErrno.readOnlyFileSystem) { try run.write([4], to: handle, at: 3) }
+            run.filesystem.namespace.enter(.closed)
+            #expect(throws: FuseErrno.ioError) { try run.write([4], to: handle, at: 3) }
             #expect(await run.close(handle) == .ioError)
             run.filesystem.committer.release(handle)
             #expect(try await run.onlyAsset() == [1, 2, 3])

@@ -40,7 +40,7 @@ extension Mounted {
                 try await withMount(options) { mount in
                     let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
                     try await mount.await("finishing", of: "video.mp4")
-                    let unmounted = try await self.unmount(mount, "--drain-timeout", "1s")
+                    let unmounted = try await self.unmount(mount, "--force", "--drain-timeout", "1s")
                     #expect(unmounted.ending == .exited(3), "\(unmounted)")
                     #expect(unmounted.errors.contains("1 upload is left"), "\(unmounted)")
                     #expect(!mount.isServed)
@@ -99,35 +99,97 @@ extension Mounted {
         }
 
         /// `cat` hears of the refusal, and closes what it has written so far as if that were all.
-        @Test(.shows("close-refused-write")) func aPipeThatIsRefusedWhileItDrainsLeavesNoPartOfItself() async throws {
+        @Test(.shows("close-refused-write", "drain-force"))
+        func aPipeThatIsRefusedByForceLeavesNoPartOfItself() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
                 let signal = scratch.appending("signal")
                 _ = try await run("mkfifo", signal)
                 try await withMount(options) { mount in
-                    let script = "{ cat $0; cat $1; cat $0; } | cat > $2"
+                    let script = "{ cat $0; cat $1; while cat $0; do :; done; } | cat > $2"
                     let pipe = try await start(
                         Tool("bash", ["-c", script, source, signal, mount.appending("pipe.mp4")]))
                     try await eventually("the first part is written") {
                         try await mount.status(of: "pipe.mp4").bytesWritten == 3_500_000
                     }
-                    try await sandbox.holdUploads()
-                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
-                    try await mount.await("finishing", of: "video.mp4")
-                    kill(mount.server, SIGTERM)
+                    let unmounting = try await start(
+                        Tool(BuildProducts.twelvefs, ["unmount", mount.path, "--force", "--drain-timeout", "2s"]))
                     try await self.awaitRefusal(of: mount)
                     let more = try await run("bash", "-c", ": > \(signal)")
                     #expect(more.succeeded, "\(more)")
                     let outcome = try await pipe.finished()
                     #expect(!outcome.succeeded)
-                    #expect(outcome.errors.contains("Read-only file system"), "\(outcome)")
+                    #expect(outcome.errors.contains("Input/output error"), "\(outcome)")
+                    let unmounted = try await unmounting.finished()
+                    #expect(unmounted.succeeded, "\(unmounted)")
+                    #expect(!mount.isServed)
+                }
+                #expect(try await sandbox.completeAssets().isEmpty)
+            }
+        }
+
+        @Test(.shows("drain-waits", "drain-writers")) func aCopyOfSeveralFilesIsNotCutInTheMiddle() async throws {
+            try await withPlace { scratch, sandbox, options in
+                var sources: [String] = []
+                for name in ["a.mp4", "b.mp4", "c.mp4"] {
+                    sources.append(try await TestFile.random(at: scratch.appending(name), size: 1_500_000))
+                }
+                try await sandbox.holdUploads()
+                try await withMount(options) { mount in
+                    let copy = try await start(Tool("cp", sources + [mount.path]))
+                    try await mount.await("finishing", of: "a.mp4")
+                    let unmounting = try await start(Tool(BuildProducts.twelvefs, ["unmount", mount.path]))
+                    try await self.awaitRefusal(of: mount)
                     try await sandbox.releaseUploads()
                     let copied = try await copy.finished()
                     #expect(copied.succeeded, "\(copied)")
-                    try await eventually("the process has ended") { !mount.isServed }
+                    let unmounted = try await unmounting.finished()
+                    #expect(unmounted.succeeded, "\(unmounted)")
+                    #expect(!mount.isServed)
                 }
-                try await expectOneAsset(of: source, on: sandbox)
-                #expect(try await sandbox.completeAssets().map(\.filename) == ["video.mp4"])
+                #expect(try await sandbox.completeAssets().map(\.filename).sorted() == ["a.mp4", "b.mp4", "c.mp4"])
+            }
+        }
+
+        /// What keeps a mount, as a script for bash that does it and then waits for ever.
+        private static let users = [
+            (script: "exec 3> idle.mp4; printf part >&3", name: "idle.mp4"),
+            (script: "exec 3< video.mp4", name: "video.mp4"), (script: "cd folder", name: "folder"),
+            (script: ":", name: "."),
+        ]
+
+        @Test(.shows("drain-busy", "drain-force"), arguments: users.map(\.name))
+        func whoIsInTheMountKeepsItAndIsNamedUnlessItIsForced(name: String) async throws {
+            let script = try #require(Self.users.first { $0.name == name }?.script)
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 1_500_000)
+                let never = scratch.appending("never")
+                _ = try await run("mkfifo", never)
+                try await withMount(options) { mount in
+                    #expect(try await run("mkdir", mount.appending("folder")).succeeded)
+                    #expect(try await run("cp", source, mount.path).succeeded)
+                    // Out of the mount again where only what is open is to keep it.
+                    let stays = name == "folder" || name == "."
+                    let whole = "cd $0; \(script); \(stays ? ":" : "cd /"); touch $2; read < $1"
+                    let arguments = ["-c", whole, mount.path, never, scratch.appending("there")]
+                    let user = try await start(Tool("bash", arguments))
+                    try await eventually("it is there") {
+                        FileManager.default.fileExists(atPath: scratch.appending("there"))
+                    }
+                    let busy = try await self.unmount(mount, "--drain-timeout", "0")
+                    #expect(busy.ending == .exited(1), "\(busy)")
+                    #expect(busy.errors.contains("busy: \(name) (bash, pid "), "\(busy)")
+                    #expect(mount.isServed)
+                    let copied = try await run("cp", source, mount.appending("again.mp4"))
+                    #expect(copied.succeeded, "\(copied)")
+                    let forced = try await self.unmount(mount, "--force", "--drain-timeout", "0")
+                    #expect(forced.succeeded, "\(forced)")
+                    #expect(!mount.isServed)
+                    #expect(!MountedPaths.contains(mount.path))
+                    user.signal(SIGKILL)
+                    _ = try await user.finished()
+                }
+                #expect(try await sandbox.completeAssets().map(\.filename).sorted() == ["again.mp4", "video.mp4"])
             }
         }
 

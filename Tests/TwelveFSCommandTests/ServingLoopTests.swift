@@ -12,18 +12,26 @@ import struct TestSupport.ShownStatements
         let detachment = StartGate()
         let drained = StartGate()
         let drainBegan = StartGate()
-        private let timeouts = Mutex<[Duration]>([])
+        /// What a drain comes to, one after the other; the last one ends.
+        let busy = Mutex<[[String]]>([])
+        private let orders = Mutex<[DrainOrder]>([])
 
-        var drainTimeouts: [Duration] { timeouts.withLock { $0 } }
+        var drainOrders: [DrainOrder] { orders.withLock { $0 } }
 
         func untilDetached() async { await detachment.wait() }
 
-        func drainAndStop(within timeout: Duration) async -> DrainOutcome {
-            timeouts.withLock { $0.append(timeout) }
+        func drainAndStop(
+            _ order: DrainOrder, showing: @escaping @Sendable ([String]) -> Void
+        ) async -> DrainEnd {
+            orders.withLock { $0.append(order) }
             drainBegan.open()
+            if let users = busy.withLock({ $0.popLast() }) {
+                showing(users)
+                return .busy(users)
+            }
             await drained.wait()
             defer { detachment.open() }
-            return DrainOutcome(resumable: Task.isCancelled ? 1 : 0)
+            return .ended(DrainOutcome(resumable: Task.isCancelled ? 1 : 0))
         }
     }
 
@@ -35,9 +43,15 @@ import struct TestSupport.ShownStatements
         let words = Mutex<[CommandFailure?]>([])
         let signals: AsyncStream<UnixSignal>
         private let sending: AsyncStream<UnixSignal>.Continuation
+        let news: AsyncStream<DrainNews>
+        private let tell: AsyncStream<DrainNews>.Continuation
+        /// What the next signals mean.
+        let orders = Mutex<[DrainOrder]>([])
+        static let order = DrainOrder(timeout: .seconds(42))
 
         init() {
             (signals, sending) = AsyncStream.makeStream(of: UnixSignal.self)
+            (news, tell) = AsyncStream.makeStream(of: DrainNews.self)
         }
 
         func send(_ signal: UnixSignal) { sending.yield(signal) }
@@ -53,7 +67,8 @@ import struct TestSupport.ShownStatements
                     ready.open()
                     return isAwaited
                 },
-                drainTimeout: { .seconds(42) },
+                order: { [self] in orders.withLock { $0.isEmpty ? Self.order : $0.removeFirst() } },
+                tell: { [self] in tell.yield($0) },
                 reopenLog: { [self] in reopened.open() })
             return Task { [signals] in try await loop.run(signals: signals) }
         }
@@ -68,7 +83,7 @@ import struct TestSupport.ShownStatements
         await around.mount.drainBegan.wait()
         around.mount.drained.open()
         #expect(try await running.value == DrainOutcome())
-        #expect(around.mount.drainTimeouts == [.seconds(42)])
+        #expect(around.mount.drainOrders == [Surroundings.order])
         #expect(around.words.withLock { $0 } == [nil])
     }
 
@@ -80,7 +95,38 @@ import struct TestSupport.ShownStatements
         around.send(.sigint)
         // Nobody opens `drained`: only cancellation ends the wait.
         #expect(try await running.value == DrainOutcome(resumable: 1))
-        #expect(around.mount.drainTimeouts.count == 1)
+        #expect(around.mount.drainOrders.count == 1)
+    }
+
+    @Test(.shows("drain-busy")) func aBusyMountServesOnAndTheNextSignalIsTheFirstAgain() async throws {
+        let asked = DrainOrder(timeout: .seconds(1), isForced: false, request: "one")
+        around.orders.withLock { $0 = [asked] }
+        around.mount.busy.withLock { $0 = [["a.mp4 (cp, pid 7)"]] }
+        let running = around.run()
+        await around.ready.wait()
+        around.send(.sigterm)
+        var news = around.news.makeAsyncIterator()
+        let users = ["a.mp4 (cp, pid 7)"]
+        #expect(await news.next() == DrainNews(requests: ["one"], users: users, isBusy: false))
+        #expect(await news.next() == DrainNews(requests: ["one"], users: users, isBusy: true))
+        around.mount.drained.open()
+        around.send(.sigterm)
+        #expect(try await running.value == DrainOutcome())
+        #expect(around.mount.drainOrders == [asked, Surroundings.order])
+    }
+
+    @Test func whoAsksWithoutForceForWhatEndsAlreadyWaitsForIt() async throws {
+        let second = DrainOrder(timeout: .zero, isForced: false, request: "two")
+        around.orders.withLock { $0 = [Surroundings.order, second] }
+        let running = around.run()
+        await around.ready.wait()
+        around.send(.sigterm)
+        await around.mount.drainBegan.wait()
+        around.send(.sigterm)
+        var news = around.news.makeAsyncIterator()
+        #expect(await news.next() == DrainNews(requests: ["two"], users: [], isBusy: false))
+        around.mount.drained.open()
+        #expect(try await running.value == DrainOutcome(), "it was not cut short")
     }
 
     @Test func hangUpReopensTheLogAndGoesOn() async throws {
@@ -88,7 +134,7 @@ import struct TestSupport.ShownStatements
         await around.ready.wait()
         around.send(.sighup)
         await around.reopened.wait()
-        #expect(around.mount.drainTimeouts.isEmpty)
+        #expect(around.mount.drainOrders.isEmpty)
         around.mount.drained.open()
         around.send(.sigterm)
         #expect(try await running.value == DrainOutcome())
@@ -101,7 +147,7 @@ import struct TestSupport.ShownStatements
         await around.mount.drainBegan.wait()
         around.mount.drained.open()
         #expect(try await running.value == DrainOutcome())
-        #expect(around.mount.drainTimeouts == [.seconds(42)])
+        #expect(around.mount.drainOrders == [Surroundings.order])
     }
 
     @Test func refusalIsToldOnceAndThrown() async throws {
@@ -114,7 +160,7 @@ import struct TestSupport.ShownStatements
         around.mount.drained.open()
         let running = around.run(isAwaited: false)
         #expect(try await running.value == DrainOutcome())
-        #expect(around.mount.drainTimeouts == [.zero])
+        #expect(around.mount.drainOrders == [DrainOrder(timeout: .zero)])
     }
 
     @Test func signalWhileStartingCancelsTheStart() async throws {
@@ -141,7 +187,7 @@ import struct TestSupport.ShownStatements
         await began.wait()
         around.send(.sigterm)
         #expect(try await running.value == DrainOutcome())
-        #expect(around.mount.drainTimeouts == [.zero])
+        #expect(around.mount.drainOrders == [DrainOrder(timeout: .zero)])
         #expect(around.words.withLock { $0.isEmpty })
     }
 }

@@ -207,6 +207,7 @@ package final class Committer: Sendable {
     package func release(_ handle: UInt64) {
         guard let open = handles.remove(handle) else { return }
         let file = open.file
+        if open.canWrite { namespace.closed(by: open.opener) }
         if file.closed(canWrite: open.canWrite) {
             lastWriterReleased(file, node: open.node)
             namespace.markDirty([open.node])

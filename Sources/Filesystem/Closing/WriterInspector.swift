@@ -29,6 +29,8 @@ package protocol WriterInspector: Sendable {
     func isAskedToEnd(_ pid: Int32) -> Bool
     /// Whether the process is an rsync that ends before it is done, and cleans up.
     func isRsyncAborting(_ pid: Int32) -> Bool
+    /// The processes that stand in a directory of the mount, and where.
+    func processesInside() -> [(process: Int32, path: [UInt8])]
 }
 
 /// The answers of `/proc`.
@@ -120,6 +122,10 @@ package final class ProcessInspector: WriterInspector {
             return false
         }
         return table.pendingSignals(of: pid)?.ignored.isSuperset(of: SignalSet(signals: [SIGUSR1, SIGUSR2])) ?? false
+    }
+
+    package func processesInside() -> [(process: Int32, path: [UInt8])] {
+        located.map { table.processes(inside: mountPoint, on: $0.identity.device) } ?? []
     }
 
     private var located: (identity: MountIdentity, finder: SourceHintFinder)? {

@@ -57,7 +57,9 @@ package final class ContentStore: Sendable {
         let processes = canWrite ? writers.snapshot() : nil
         // Taken out of the listing a moment ago: what were written into it now would go nowhere.
         guard file.opened(canWrite: canWrite, by: opener, among: processes) else { throw .staleFileHandle }
-        let number = handles.add(OpenFile(node: node, file: file, canWrite: canWrite))
+        if canWrite, let opener { namespace.opened(by: opener) }
+        let number = handles.add(
+            OpenFile(node: node, file: file, canWrite: canWrite, opener: opener ?? context.pid))
         return FuseOpen(handle: number, directIO: canWrite, noFlush: !canWrite)
     }
 

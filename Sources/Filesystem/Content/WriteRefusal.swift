@@ -10,7 +10,6 @@ struct WriteRefusal: Error {
     /// What the caller is told.
     var errno: FuseErrno {
         switch reason {
-        case Self.ending: .readOnlyFileSystem
         case Self.notForWriting: .badFileDescriptor
         default: FuseErrno(reason)
         }

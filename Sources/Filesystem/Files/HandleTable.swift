@@ -26,6 +26,11 @@ package final class HandleTable<Open: Sendable>: Sendable {
         return open
     }
 
+    /// Everything that is open, in the order of its opening.
+    package var all: [Open] {
+        state.withLock { state in state.open.sorted { $0.key < $1.key }.map(\.value) }
+    }
+
     /// Forgets a number and returns what it bore.
     func remove(_ number: UInt64) -> Open? {
         state.withLock { $0.open.removeValue(forKey: number) }
@@ -37,4 +42,6 @@ package struct OpenFile: Sendable {
     let node: NodeID
     let file: MountedFile
     let canWrite: Bool
+    /// The thread that opened it to read, or the process that opened it for writing; 0 where it cannot be seen.
+    var opener: Int32 = 0
 }

@@ -23,8 +23,8 @@ package final class Namespace: Sendable {
     let dirtyNodes = Mutex<Set<NodeID>>([])
     /// Uploads of an earlier mount that no file was found for, until it is known that there is a mount.
     let unlisted = Mutex<[Upload]>([])
-    /// New files and writes are refused: the mount is draining, or was mounted read-only.
-    private let refusesWriting: Atomic<Bool>
+    /// Who may change something.
+    private let gate: Mutex<WriteGate>
 
     /// A root directory and nothing in it.
     init(configuration: FilesystemConfiguration, reclaimer: SpoolReclaimer, journal: Journal?, logger: Logger) {
@@ -36,13 +36,28 @@ package final class Namespace: Sendable {
             mode: UInt32(configuration.directoryMode ?? 0o755), userID: configuration.uid,
             groupID: configuration.gid, time: .now())
         tree = Mutex(FileTree(root: root))
-        refusesWriting = Atomic(configuration.isReadOnly)
+        gate = Mutex(WriteGate(configuration.isReadOnly ? .closed : .open))
     }
 
-    /// Refuses new files and writes from now on (`EROFS`); what is open can be closed.
-    func refuseWriting() { refusesWriting.store(true, ordering: .relaxed) }
+    /// Goes on to another phase of the mount's end; one that is mounted read-only stays closed.
+    package func enter(_ phase: WriteGate.Phase) {
+        if !configuration.isReadOnly { gate.withLock { $0.enter(phase) } }
+    }
 
-    var isWritable: Bool { !refusesWriting.load(ordering: .relaxed) }
+    /// A process has opened a file for writing.
+    func opened(by process: Int32) { gate.withLock { $0.opened(by: process) } }
+
+    /// It has closed one.
+    func closed(by process: Int32) { gate.withLock { $0.closed(by: process, at: .now) } }
+
+    /// Whether a process may open a file for writing, or change a name.
+    func allowsChange(by process: @autoclosure () -> Int32?) -> Bool {
+        let gate = gate.withLock { $0 }
+        return gate.allowsChange(by: process(), at: .now)
+    }
+
+    /// Whether what is open may be written.
+    var isWritable: Bool { gate.withLock { $0.allowsWriting } }
 
     func checkWritable() throws(FuseErrno) {
         if !isWritable { throw .readOnlyFileSystem }

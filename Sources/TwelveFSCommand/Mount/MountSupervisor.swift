@@ -76,9 +76,13 @@ struct MountSupervisor: Sendable {
                 if failure == nil { serving.recordMounted() }
                 return readiness?.say(failure) ?? true
             },
-            drainTimeout: {
-                DrainRequest.take(from: configuration.stateDirectory)?.timeout ?? configuration.drainTimeout
+            order: {
+                let request = DrainRequest.take(from: configuration.stateDirectory)
+                return DrainOrder(
+                    timeout: request?.timeout ?? configuration.drainTimeout, isForced: request?.isForced ?? true,
+                    request: request?.id)
             },
+            tell: { news in serving.tell(news) },
             reopenLog: { serving.logFile?.reopen() })
     }
 
@@ -120,6 +124,16 @@ private struct Serving: Sendable {
         } catch {
             logger.warning(
                 "the lock file cannot be written", metadata: ["reason": "\(CommandFailure(wrapping: error))"])
+        }
+    }
+
+    /// Tells `twelvefs unmount` whom the end waits for.
+    func tell(_ news: DrainNews) {
+        do {
+            try StateFile.write(news, to: DrainNews.path(in: configuration.stateDirectory))
+        } catch {
+            logger.error(
+                "who is in the mount cannot be told", metadata: ["reason": "\(CommandFailure(wrapping: error))"])
         }
     }
 

@@ -1,31 +1,120 @@
 import Dispatch
 import Filesystem
 import FuseLowLevel
+import Glibc
+import Synchronization
 import UploadCore
 import UploadEngine
 
 /// A mount at work, and how it comes to its end.
-struct ServedMount: RunningMount {
+final class ServedMount: RunningMount {
     let session: FuseSession
     let parts: MountParts
+    private let isDetached = Atomic(false)
+
+    init(session: FuseSession, parts: MountParts) {
+        self.session = session
+        self.parts = parts
+    }
 
     func untilDetached() async {
         let (ended, end) = AsyncStream<Never>.makeStream()
         DispatchQueue.global().async {
-            _ = session.waitUntilEnded()
+            _ = self.session.waitUntilEnded()
+            self.isDetached.store(true, ordering: .relaxed)
             end.finish()
         }
         for await _ in ended {}
     }
 
-    func drainAndStop(within timeout: Duration) async -> DrainOutcome {
-        parts.filesystem.refuseWriting()
-        await drain(within: timeout)
+    func drainAndStop(_ order: DrainOrder, showing: @escaping @Sendable ([String]) -> Void) async -> DrainEnd {
+        parts.filesystem.beginEnding()
+        if let users = await untilUnused(order, showing) {
+            parts.filesystem.resumeServing()
+            return .busy(users)
+        }
+        return .ended(await stop())
+    }
+
+    /// Waits until the mount is taken away, or it is time to do so by force; gives those who keep it.
+    private func untilUnused(
+        _ order: DrainOrder, _ showing: @escaping @Sendable ([String]) -> Void
+    ) async -> [String]? {
+        let deadline = ContinuousClock.now + order.timeout
+        var shown: [String] = []
+        while true {
+            let filesystem = parts.filesystem
+            var users = isGone ? [] : await offPool { filesystem.users().map(\.words) }
+            let isLate = Task.isCancelled || ContinuousClock.now >= deadline
+            var situation = EndRule.Situation(
+                isUsed: !users.isEmpty, isIdle: isIdle, isLate: isLate, isForced: order.isForced || Task.isCancelled)
+            var step = EndRule.next(situation)
+            if step == .detach, await !detach() {
+                users = [Self.unknown]
+                situation.isUsed = true
+                step = EndRule.next(situation)
+            }
+            if users != shown {
+                shown = users
+                showing(users)
+            }
+            switch step {
+            case .detach: return nil
+            case .stayBusy: return users
+            case .force:
+                await endUse()
+                return nil
+            case .wait: try? await Task.sleep(for: min(Self.pause, max(.zero, deadline - .now)), clock: .continuous)
+            }
+        }
+    }
+
+    private static let pause: Duration = .milliseconds(200)
+    private static let unknown = "something that only the kernel knows ('fuser -vm' may tell more)"
+
+    private var isGone: Bool { isDetached.load(ordering: .relaxed) }
+
+    private var isIdle: Bool { !parts.engine.uploads.contains { $0.currentState == .finishing } }
+
+    /// Takes the mount away; false where somebody is in it.
+    private func detach() async -> Bool {
+        await offPool { [session, parts] in
+            do throws(FuseError) {
+                try session.unmount(lazily: false)
+                return true
+            } catch {
+                if error.kind != .busy {
+                    parts.logger.error("the mount point could not be freed", metadata: ["reason": "\(error)"])
+                }
+                return error.kind != .busy
+            }
+        }
+    }
+
+    /// Refuses everything to those who write, and gives them a moment to hear of it: what they ask once the mount is gone is
+    /// answered by the kernel, which tells less.
+    private func endUse() async {
+        parts.filesystem.endWriting()
+        await answerWaiting()
+        let deadline = ContinuousClock.now + .seconds(1)
+        while !parts.filesystem.isUnused, ContinuousClock.now < deadline {
+            // Not cut short by a cancelled task.
+            _ = await offPool { usleep(20_000) }
+        }
+    }
+
+    private func answerWaiting() async {
         // What is confirmed is answered when the journal knows it: let that come first.
         try? await parts.journal.written(durably: false)
         parts.filesystem.answerWaitingCloses(
             UploadFailure(.stalled, message: "the mount ended before the platform had confirmed the file"))
-        await offPool {
+    }
+
+    /// Ends everything that was started.
+    private func stop() async -> DrainOutcome {
+        parts.filesystem.endWriting()
+        await answerWaiting()
+        await offPool { [session, parts] in
             session.stop()
             do throws(FuseError) {
                 // Lazily: a shell that stands in it, or a file that somebody reads, does not keep the mount.
@@ -37,19 +126,9 @@ struct ServedMount: RunningMount {
         let outcome = leftBehind()
         await parts.engine.stop()
         // What the next mount recovers may have to outlive the machine.
-        await offPool { parts.filesystem.putLeftoversOnDisk() }
+        await offPool { [parts] in parts.filesystem.putLeftoversOnDisk() }
         await parts.stop()
         return outcome
-    }
-
-    /// Waits until no upload is on its way, at most so long.
-    private func drain(within timeout: Duration) async {
-        await withTaskGroup { group in
-            group.addTask { await parts.engine.untilIdle() }
-            group.addTask { try? await Task.sleep(for: timeout, clock: .continuous) }
-            await group.next()
-            group.cancelAll()
-        }
     }
 
     private func leftBehind() -> DrainOutcome {

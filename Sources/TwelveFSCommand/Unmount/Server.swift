@@ -12,6 +12,8 @@ struct Server {
     let mountPoint: String
     let stateDirectory: String
     let record: ServerRecord
+    /// What this process is told apart by.
+    let request = "\(getpid())-\(ProcessClock.startTime(of: getpid()) ?? 0)"
 
     /// The server of `mount`, which is at `path`; nil when it is gone.
     ///
@@ -40,16 +42,15 @@ struct Server {
     /// Asks it to drain and end.
     ///
     /// The pid cannot have been given to another process since: it was read from a lock that its process held a moment ago.
-    func stop(drainTimeout: Duration?) throws {
-        if let drainTimeout {
-            do {
-                // The directory lets nobody else in; the file itself must be readable for its owner even if root writes it.
-                try StateFile.write(
-                    DrainRequest(pid: record.pid, timeout: drainTimeout), to: DrainRequest.path(in: stateDirectory),
-                    permissions: [.ownerReadWrite, .groupRead, .otherRead])
-            } catch {
-                throw CommandFailure("--drain-timeout cannot be passed on: \(CommandFailure(wrapping: error).message)")
-            }
+    func stop(drainTimeout: Duration?, isForced: Bool) throws {
+        do {
+            // The directory lets nobody else in; the file itself must be readable for its owner even if root writes it.
+            try StateFile.write(
+                DrainRequest(pid: record.pid, timeout: drainTimeout, isForced: isForced, id: request),
+                to: DrainRequest.path(in: stateDirectory), permissions: [.ownerReadWrite, .groupRead, .otherRead])
+        } catch {
+            throw CommandFailure(
+                "the serving process cannot be asked: \(CommandFailure(wrapping: error).message)")
         }
         guard kill(record.pid, SIGTERM) != 0 else { return }
         guard errno == ESRCH else { throw Self.anothers(mountPoint) }
@@ -57,6 +58,14 @@ struct Server {
 
     /// Whether the process and its mount are both gone.
     var hasEnded: Bool { !record.isRunning }
+
+    /// How the end fares that was asked for; nil while nothing is to be told.
+    var news: DrainNews? {
+        guard let news = StateFile.read(DrainNews.self, from: DrainNews.path(in: stateDirectory)),
+            news.requests.contains(request)
+        else { return nil }
+        return news
+    }
 
     /// Takes the mount away if the process could not, and tells what it left.
     func end() throws -> ExitStatus {

@@ -9,9 +9,11 @@ struct UnmountCommand: ParsableCommand {
         commandName: "unmount",
         abstract: "Let uploads under way finish, then unmount.",
         discussion: """
-            Returns when the serving process has ended. New files are refused meanwhile. What cannot be finished in time is kept \
-            in the state directory, and the next mount with it goes on; the exit status is \(ExitStatus.resumable.rawValue) then. \
-            A mount whose process died is cleared away.
+            Waits for programs that have files open or stand in a directory, and for uploads; only programs that write may \
+            open more files meanwhile. When somebody is still there in the end, it says who, exits with \
+            \(ExitStatus.failure.rawValue), and the mount goes on; --force ends it all the same. Otherwise it returns when the \
+            serving process has ended. What cannot be finished in time is kept in the state directory, and the next mount with \
+            it goes on; the exit status is \(ExitStatus.resumable.rawValue) then. A mount whose process died is cleared away.
             """,
         aliases: ["umount"])
 
@@ -21,9 +23,12 @@ struct UnmountCommand: ParsableCommand {
     @Option(
         name: .customLong("drain-timeout"),
         help: ArgumentHelp(
-            "How long to wait for uploads under way (default: what mount was given; 0 for not at all).",
+            "How long to wait for programs and uploads (default: what mount was given; 0 for not at all).",
             valueName: "time"))
     var drainTimeout: TimeSpan?
+
+    @Flag(help: "End the mount after that time even if it is in use; what is being written then is not uploaded.")
+    var force = false
 
     func run() throws {
         let (path, mount) = try located()
@@ -32,7 +37,7 @@ struct UnmountCommand: ParsableCommand {
             Terminal.complain("the process that served \(path) was gone; the dead mount is cleared")
             return
         }
-        try server.stop(drainTimeout: drainTimeout?.duration)
+        try server.stop(drainTimeout: drainTimeout?.duration, isForced: force)
         try DrainProgress(server: server).waitForEnd()
         let status = try server.end()
         if status != .success { throw status }

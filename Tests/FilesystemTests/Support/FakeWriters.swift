@@ -24,6 +24,8 @@ final class FakeWriters: WriterInspector {
         /// Called once, when it is asked which process a thread belongs to: while a truncation by path makes another version.
         var onThreadGroup: [Int32: @Sendable () -> Void] = [:]
         var source: FoundSource?
+        /// Where in the mount a process stands.
+        var directories: [Int32: String] = [:]
     }
 
     let state = Mutex(State())
@@ -71,4 +73,8 @@ final class FakeWriters: WriterInspector {
     func isAskedToEnd(_ pid: Int32) -> Bool { state.withLock { $0.askedToEnd.contains(pid) } }
 
     func isRsyncAborting(_ pid: Int32) -> Bool { false }
+
+    func processesInside() -> [(process: Int32, path: [UInt8])] {
+        state.withLock { $0.directories.map { (process: $0.key, path: Array($0.value.utf8)) } }
+    }
 }
