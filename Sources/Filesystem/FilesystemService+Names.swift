@@ -185,7 +185,9 @@ extension FilesystemService: FuseOperations {
             try namespace.checkWritable()
             let file = try namespace.file(node)
             try content.truncate(file, node: node, to: size, context: context)
-            if handle == nil, file.look.writeHandles == 0 { committer.lastWriterReleased(file, node: node) }
+            if handle == nil, file.look.writeHandles == 0 {
+                if committer.lastWriterReleased(file, node: node) { throw .ioError }
+            }
         }
         return try namespace.setAttributes(of: node, changes)
     }

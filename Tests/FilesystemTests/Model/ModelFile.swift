@@ -316,9 +316,8 @@ final class ModelFile {
         if bytes.isEmpty { (phase, hasContent, hasUpload) = (.none, false, false) }
     }
 
-    /// Whether nothing but zeros lies before its last page: next time it is taken for what was evicted, and read from the
-    /// platform.
-    var looksEvicted: Bool { isPerhapsEvicted || bytes.dropLast((bytes.count - 1) % 4096 + 1).allSatisfy { $0 == 0 } }
+    /// Whether it may be one hole: next time that is taken for what was evicted, and read from the platform.
+    var looksEvicted: Bool { isPerhapsEvicted || bytes.allSatisfy { $0 == 0 } }
 
     /// Another process has found it, with these bytes.
     func resume(_ commit: ModelCommit?, isLocal: Bool) {
