@@ -154,7 +154,7 @@ extension ModelRun {
             file.phase = bytes.isEmpty ? .none : .writing
             file.hasUpload = false
             file.resume()
-        } else if file.isPromisedEmpty || kept.phase == .interrupted, bytes.isEmpty {
+        } else if file.wasEmptied || kept.phase == .interrupted, bytes.isEmpty {
             resume(file, as: ModelFile.Kept(phase: .none, bytes: [], commit: nil, isLocal: true))
         } else {
             try check(bytes == kept.bytes, "\(Self.difference(bytes, kept.bytes)) in \(path), which was being written")

@@ -172,7 +172,6 @@ extension ModelRun {
 
     func synchronize(_ slot: Int) throws {
         guard let handle = usable(slot) else { return }
-        handle.file.promise()
         let errno = try mount.synchronize(handle.number).get()
         try check(errno == nil, "\(errno.map { "\($0)" } ?? "")")
     }
