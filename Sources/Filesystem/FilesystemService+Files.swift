@@ -70,17 +70,22 @@ extension FilesystemService {
     ) {
         let outcome: Result<Int, FuseErrno>
         do throws(FuseErrno) {
-            outcome = .success(try content.write(data, handle: handle, at: offset, context: context))
+            outcome = .success(
+                try content.write(
+                    data, to: NodeID(inode.rawValue), handle: handle, at: offset, context: context))
         } catch {
             outcome = .failure(error)
         }
         switch outcome {
         case .success(let count):
-            guard let upload = throttle.uploadToKeepUpWith(handle) else { return reply.succeed(count) }
+            guard let upload = throttle.uploadToKeepUpWith(handle) else {
+                if reply.succeed(count) { return }
+                return content.writeWasNotAnswered(offset..<offset + Int64(count), of: handle)
+            }
             throttle.hold(reply.deferred(), written: count, for: upload)
         case .failure(.noSpace) where throttle.isSpaceComing:
             let pending = WriteThrottle.PendingWrite(
-                data: Array(data), handle: handle, offset: offset, context: context)
+                data: Array(data), node: NodeID(inode.rawValue), handle: handle, offset: offset, context: context)
             throttle.waitForSpace(pending, reply.deferred())
         case .failure(let error):
             reply.fail(error)

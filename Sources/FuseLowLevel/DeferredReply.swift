@@ -169,10 +169,11 @@ extension DeferredReply where Payload == FuseData {
 }
 
 extension DeferredReply where Payload == FuseWritten {
-    /// See ``FuseReply``.
+    /// See ``FuseReply``. False also when the kernel does not wait for it any more.
     @discardableResult
     public func succeed(_ count: Int) -> Bool {
-        answer { $0.send(written: count) }
+        var isGiven = false
+        return answer { isGiven = $0.send(written: count) } && isGiven
     }
 }
 

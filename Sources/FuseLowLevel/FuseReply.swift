@@ -105,8 +105,10 @@ extension FuseReply where Payload == FuseData {
 
 extension FuseReply where Payload == FuseWritten {
     /// - Parameter count: bytes taken, from the beginning; at most what was written.
-    public consuming func succeed(_ count: Int) {
-        taken()?.send(written: count)
+    /// - Returns: whether the answer was given.
+    @discardableResult
+    public consuming func succeed(_ count: Int) -> Bool {
+        taken()?.send(written: count) ?? false
     }
 }
 

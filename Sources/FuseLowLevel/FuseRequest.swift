@@ -113,8 +113,9 @@ struct FuseRequest: @unchecked Sendable {
         }
     }
 
-    func send(written count: Int) {
-        fuse_reply_write(pointer, count)
+    /// False when the kernel does not wait for the answer any more.
+    func send(written count: Int) -> Bool {
+        fuse_reply_write(pointer, count) == 0
     }
 
     func send(offset: Int64) {

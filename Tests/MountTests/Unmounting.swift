@@ -98,6 +98,39 @@ extension Mounted {
             }
         }
 
+        /// `cat` hears of the refusal, and closes what it has written so far as if that were all.
+        @Test(.shows("close-refused-write")) func aPipeThatIsRefusedWhileItDrainsLeavesNoPartOfItself() async throws {
+            try await withPlace { scratch, sandbox, options in
+                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
+                let signal = scratch.appending("signal")
+                _ = try await run("mkfifo", signal)
+                try await withMount(options) { mount in
+                    let script = "{ cat $0; cat $1; cat $0; } | cat > $2"
+                    let pipe = try await start(
+                        Tool("bash", ["-c", script, source, signal, mount.appending("pipe.mp4")]))
+                    try await eventually("the first part is written") {
+                        try await mount.status(of: "pipe.mp4").bytesWritten == 3_500_000
+                    }
+                    try await sandbox.holdUploads()
+                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
+                    try await mount.await("finishing", of: "video.mp4")
+                    kill(mount.server, SIGTERM)
+                    try await self.awaitRefusal(of: mount)
+                    let more = try await run("bash", "-c", ": > \(signal)")
+                    #expect(more.succeeded, "\(more)")
+                    let outcome = try await pipe.finished()
+                    #expect(!outcome.succeeded)
+                    #expect(outcome.errors.contains("Read-only file system"), "\(outcome)")
+                    try await sandbox.releaseUploads()
+                    let copied = try await copy.finished()
+                    #expect(copied.succeeded, "\(copied)")
+                    try await eventually("the process has ended") { !mount.isServed }
+                }
+                try await expectOneAsset(of: source, on: sandbox)
+                #expect(try await sandbox.completeAssets().map(\.filename) == ["video.mp4"])
+            }
+        }
+
         @Test(.shows("drain-at-once")) func aSecondSIGTERMStopsAtOnceWithoutLoss() async throws {
             try await withPlace(["--drain-timeout", "1h"]) { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)

@@ -26,10 +26,13 @@ extension ContentStore {
         do throws(UploadFailure) { writer = try self.writer(context.pid, into: file) } catch { throw FuseErrno(error) }
         var isDone = false
         while !isDone {
-            switch try beginChange(of: file) {
+            let place: MountedFile.ChangePlace
+            do throws(UploadFailure) { place = try beginChange(of: file) } catch { throw FuseErrno(error) }
+            switch place {
             case .cancelled: throw .ioError
             case .version(let version): isDone = try truncate(version, to: size, change, by: writer)
-            case .another(after: nil): try beginFirstVersion(for: change)
+            case .another(after: nil):
+                do throws(UploadFailure) { try beginFirstVersion(for: change) } catch { throw noNewContent(error) }
             case .another(after: let last?):
                 defer { file.endUse(of: last) }
                 isDone = try truncate(besides: last, to: size, change, by: writer)
@@ -86,8 +89,7 @@ extension ContentStore {
             guard let begun else { return false }
             next = begun
         } catch {
-            logger.error("no new content could be begun", metadata: ["reason": "\(error.message)"])
-            throw FuseErrno(error)
+            throw noNewContent(error)
         }
         do throws(SpoolError) {
             try next.spool.truncate(to: size)

@@ -12,7 +12,7 @@ import UploadStore
 extension ContentStore {
     /// Where a change of a file goes. What waits for a name is changed when the journal knows that it is: otherwise the next
     /// mount might continue an upload of which part of the bytes are others by then.
-    func beginChange(of file: MountedFile) throws(FuseErrno) -> MountedFile.ChangePlace {
+    func beginChange(of file: MountedFile) throws(UploadFailure) -> MountedFile.ChangePlace {
         if let version = file.version, version.phase.awaitsRename, version.upload?.currentState == .failed {
             file.endFailedWait(of: version)
         }
@@ -23,35 +23,39 @@ extension ContentStore {
             try durability.waitForJournal(durably: version.upload?.isDurable ?? false)
         } catch {
             file.abandonChange(of: version)
-            throw FuseErrno(error)
+            throw error
         }
         file.reopeningIsKnown(of: version)
         return place
     }
 
     /// Puts the first version into a file that has none.
-    func beginFirstVersion(for change: PendingChange) throws(FuseErrno) {
+    func beginFirstVersion(for change: PendingChange) throws(UploadFailure) {
         let (file, node) = (change.open.file, change.open.node)
-        do throws(UploadFailure) {
-            var first = try version(after: nil, keeping: 0, in: file, node: node)
-            if first.isToBeUploaded { first.upload = beginUpload(of: first, in: file, node: node) }
-            guard file.install(first, after: nil) else { return reclaimer.drop(first) }
-            namespace.contentWasSet(in: file, node: node)
-            file.abandonChange(of: first)
-        } catch {
-            logger.error("no new content could be begun", metadata: ["reason": "\(error.message)"])
-            file.refuseWrite(of: change.range, because: error)
-            throw FuseErrno(error)
-        }
+        var first = try version(after: nil, keeping: 0, in: file, node: node)
+        if first.isToBeUploaded { first.upload = beginUpload(of: first, in: file, node: node) }
+        guard file.install(first, after: nil) else { return reclaimer.drop(first) }
+        namespace.contentWasSet(in: file, node: node)
+        file.abandonChange(of: first)
     }
 
     /// The upload of what is written through a handle, begun where there is no version yet; nil where nothing is to be
     /// uploaded, or what is there is committed.
     func uploadToBeWritten(_ open: OpenFile) throws(FuseErrno) -> Upload? {
         if open.file.version == nil {
-            try beginFirstVersion(for: PendingChange(open: open, pid: 0, range: 0..<0))
+            do throws(UploadFailure) {
+                try beginFirstVersion(for: PendingChange(open: open, pid: 0, range: 0..<0))
+            } catch {
+                throw noNewContent(error)
+            }
         }
         return open.file.version.flatMap { $0.phase == .writing ? $0.upload : nil }
+    }
+
+    /// What a change of the size is told for which no version could be begun.
+    func noNewContent(_ failure: UploadFailure) -> FuseErrno {
+        logger.error("no new content could be begun", metadata: ["reason": "\(failure.message)"])
+        return FuseErrno(failure)
     }
 
     /// A version that is to take another's place: empty, or with the first bytes of that one's content.

@@ -12,34 +12,80 @@ import UploadStore
 extension ContentStore {
     /// Writes into the spool and tells the upload. Fewer bytes than given are taken where the size limit is reached;
     /// the first byte past it is `EFBIG`.
+    ///
+    /// - Parameter node: the file that the caller names beside its handle.
     package func write(
-        _ data: UnsafeRawBufferPointer, handle: UInt64, at offset: Int64, context: FuseRequestContext
+        _ data: UnsafeRawBufferPointer, to node: NodeID? = nil, handle: UInt64, at offset: Int64,
+        context: FuseRequestContext
     ) throws(FuseErrno) -> Int {
-        try namespace.checkWritable()
-        let open = try handles.get(handle)
-        guard open.canWrite else { throw .badFileDescriptor }
+        let open: OpenFile
+        do throws(FuseErrno) {
+            open = try handles.get(handle)
+        } catch {
+            // Of a handle that is not known nobody can write; the file may be open otherwise.
+            guard let node, let file = namespace.anyFile(node) else { throw error }
+            open = OpenFile(node: node, file: file, canWrite: false)
+        }
         return try write(data, to: open, at: offset, context: context)
     }
 
+    /// The one place where a write is refused: whatever the reason, the file is not committed without these bytes.
     func write(
         _ data: UnsafeRawBufferPointer, to open: OpenFile, at offset: Int64, context: FuseRequestContext
     ) throws(FuseErrno) -> Int {
         guard !data.isEmpty else { return 0 }
         let write = PendingChange(open: open, pid: context.pid, range: offset..<offset + Int64(data.count))
-        while true {
-            switch try beginChange(of: open.file) {
-            case .cancelled:
-                open.file.refuseWrite(of: write.range, because: nil)
-                throw .ioError
-            case .version(let version):
-                return try self.write(data, write, into: version)
-            case .another(after: nil):
-                try beginFirstVersion(for: write)
-            case .another(after: let last?):
-                defer { open.file.endUse(of: last) }
-                if let count = try self.write(data, write, besides: last) { return count }
+        var begun: FileVersion?
+        do throws(WriteRefusal) {
+            return try self.write(data, write, &begun)
+        } catch {
+            // Together with the end of the change: in between, a close could commit what lacks it.
+            open.file.refuseWrite(begun, of: write.range, because: error.reason)
+            if error.isWorthTelling {
+                logger.error("a write was refused", metadata: ["reason": "\(error.reason.message)"])
             }
+            throw error.errno
         }
+    }
+
+    /// What a write did reached nobody: its caller takes it for undone.
+    package func writeWasNotAnswered(_ range: Range<Int64>, of handle: UInt64) {
+        guard let open = try? handles.get(handle) else { return }
+        open.file.refuseWrite(nil, of: range, because: WriteRefusal.unanswered)
+    }
+
+    /// Writes where a change belongs.
+    ///
+    /// - Parameter begun: the version that is being changed, when it is refused: the change is to be ended then.
+    private func write(
+        _ data: UnsafeRawBufferPointer, _ write: PendingChange, _ begun: inout FileVersion?
+    ) throws(WriteRefusal) -> Int {
+        do throws(UploadFailure) {
+            while true {
+                // Before it is asked whether it may be: what waits for its name waits no more, since it lacks something.
+                switch try beginChange(of: write.open.file) {
+                case .cancelled: throw WriteRefusal.cancelled
+                case .version(let version):
+                    begun = version
+                    try checkAllowed(write)
+                    return try self.write(data, write, into: version)
+                case .another(after: nil):
+                    try checkAllowed(write)
+                    try beginFirstVersion(for: write)
+                case .another(after: let last?):
+                    defer { write.open.file.endUse(of: last) }
+                    try checkAllowed(write)
+                    if let count = try self.write(data, write, besides: last, &begun) { return count }
+                }
+            }
+        } catch {
+            throw WriteRefusal(error)
+        }
+    }
+
+    private func checkAllowed(_ write: PendingChange) throws(UploadFailure) {
+        guard write.open.canWrite else { throw WriteRefusal.notForWriting }
+        guard namespace.isWritable else { throw WriteRefusal.ending }
     }
 
     /// A change of a file's content that somebody asks for.
@@ -54,62 +100,54 @@ extension ContentStore {
     /// Writes into the version that can be changed.
     private func write(
         _ data: UnsafeRawBufferPointer, _ write: PendingChange, into begun: FileVersion
-    ) throws(FuseErrno) -> Int {
+    ) throws(UploadFailure) -> Int {
         var version = begun
         let (file, node) = (write.open.file, write.open.node)
         if version.upload == nil, version.isToBeUploaded, version.size == 0 {
             version.upload = uploadForContent(of: version, in: file, node: node)
         }
-        do throws(UploadFailure) {
-            recordWriter(try writer(write.pid, into: file), of: file)
-            findSize(file, node: node, pid: write.pid, upTo: write.range.upperBound)
-            let terms = try self.terms(of: version, for: write.range)
-            if let needed = terms.space { try space.reserve(needed, in: version.spool) }
-            // Again where the file was truncated meanwhile: then this write comes after that.
-            repeat {
-                try put(data, terms.range, into: version)
-            } while !file.endWrite(&version, written: terms.range)
-            return terms.range.count
-        } catch {
-            file.refuseWrite(version, of: write.range, because: error)
-            throw refused(error)
-        }
+        recordWriter(try writer(write.pid, into: file), of: file)
+        findSize(file, node: node, pid: write.pid, upTo: write.range.upperBound)
+        let terms = try self.terms(of: version, for: write.range)
+        if let needed = terms.space { try space.reserve(needed, in: version.spool) }
+        // Again where the file was truncated meanwhile: then this write comes after that.
+        repeat {
+            try put(data, terms.range, into: version)
+        } while !file.endWrite(&version, written: terms.range)
+        return terms.range.count
     }
 
     /// Writes into another version beside one that is committed, which takes its place when that has succeeded; nil when
     /// somebody else was faster. What is refused leaves everything as it was.
     private func write(
-        _ data: UnsafeRawBufferPointer, _ write: PendingChange, besides last: FileVersion
-    ) throws(FuseErrno) -> Int? {
+        _ data: UnsafeRawBufferPointer, _ write: PendingChange, besides last: FileVersion,
+        _ begun: inout FileVersion?
+    ) throws(UploadFailure) -> Int? {
         let (file, node) = (write.open.file, write.open.node)
+        let writer = try writer(write.pid, into: file)
+        guard var next = try version(besides: last, keeping: last.size, in: file, node: node) else { return nil }
+        let taken: Range<Int64>
         do throws(UploadFailure) {
-            let writer = try writer(write.pid, into: file)
-            guard var next = try version(besides: last, keeping: last.size, in: file, node: node) else { return nil }
-            let taken: Range<Int64>
-            do throws(UploadFailure) {
-                let terms = try self.terms(of: next, for: write.range)
-                taken = terms.range
-                if let needed = terms.space { try space.reserve(needed, in: next.spool) }
-                try put(data, taken, into: next)
-            } catch {
-                reclaimer.drop(next)
-                throw error
-            }
-            next.size = max(next.size, taken.upperBound)
-            next.hasContent = true
-            guard file.install(next, after: last) else {
-                reclaimer.drop(next)
-                return nil
-            }
-            replaced(last, by: next, in: file, node: node)
-            recordWriter(writer, of: file)
-            findSize(file, node: node, pid: write.pid, upTo: taken.upperBound)
-            while !file.endWrite(&next, written: taken) { try put(data, taken, into: next) }
-            return taken.count
+            let terms = try self.terms(of: next, for: write.range)
+            taken = terms.range
+            if let needed = terms.space { try space.reserve(needed, in: next.spool) }
+            try put(data, taken, into: next)
         } catch {
-            file.refuseWrite(of: write.range, because: error)
-            throw refused(error)
+            reclaimer.drop(next)
+            throw error
         }
+        next.size = max(next.size, taken.upperBound)
+        next.hasContent = true
+        guard file.install(next, after: last) else {
+            reclaimer.drop(next)
+            return nil
+        }
+        begun = next
+        replaced(last, by: next, in: file, node: node)
+        recordWriter(writer, of: file)
+        findSize(file, node: node, pid: write.pid, upTo: taken.upperBound)
+        while !file.endWrite(&next, written: taken) { try put(data, taken, into: next) }
+        return taken.count
     }
 
     private func put(
@@ -121,14 +159,6 @@ extension ContentStore {
             throw error.uploadFailure
         }
         version.upload?.apply(.wrote(range))
-    }
-
-    private func refused(_ failure: UploadFailure) -> FuseErrno {
-        // Space may come yet, and a write that waits for it is tried many times.
-        if failure.kind != .noSpace {
-            logger.error("a write was refused", metadata: ["reason": "\(failure.message)"])
-        }
-        return FuseErrno(failure)
     }
 
     /// The process that a writing thread belongs to. Asked anew only when another thread writes than last time, since

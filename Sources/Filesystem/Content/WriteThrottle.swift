@@ -1,4 +1,6 @@
+import FileTree
 import FuseLowLevel
+import Synchronization
 import UploadCore
 import UploadEngine
 
@@ -29,29 +31,44 @@ final class WriteThrottle: Sendable {
     /// One WRITE as it came.
     struct PendingWrite: Sendable {
         var data: [UInt8]
+        var node: NodeID
         var handle: UInt64
         var offset: Int64
         var context: FuseRequestContext
     }
 
+    /// What ends a wait, once: the interrupt, or the next try.
+    private final class Turn: Sendable {
+        private let isTaken = Atomic(false)
+
+        func take() -> Bool { !isTaken.exchange(true, ordering: .relaxed) }
+    }
+
     /// Tries a write that found no space again whenever something moves, until nothing has for too long.
     func waitForSpace(_ write: PendingWrite, _ reply: DeferredReply<FuseWritten>) {
-        reply.onInterrupt { [weak reply] in reply?.fail(.interrupted) }
+        // One that comes during a try hears what the try has done: nothing may be written that counts as not done. Where the
+        // try finds no space either, the next wait is told of it at once.
+        let turn = Turn()
+        reply.onInterrupt { [weak reply] in
+            if turn.take() { reply?.fail(.interrupted) }
+        }
         let upload = try? content.handles.get(write.handle).file.upload
         upload?.writeWaitsForSpace()
         engine.atNextProgress(within: Self.patienceForSpace) { moved in
             upload?.writeWaitedForSpace()
+            guard turn.take() else { return }
             BackgroundWork.useDisk { self.tryAgain(write, reply, isLast: !moved) }
         }
     }
 
     private func tryAgain(_ pending: PendingWrite, _ reply: DeferredReply<FuseWritten>, isLast: Bool) {
-        guard !reply.isAnswered else { return }
         do throws(FuseErrno) {
             let count = try pending.data.withBytes { data throws(FuseErrno) in
-                try content.write(data, handle: pending.handle, at: pending.offset, context: pending.context)
+                try content.write(
+                    data, to: pending.node, handle: pending.handle, at: pending.offset, context: pending.context)
             }
-            reply.succeed(count)
+            if reply.succeed(count) { return }
+            content.writeWasNotAnswered(pending.offset..<pending.offset + Int64(count), of: pending.handle)
         } catch {
             if error == .noSpace, !isLast, space.isComing { return waitForSpace(pending, reply) }
             reply.fail(error)

@@ -121,22 +121,23 @@ extension MountedFile {
         return current == nil
     }
 
-    /// The write was refused: the version lacks these bytes until they are written after all.
-    func refuseWrite(_ begun: FileVersion, of range: Range<Int64>, because reason: UploadFailure) {
+    /// The write was refused: what can be changed lacks these bytes until they are written after all. Where nothing can, the
+    /// next version does, and a close tells it.
+    ///
+    /// - Parameter begun: the version in which the change was under way; nil where it had not come so far.
+    func refuseWrite(_ begun: FileVersion?, of range: Range<Int64>, because reason: UploadFailure) {
         door.withLock { state in
-            guard let version = state.version, version.isSame(as: begun) else { return }
-            state.version?.changesUnderWay -= 1
+            if let begun, let version = state.version, version.isSame(as: begun) {
+                state.version?.changesUnderWay -= 1
+            }
+            guard state.version?.phase == .writing else {
+                state.refused.insert(range)
+                state.refusal = reason
+                return
+            }
             state.version?.refused.insert(range)
             state.version?.refusal = reason
             state.version?.hasContent = true
-        }
-    }
-
-    /// A write was refused for which there was no version: the next one lacks these bytes, and a close tells it.
-    func refuseWrite(of range: Range<Int64>?, because reason: UploadFailure?) {
-        door.withLock { state in
-            if let range { state.refused.insert(range) }
-            if let reason { state.refusal = reason }
         }
     }
 

@@ -42,8 +42,10 @@ package final class Namespace: Sendable {
     /// Refuses new files and writes from now on (`EROFS`); what is open can be closed.
     func refuseWriting() { refusesWriting.store(true, ordering: .relaxed) }
 
+    var isWritable: Bool { !refusesWriting.load(ordering: .relaxed) }
+
     func checkWritable() throws(FuseErrno) {
-        if refusesWriting.load(ordering: .relaxed) { throw .readOnlyFileSystem }
+        if !isWritable { throw .readOnlyFileSystem }
     }
 
     /// Changes the tree under its lock; what is wrong with a name becomes an errno.
