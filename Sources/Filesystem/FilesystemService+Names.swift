@@ -190,7 +190,9 @@ extension FilesystemService: FuseOperations {
             if handle == nil { try checkMayChange(context.pid) } else { try namespace.checkWritable() }
             let file = try namespace.file(node)
             try content.truncate(file, node: node, to: size, context: context)
-            if handle == nil, file.look.writeHandles == 0 { committer.lastWriterReleased(file, node: node) }
+            if handle == nil, file.look.writeHandles == 0 {
+                if committer.lastWriterReleased(file, node: node) { throw .ioError }
+            }
         }
         return try namespace.setAttributes(of: node, changes)
     }

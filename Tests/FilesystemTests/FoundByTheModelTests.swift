@@ -154,4 +154,23 @@ struct FoundByTheModelTests {
             #expect(!run.engine.uploads.map(\.currentState).contains(.interrupted))
         }
     }
+
+    @Test("What was kept here, is renamed while it is written, and cut off by a kill, never becomes an asset")
+    func aLocalFileThatIsCutOffUnderAFinalNameIsUnfinished() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            try await run.finish("notes.txt", [1, 2, 3])
+            let handle = try run.open("notes.txt")
+            #expect(await run.rename("notes.txt", to: "a.mp4") == nil)
+            try run.write([4], to: handle)
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            let node = try restored.namespace.lookup(Array("a.mp4".utf8), in: .root).node
+            let again = try restored.open(node, flags: FileOpenFlags(rawValue: 1), context: InProcess.caller(9)).handle
+            _ = await run.answer { restored.committer.close(again, context: InProcess.caller(9), $0) }
+            restored.committer.release(again)
+            #expect(throws: FuseErrno.noSuchFileOrDirectory) {
+                try restored.namespace.lookup(Array("a.mp4".utf8), in: .root)
+            }
+        }
+    }
 }

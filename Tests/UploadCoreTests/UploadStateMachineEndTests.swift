@@ -260,6 +260,14 @@ import UploadCore
         #expect(rig.machine.state == .open)
     }
 
+    @Test(arguments: moments) func whatHasEndedIsNotOpenedAgain(at moment: Moment) throws {
+        let rig = Rig()
+        try moment.reach(rig)
+        rig.apply(.cancelled(UploadFailure(.cancelled, message: "removed")))
+        #expect(rig.apply(.reopened).isEmpty)
+        #expect(rig.machine.state == .cancelled)
+    }
+
     // MARK: Deadlines
 
     /// A deadline that has passed, and changes nothing, would keep whoever waits for it busy.

@@ -233,8 +233,9 @@ package final class Committer: Sendable {
         unlist(file, node: node, upload)
     }
 
-    /// Nobody can write into the file any more: what no close has decided is decided now.
-    func lastWriterReleased(_ file: MountedFile, node: NodeID) {
+    /// Nobody can write into the file any more: what no close has decided is decided now; tells whether it came to nothing.
+    @discardableResult
+    func lastWriterReleased(_ file: MountedFile, node: NodeID) -> Bool {
         startUploadIfLacking(file, node: node)
         endNeedlessUploads(file)
         let (closing, version) = closeContext(of: file, node: node, nil)
@@ -247,8 +248,11 @@ package final class Committer: Sendable {
             file.seal(version, scope, unlessOpen: true)?.apply(.committed(scope))
             namespace.markDirty([node])
         case .interrupt(let reason):
-            if interrupt(file, version, reason: reason, closing) { unlistIfInterrupted(file, node: node) }
+            guard interrupt(file, version, reason: reason, closing) else { break }
+            unlistIfInterrupted(file, node: node)
+            return true
         }
+        return false
     }
 
     /// Takes an interrupted file out of the listing, unless somebody has opened it again or it is to stay there: rsync's

@@ -41,6 +41,8 @@ public final class MountedFile: Sendable {
         var isCancelled = false
         /// Whether fsync or a close was answered for it though nothing of it is uploaded: the journal knows it as it was.
         var isPromised = false
+        /// Whether the journal knows content of it that is no upload's.
+        var isKnownAsLocal = false
         /// It has no name any more.
         var isRemoved = false
     }
@@ -64,6 +66,7 @@ public final class MountedFile: Sendable {
         var state = State()
         state.version = version
         state.wasClosed = true
+        state.isKnownAsLocal = version.map { $0.upload == nil } ?? false
         door = Mutex(state)
     }
 
@@ -167,6 +170,9 @@ public final class MountedFile: Sendable {
             return state.version
         }
     }
+
+    /// The journal is about to know that it holds content that is no upload's, or that it does not.
+    func isKnown(asLocal isLocal: Bool) { door.withLock { $0.isKnownAsLocal = isLocal } }
 
     // MARK: What a user declares
 

@@ -35,8 +35,13 @@ extension Namespace {
         if let file = node.file {
             let look = file.look
             let isBeingMade = look.writeHandles > 0 || !look.wasClosed
+            // What stayed here, has got the name of those that are uploaded, and is written under it: before its writer closes it
+            // that is no whole file.
+            let isCutOff =
+                isBeingMade && look.isKnownAsLocal
+                && look.version.map { $0.isToBeUploaded && $0.phase == .writing } ?? false
             // What has an upload by now is known by that, as all that is being written.
-            let isPromised = look.isPromised && look.version?.upload == nil
+            let isPromised = look.isPromised && look.version?.upload == nil || isCutOff
             if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true {
                 return .renameNode(id.rawValue, parent: parent, name: name)
             }
@@ -46,9 +51,11 @@ extension Namespace {
                 return version.size > 0 && !isOnlyPresized || version.phase != .writing ? version : nil
             }
             content = NodeRecord.Content(
-                size: version?.size ?? 0, spool: version?.spool.name, upload: (version?.upload?.number).map(Int64.init),
+                size: version?.size ?? 0, spool: version?.spool.name,
+                upload: isCutOff ? nil : (version?.upload?.number).map(Int64.init),
                 isLocalOnly: version?.phase == .ended(.partial),
-                isTainted: version?.upload == nil && version?.taint != nil)
+                isTainted: version.map { isCutOff || $0.upload == nil && $0.taint != nil } ?? false)
+            file.isKnown(asLocal: content?.spool != nil && content?.upload == nil)
             if let modified = look.modified {
                 attributes.modificationTime = modified
                 attributes.changeTime = max(attributes.changeTime, modified)

@@ -228,7 +228,8 @@ private struct RecoveredUploads {
         version.size = (try? bytes.size()) ?? content.size
         version.hasContent = true
         if content.isLocalOnly { version.phase = .ended(.partial) }
-        if content.isTainted { version.taint = "its writer was killed before twelvefs was started" }
+        // Of what was emptied since, there is nothing that could be cut off.
+        if content.isTainted, version.size > 0 { version.taint = "its writer was killed before twelvefs was started" }
         return MountedFile(closed: version)
     }
 

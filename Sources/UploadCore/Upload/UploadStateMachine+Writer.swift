@@ -26,9 +26,9 @@ extension UploadStateMachine {
         hint = newHint
     }
 
-    /// A staged version that is written again is open again.
+    /// A staged version that is written again is open again; what has ended stays so.
     mutating func reopen(_ reaction: inout UploadReaction) {
-        guard let scope, scope != .whole else { return }
+        guard state.isUnderWay, let scope, scope != .whole else { return }
         if state == .finishing {
             let reason = UploadFailure(.replaced, message: "the file was written again before it was confirmed")
             reaction.answer(with: .failure(reason))

@@ -76,8 +76,8 @@ final class ModelFile {
     /// The file as it was when it was last closed by all, or decided: what a crash may leave of it.
     var kept: Kept?
 
-    /// It was empty since it was last closed by all, and a close or a sync was answered for that: a crash may leave just this.
-    var isPromisedEmpty = false
+    /// It was emptied since it was last closed by all: a crash may leave just this.
+    var wasEmptied = false
     /// It was staged, or waited for a name, when another process found it: that knows which, the model does not.
     var isPerhapsStaged = false
     /// A kill came between the end of its spool file and the journal's knowing of it.
@@ -177,6 +177,7 @@ final class ModelFile {
     func truncate(to newSize: Int64, by pid: Int32) {
         if ignores(size: newSize) { return }
         changes += 1
+        if newSize == 0 { wasEmptied = true }
         if phase == .none { begin(keeping: 0) }
         guard !isDecided else {
             begin(keeping: Int(min(newSize, size)))
@@ -293,13 +294,8 @@ final class ModelFile {
         return commit
     }
 
-    /// A close or a sync is answered for what it holds, of which nothing is uploaded.
-    func promise() {
-        if phase == .writing, bytes.isEmpty { isPromisedEmpty = true }
-    }
-
     func keep() {
-        isPromisedEmpty = false
+        wasEmptied = false
         let isNothing = isOnlyPresized && !isTainted && refused.isEmpty
         kept =
             isNothing
@@ -316,9 +312,8 @@ final class ModelFile {
         if bytes.isEmpty { (phase, hasContent, hasUpload) = (.none, false, false) }
     }
 
-    /// Whether nothing but zeros lies before its last page: next time it is taken for what was evicted, and read from the
-    /// platform.
-    var looksEvicted: Bool { isPerhapsEvicted || bytes.dropLast((bytes.count - 1) % 4096 + 1).allSatisfy { $0 == 0 } }
+    /// Whether it may be one hole: next time that is taken for what was evicted, and read from the platform.
+    var looksEvicted: Bool { isPerhapsEvicted || bytes.allSatisfy { $0 == 0 } }
 
     /// Another process has found it, with these bytes.
     func resume(_ commit: ModelCommit?, isLocal: Bool) {

@@ -8,7 +8,6 @@ extension ModelRun {
     func flush(_ slot: Int) throws {
         guard let handle = handles[slot], !handle.isClosing, handle.canWrite else { return }
         let answer = mount.flush(handle.number, by: handle.pid)
-        handle.file.promise()
         let verdict = handle.file.flush(by: handle.pid, isDying: false, isHeld: true)
         // It would wait, as a close does, and hold up everything that comes after it.
         if waits(verdict) { try letGo() }
@@ -25,7 +24,6 @@ extension ModelRun {
             other != slot && open.file === file && open.canWrite && !open.isClosing
         }
         let answer = mount.flush(handle.number, by: pid)
-        file.promise()
         let verdict = file.flush(by: pid, isDying: isKilled, isHeld: isHeld)
         if case .commits(let commit) = verdict { commits.append(commit) }
         if !isKilled, waits(verdict) {

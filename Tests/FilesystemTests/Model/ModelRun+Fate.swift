@@ -26,7 +26,10 @@ extension ModelRun {
             }
             guard case .success(let node) = found else { throw ModelFailure("\(path) is not there: \(found)") }
             try check(mount.size(node) == file.size, "\(path) has not the size \(file.size)")
-            let bytes = try content(node)
+            let read = Result { () throws(FuseErrno) in try content(node) }
+            guard case .success(let bytes) = read else {
+                throw ModelFailure("\(path), \(file.phase), cannot be read: \(read) \(uploads)")
+            }
             try check(bytes == file.bytes, "\(Self.difference(bytes, file.bytes)) in \(path)")
             // What came to nothing leaves the listing when it is closed.
             if file.phase == .interrupted, file.handles == 0 { drop(file, path) }
@@ -143,14 +146,15 @@ extension ModelRun {
         if kept.commit != nil, bytes == kept.bytes {
             resume(file, as: kept)
         } else if file.isLocal || kept.isLocal {
-            // Whether that is written down already is not known.
-            if file.isTainted { return try unlink(path) }
+            // Whether that is written down already is not known; and what was written under a name of those that are uploaded
+            // comes to nothing.
+            if file.isTainted || !isKnownLocal(path) { return try unlink(path) }
             file.bytes = bytes
             file.hasContent = !bytes.isEmpty
             file.phase = bytes.isEmpty ? .none : .writing
             file.hasUpload = false
             file.resume()
-        } else if file.isPromisedEmpty || kept.phase == .interrupted, bytes.isEmpty {
+        } else if file.wasEmptied || kept.phase == .interrupted, bytes.isEmpty {
             resume(file, as: ModelFile.Kept(phase: .none, bytes: [], commit: nil, isLocal: true))
         } else {
             try check(bytes == kept.bytes, "\(Self.difference(bytes, kept.bytes)) in \(path), which was being written")
@@ -192,8 +196,12 @@ extension ModelRun {
             file.bytes = bytes
             file.name = ModelFile.verdict(on: path)
             guard !bytes.isEmpty else { continue }
-            // One that got this name while it was written, and stayed here until its close, is there as it is on the disk.
-            if !isKnownLocal(path), !(known[path]?.isLocal ?? false) {
+            // One that got this name while it was written, and stayed here until then, is there as it is on the disk.
+            if !isKnownLocal(path), known[path].map({ $0.isLocal || $0.kept?.isLocal ?? false }) ?? false {
+                try unlink(path)
+                continue
+            }
+            if !isKnownLocal(path) {
                 try check(history.contains(bytes), "\(path) has \(bytes.count) bytes that it never had")
             }
             let commit = commits.last { $0.bytes == bytes }
@@ -210,7 +218,8 @@ extension ModelRun {
         switch ModelFile.verdict(on: path) {
         case .upload: commit == nil
         case .temporary: commit != nil || known?.bytes != bytes || known?.phase != .staged && known?.phase != .waiting
-        case .keepLocally, .refuse: commit != nil || known?.phase != .writing || known?.hasUpload != false
+        case .keepLocally, .refuse:
+            commit != nil || known?.phase != .writing || known?.hasUpload != false || known?.isTainted ?? false
         }
     }
 

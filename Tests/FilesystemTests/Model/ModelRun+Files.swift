@@ -103,8 +103,17 @@ extension ModelRun {
         let outcome = Result { () throws(FuseErrno) in
             try mount.truncate(node, to: size, handle: nil, by: lastPid)
         }
+        // It is closed by that, and told what that comes to.
+        if outcome.isFailure(.ioError), file.writeHandles == 0, file.phase != .sealed {
+            try truncated(file, to: size, by: lastPid, .success(()))
+            lastWriterReleased(file)
+            return try check(file.phase == .interrupted, "it was answered with an error")
+        }
         try truncated(file, to: size, by: lastPid, outcome)
-        if case .success = outcome, file.writeHandles == 0 { lastWriterReleased(file) }
+        if case .success = outcome, file.writeHandles == 0 {
+            lastWriterReleased(file)
+            try check(file.phase != .interrupted, "it was answered with success")
+        }
     }
 
     private func truncated(
@@ -150,9 +159,12 @@ extension ModelRun {
                 if !isRefused { file.truncate(to: end, by: handle.pid) }
             }
             let stop = mode == .zeroRange ? end : min(end, max(offset, file.size))
-            if !isRefused, offset < stop {
-                let zeros = [UInt8](repeating: 0, count: Int(stop - offset))
-                isRefused = file.write(zeros, at: offset, by: handle.pid, outcome: zeros.count) != zeros.count
+            var position = offset
+            while !isRefused, position < stop {
+                let zeros = [UInt8](repeating: 0, count: Int(stop - position))
+                let taken = file.write(zeros, at: position, by: handle.pid, outcome: zeros.count)
+                isRefused = taken == nil
+                position += Int64(taken ?? 0)
             }
             try check(outcome.isFailure(.fileTooLarge) == isRefused, "\(outcome)")
         }
@@ -160,7 +172,6 @@ extension ModelRun {
 
     func synchronize(_ slot: Int) throws {
         guard let handle = usable(slot) else { return }
-        handle.file.promise()
         let errno = try mount.synchronize(handle.number).get()
         try check(errno == nil, "\(errno.map { "\($0)" } ?? "")")
     }
