@@ -8,8 +8,9 @@ public struct FuseMountOptions: Sendable, Hashable {
     public var allowOther = false
     /// The kernel checks owner and mode bits. Without it, everyone who may enter may do everything.
     public var defaultPermissions = true
-    /// When the process dies, however it dies, the mount goes with it. See ``FuseSession/mount()``.
-    public var autoUnmount = true
+    /// When the process dies, however it dies, the mount goes with it, and whoever writes writes into the directory beneath.
+    /// Without it a dead mount stays, where every call fails with `ENOTCONN`. See ``FuseSession/mount()``.
+    public var autoUnmount = false
     /// Nothing can be changed through the mount.
     public var readOnly = false
     /// The largest READ in bytes; the kernel's choice when nil.

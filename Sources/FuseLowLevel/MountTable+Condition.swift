@@ -13,8 +13,10 @@ extension MountTable {
         case unresponsive
     }
 
-    /// Asks a FUSE mount for its root's attributes, on a thread of its own. One that never answers keeps that thread, until
-    /// its connection ends or this process does.
+    /// Asks a FUSE mount for its space, on a thread of its own. One that never answers keeps that thread, until its connection
+    /// ends or this process does.
+    ///
+    /// Not for the attributes of its root: the kernel remembers those, and tells them when the process is gone.
     ///
     /// - Parameters:
     ///   - entry: a mount that is not hidden by another.
@@ -28,8 +30,8 @@ extension MountTable {
         let answer = Monitor<Condition?>(nil)
         let asking = try NativeThread(name: "mount-condition") {
             let error = entry.mountPoint.withCString { path -> Int32 in
-                var status = stat()
-                return stat(path, &status) == 0 ? 0 : errno
+                var space = statvfs()
+                return statvfs(path, &space) == 0 ? 0 : errno
             }
             // ECONNABORTED: it died while the question was on its way. Any other error (EACCES for another user's mount) is
             // the answer of a kernel that still has a connection.

@@ -51,6 +51,8 @@ public struct MountConfiguration: Sendable, Equatable, Codable {
     public var isReadOnly: Bool
     /// Whether other users may look into the mount (`allow_other`).
     public var allowsOther: Bool
+    /// Whether the mount goes with its process however that ends (`auto_unmount`), instead of staying behind dead.
+    public var unmountsItself: Bool
     /// What is done with writers of which nobody can tell how they end.
     public var unseenWriters: UnseenWriterPolicy
     /// The owner that files and directories show, or `nil` for whoever makes them.

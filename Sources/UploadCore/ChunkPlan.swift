@@ -10,6 +10,10 @@ public struct ChunkPlan: Sendable, Equatable {
     /// Number of chunks: the total size divided by the chunk size, rounded up.
     public let totalChunks: Int
 
+    /// The most chunks that an upload may have: as many as S3 takes parts of one object. Whatever is kept for each chunk is
+    /// bounded by it.
+    public static let maximumChunks = 10_000
+
     /// Checks the platform's numbers.
     ///
     /// - Throws: an `unreadableAnswer` naming the field that makes no sense.
@@ -24,6 +28,11 @@ public struct ChunkPlan: Sendable, Equatable {
         guard expected == Int64(totalChunks) else {
             throw Self.nonsense(
                 "total_chunks is \(totalChunks), but \(totalSize) bytes in chunks of \(chunkSize) make \(expected)")
+        }
+        guard totalChunks <= Self.maximumChunks else {
+            throw Self.nonsense(
+                "chunk_size is \(chunkSize), which cuts \(totalSize) bytes into \(totalChunks) chunks; "
+                    + "an upload has at most \(Self.maximumChunks)")
         }
         self.totalSize = totalSize
         self.chunkSize = chunkSize

@@ -14,6 +14,8 @@ final class MemoryFilesystem: FuseOperations {
         var open: (@Sendable (InodeNumber, consuming FuseReply<FuseOpen>) -> Void)?
         /// Takes over GETATTR for other inodes than the root.
         var getattr: (@Sendable (InodeNumber, consuming FuseReply<FileAttributes>) -> Void)?
+        /// For how long the kernel may remember attributes.
+        var attributeTimeout = Duration.zero
     }
 
     /// What happened, for tests to wait for.
@@ -177,7 +179,7 @@ final class MemoryFilesystem: FuseOperations {
             reply.fail(.staleFileHandle)
             return
         }
-        reply.succeed(node.attributes)
+        reply.succeed(node.attributes, timeout: hooks.attributeTimeout)
     }
 
     func setattr(

@@ -39,6 +39,17 @@ import Testing
         }
     }
 
+    @Test func isNotDeceivedByWhatTheKernelRemembersOfTheDead() throws {
+        try withMount(hooks: MemoryFilesystem.Hooks(attributeTimeout: .seconds(3600))) { mounted in
+            let entry = try #require(try MountTable().topmostEntry(at: mounted.path))
+            var status = stat()
+            try check(stat(mounted.path, &status))
+            mounted.session.stop()
+            #expect(stat(mounted.path, &status) == 0, "the kernel remembers the root")
+            #expect(try MountTable.condition(of: entry) == .dead)
+        }
+    }
+
     @Test func failsOnOneThatDoesNotAnswer() throws {
         try withTemporaryDirectory { directory in
             let session = try FuseSession(

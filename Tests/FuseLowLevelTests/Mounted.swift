@@ -34,13 +34,9 @@ func withMount(
     }
 }
 
-/// No `auto_unmount`: a test process that dies leaves a dead mount, which the test of the next run does not meet since each
-/// has a directory of its own.
-var testOptions: FuseMountOptions {
-    var options = FuseMountOptions()
-    options.autoUnmount = false
-    return options
-}
+/// A test process that dies leaves a dead mount, which the test of the next run does not meet since each has a directory of
+/// its own.
+var testOptions: FuseMountOptions { FuseMountOptions() }
 
 func withTemporaryDirectory(_ body: (String) throws -> Void) throws {
     var template = Array("/tmp/twelvefs-fuse-XXXXXX".utf8CString)

@@ -39,6 +39,27 @@ extension Mounted {
             }
         }
 
+        @Test(.shows("mount-interrupted"), arguments: [SIGINT, SIGTERM])
+        func aCommandThatIsInterruptedEndsItsServer(by signal: Int32) async throws {
+            try await withScratch { scratch in
+                try await withSandbox(scratch: scratch) { sandbox in
+                    let options = try mountOptions(in: scratch, sandbox: sandbox)
+                    try await sandbox.inject(Fault(on: .list, count: 1000, .hang))
+                    let mount = try await start(options.tool)
+                    try await eventually("the server asks the platform") {
+                        try await !sandbox.journal().requests(.list).isEmpty
+                    }
+                    #expect(RunningProcesses.server(of: options.mountPoint) != nil)
+                    mount.signal(signal)
+                    let outcome = try await mount.finished()
+                    #expect(outcome.ending == .signalled(signal), "\(outcome)")
+                    // It is the command that waits for it, so nothing has to be waited for here.
+                    #expect(RunningProcesses.server(of: options.mountPoint) == nil)
+                    #expect(!MountedPaths.contains(options.mountPoint))
+                }
+            }
+        }
+
         @Test(arguments: ["not a url", "ftp://127.0.0.1/v1.3", "http://", "https://[::1", "http://example.com/v1.3"])
         func aURLThatIsNoneOfAPlatform(text: String) async throws {
             try await expectRefusal(mentioning: "URL") { $0.apiURL = text }

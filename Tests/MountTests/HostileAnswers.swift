@@ -17,6 +17,10 @@ struct HostileAnswer: Sendable, CustomTestStringConvertible {
         HostileAnswer(
             testDescription: "a negative chunk_size", answer: .replace("chunk_size", -5), mentions: "chunk_size"),
         HostileAnswer(
+            testDescription: "a chunk_size of 1",
+            answer: .status(201, body: #"{"upload_id":"u","asset_id":"a","chunk_size":1,"upload_urls":[]}"#),
+            mentions: "chunk_size is 1, which cuts 8000000 bytes into 8000000 chunks"),
+        HostileAnswer(
             testDescription: "a total_chunks that does not fit", answer: .replace("total_chunks", 7),
             mentions: "total_chunks"),
         HostileAnswer(

@@ -91,10 +91,64 @@ extension Mounted {
             }
         }
 
-        @Test(.shows("server-killed")) func aServerThatIsKilledFreesTheMountPointByItself() async throws {
+        @Test(.shows("server-killed"), arguments: ["mount", "unmount"])
+        func aServerThatIsKilledLeavesADeadMount(clearedBy command: String) async throws {
             try await withScratch { scratch in
                 try await withSandbox(scratch: scratch) { sandbox in
                     let options = try mountOptions(in: scratch, sandbox: sandbox)
+                    let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 6_000_000)
+                    let first = try await Mount.start(options)
+                    try await first.killServerAndWait()
+                    // Until the kernel has ended the connection, a question that was on its way is answered otherwise.
+                    try await eventually("the mount is dead") {
+                        try await run("stat", first.path).errors.contains("Transport endpoint is not connected")
+                    }
+                    let lost = try await run("cp", source, first.path)
+                    #expect(!lost.succeeded)
+                    #expect(lost.errors.contains("Transport endpoint is not connected"), "\(lost)")
+                    if command == "unmount" {
+                        let unmount = try await first.unmount()
+                        #expect(unmount.succeeded, "\(unmount)")
+                        #expect(unmount.errors.contains("the dead mount is cleared"), "\(unmount)")
+                        #expect(!MountedPaths.contains(first.path))
+                        #expect(try await first.list().isEmpty)
+                    }
+                    try await withMount(options) { mount in
+                        let copy = try await run("cp", source, mount.path)
+                        #expect(copy.succeeded, "\(copy)")
+                    }
+                    #expect(try await first.list().isEmpty)
+                    #expect(try await sandbox.completeAssets().map(\.filename) == ["video.mp4"])
+                }
+            }
+        }
+
+        @Test(.shows("server-immutable"), .enabled("nothing can be made immutable here", Immutable.isPossible))
+        func anImmutableMountPointTakesNothingWhileNothingIsMounted() async throws {
+            try await withScratch { scratch in
+                try await withSandbox(scratch: scratch) { sandbox in
+                    let options = try mountOptions(in: scratch, sandbox: sandbox)
+                    let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 6_000_000)
+                    try await Immutable.with(options.mountPoint) {
+                        try await withMount(options) { mount in
+                            let copy = try await run("cp", source, mount.path)
+                            #expect(copy.succeeded, "\(copy)")
+                            let unmount = try await mount.unmount()
+                            #expect(unmount.succeeded, "\(unmount)")
+                        }
+                        let beneath = try await run("cp", source, options.mountPoint)
+                        #expect(!beneath.succeeded)
+                        #expect(beneath.errors.contains("Operation not permitted"), "\(beneath)")
+                    }
+                }
+            }
+        }
+
+        @Test(.shows("server-killed-auto")) func aServerThatIsKilledFreesTheMountPointIfAsked() async throws {
+            try await withScratch { scratch in
+                try await withSandbox(scratch: scratch) { sandbox in
+                    let options = try mountOptions(
+                        in: scratch, sandbox: sandbox, arguments: ["-o", "auto_unmount"])
                     try await withMount(options) { mount in
                         #expect(MountedPaths.contains(mount.path))
                         kill(mount.server, SIGKILL)
@@ -108,5 +162,30 @@ extension Mounted {
                 }
             }
         }
+    }
+}
+
+/// Directories that nothing can be made in (`chattr +i`): for root, and on file systems that know it.
+private enum Immutable {
+    static func isPossible() async throws -> Bool {
+        guard geteuid() == 0 else { return false }
+        return try await withScratch { scratch in
+            let folder = try scratch.folder("immutable")
+            let isMade = try await run("chattr", "+i", folder).succeeded
+            _ = try await run("chattr", "-i", folder)
+            return isMade
+        }
+    }
+
+    static func with(_ folder: String, _ body: () async throws -> Void) async throws {
+        let made = try await run("chattr", "+i", folder)
+        #expect(made.succeeded, "\(made)")
+        do {
+            try await body()
+        } catch {
+            _ = try await run("chattr", "-i", folder)
+            throw error
+        }
+        _ = try await run("chattr", "-i", folder)
     }
 }

@@ -42,6 +42,31 @@ extension Mounted {
             }
         }
 
+        /// Documents are not for writing, and the control attribute of one is no writing.
+        @Test(.shows("status-fixed", "control-owner")) func controlsTheirOwnThroughADocument() async throws {
+            try await withMount(asOrdinaryUser: true) { stage in
+                let source = try await stage.source(size: 3_000_000)
+                try await stage.sandbox.holdUploads()
+                var tool = Tool("cp", [source, stage.mount.appending("video.mp4")])
+                tool.asOrdinaryUser = true
+                let copy = try await start(tool)
+                let document = stage.mount.appending(".status/by-name/video.mp4.json")
+                try await eventually("it is finishing") {
+                    let read = try await Self.run("cat", document)
+                    return try UploadStatus.decode(Data(read.output.utf8)).state == "finishing"
+                }
+                let mode = try await Self.run("stat", "-L", "-c", "%a", document)
+                #expect(mode.output == "444\n", "\(mode)")
+                let written = try await Self.run("sh", "-c", #"echo > "$0""#, document)
+                #expect(!written.succeeded, "\(written)")
+                let told = try await Self.run(BuildProducts.twelvefs, "cancel", document)
+                #expect(told.succeeded, "\(told)")
+                let outcome = try await copy.finished()
+                #expect(outcome.errors.contains("Input/output error"), "\(outcome)")
+                try await stage.sandbox.releaseUploads()
+            }
+        }
+
         /// Where root is another user, and lets everybody in.
         @Test(.shows("control-owner"), .enabled("there is no second user to be", { geteuid() == 0 }))
         func controlsNothingInTheMountOfAnother() async throws {
@@ -56,7 +81,7 @@ extension Mounted {
                     """
                     import errno, os, sys
                     try:
-                        os.setxattr(sys.argv[1], "user.twelvelabs.control", b"cancel")
+                        os.setxattr(sys.argv[1], "system.twelvelabs.control", b"cancel")
                     except OSError as error:
                         print(errno.errorcode[error.errno])
                     """, document)

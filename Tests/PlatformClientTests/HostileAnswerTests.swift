@@ -8,6 +8,7 @@ import UploadCore
 @Suite struct HostileAnswerTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let body: String
+        var totalSize: Int64 = 20
         let words: String
         var testDescription: String { words + " " + body.prefix(40) }
     }
@@ -47,6 +48,9 @@ import UploadCore
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":1e400}"#, words: "chunk_size is not a whole number"),
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":1.5}"#, words: "chunk_size is not a whole number"),
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":"10"}"#, words: "chunk_size is not a whole number"),
+        Row(
+            body: #"{"upload_id":"u","asset_id":"a","chunk_size":1}"#, totalSize: 10 << 30,
+            words: "chunk_size is 1, which cuts 10737418240 bytes into 10737418240 chunks; an upload has at most 10000"),
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":10,"total_chunks":3}"#, words: "total_chunks is 3"),
         Row(body: #"{"upload_id":"u","asset_id":"a","chunk_size":10,"total_chunks":-2}"#, words: "total_chunks is -2"),
         Row(
@@ -103,7 +107,8 @@ import UploadCore
         try await ScriptedServer.run([.status(201, row.body)]) { server in
             try await withClient(of: server) { client in
                 let failure = await failure { () async throws(UploadFailure) in
-                    try await client.createSession(SessionRequest(filename: "a.mp4", type: .video, totalSize: 20))
+                    try await client.createSession(
+                        SessionRequest(filename: "a.mp4", type: .video, totalSize: row.totalSize))
                 }
                 #expect(failure?.kind == .unreadableAnswer)
                 #expect(failure?.message.contains(row.words) == true, "\(failure?.message ?? "-")")

@@ -62,8 +62,6 @@ package final class FailingDisk: FuseOperations {
         let disk = FailingDisk()
         var options = FuseMountOptions()
         (options.fsname, options.subtype) = ("failing-disk", "failingdisk")
-        // The test takes it away itself; and a helper process of libfuse's would be one more that a killed run leaves.
-        options.autoUnmount = false
         let session = try FuseSession(
             mountpoint: try scratch.folder("disk"), options: options, operations: disk, workerCount: 4,
             log: { level, message in print("libfuse \(level): \(message)") })

@@ -76,10 +76,16 @@ package final class Mount: Sendable {
         }
     }
 
-    /// Kills the serving process, and returns when the mount point is free again.
-    package func crash() async throws {
+    /// Kills the serving process, and returns when it is gone. Its dead mount stays.
+    package func killServerAndWait() async throws {
         kill(server, SIGKILL)
         try await eventually("the server is gone") { !self.isServed }
+    }
+
+    /// Kills the serving process and clears its dead mount away: the mount point is free again.
+    package func crash() async throws {
+        try await killServerAndWait()
+        _ = try await run("fusermount3", "-uz", path)
         try await eventually("the mount point is free") { !MountedPaths.contains(self.path) }
     }
 

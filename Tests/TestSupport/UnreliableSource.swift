@@ -48,11 +48,8 @@ package final class UnreliableSource: FuseOperations {
         let content = try await offload { try Data(contentsOf: URL(fileURLWithPath: file)) }
         let source = UnreliableSource(name: name, content: content, limit: limit, beyond: beyond)
         let folder = try scratch.folder("source-\(UUID().uuidString)")
-        var options = FuseMountOptions()
-        // The test takes it away itself; and a helper process of libfuse's would be one more that a killed run leaves.
-        options.autoUnmount = false
         let session = try FuseSession(
-            mountpoint: folder, options: options, operations: source, workerCount: 2,
+            mountpoint: folder, options: FuseMountOptions(), operations: source, workerCount: 2,
             log: { level, message in print("libfuse \(level): \(message)") })
         try session.mount()
         RunRegister.mount(folder)

@@ -4,6 +4,8 @@ import TwelveFSCommand
 import UploadCore
 
 import struct TestSupport.ShownStatements
+import struct TestSupport.Tool
+import func TestSupport.run
 
 @Suite struct BadStartTests {
     private let scratch: ScratchDirectory
@@ -36,6 +38,15 @@ import struct TestSupport.ShownStatements
         let full = try scratch.directory("full")
         try scratch.file("full/.hidden", "")
         #expect(refusal(full)?.contains("is not empty") == true)
+    }
+
+    @Test(.enabled("nothing can be made immutable here", canMakeImmutable))
+    func rootMayMountOnWhatIsImmutable() async throws {
+        let path = try scratch.directory("immutable")
+        #expect(try await chattr("+i", path))
+        let checked = Result { try MountPoint.checked(path) }
+        #expect(try await chattr("-i", path))
+        #expect(try checked.get() == path)
     }
 
     @Test func otherMountsAreLeftAlone() {
@@ -95,4 +106,16 @@ import struct TestSupport.ShownStatements
         let upload = UploadFailure(.unreachable, message: "no network", hint: "check it")
         #expect(CommandFailure(wrapping: upload) == CommandFailure("no network", hint: "check it"))
     }
+}
+
+private func chattr(_ change: String, _ path: String) async throws -> Bool {
+    try await run(Tool("chattr", [change, path])).succeeded
+}
+
+private func canMakeImmutable() async throws -> Bool {
+    guard geteuid() == 0 else { return false }
+    let path = try ScratchDirectory().directory("probe")
+    let isMade = try await chattr("+i", path)
+    _ = try await chattr("-i", path)
+    return isMade
 }

@@ -44,6 +44,7 @@ import UploadCore
         #expect(mount.enableHLS == nil && mount.enableThumbnail == nil && mount.metadata.isEmpty)
         #expect(!mount.isReadOnly && !mount.allowsOther && !mount.isDebug)
         #expect(mount.unseenWriters == .refuse)
+        #expect(!mount.unmountsItself)
         #expect(mount.uid == nil && mount.gid == nil)
         #expect(mount.fileMode == nil && mount.directoryMode == nil)
         #expect(mount.mountFlags.isEmpty)
@@ -88,6 +89,11 @@ import UploadCore
         #expect(mount.fileMode == 0o640 && mount.directoryMode == 0o750)
         #expect(mount.caFile == "/etc/ca.pem")
         #expect(mount.logFile == "/var/log/t")
+    }
+
+    @Test func aDeadMountMayFreeItself() throws {
+        #expect(try configuration(["/mnt/a", "--auto-unmount"]).unmountsItself)
+        #expect(try configuration(["/mnt/a"] + MountOptionList.arguments(for: "auto_unmount")).unmountsItself)
     }
 
     @Test func writersMayBeHeldBackOrNot() throws {

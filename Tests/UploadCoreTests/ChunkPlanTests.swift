@@ -37,9 +37,27 @@ import UploadCore
     @Test func holdsTheLargestNumbersThereAre() throws {
         let one = try ChunkPlan(totalSize: .max, chunkSize: .max, totalChunks: 1)
         #expect(one.range(of: 1) == 0..<Int64.max)
-        let many = try ChunkPlan(totalSize: .max, chunkSize: 2, totalChunks: Int.max / 2 + 1)
-        #expect(many.range(of: Int.max / 2 + 1) == (Int64.max - 1)..<Int64.max)
-        #expect(many.chunks(touching: 0..<Int64.max) == 1..<(Int.max / 2 + 2))
+        let most = ChunkPlan.maximumChunks
+        let many = try ChunkPlan(totalSize: .max, chunkSize: .max / Int64(most) + 1, totalChunks: most)
+        #expect(many.range(of: most).upperBound == .max)
+        #expect(many.chunks(touching: 0..<Int64.max) == 1..<(most + 1))
+    }
+
+    @Test(
+        arguments: [(10_000, 1, true), (10_001, 1, false), (100 << 20, 1, false), (.max, 2, false)]
+            as [(Int64, Int64, Bool)])
+    func takesTenThousandChunksAndNoMore(total: Int64, chunk: Int64, isTaken: Bool) throws {
+        let count = Int((total - 1) / chunk + 1)
+        guard !isTaken else {
+            #expect(try ChunkPlan(totalSize: total, chunkSize: chunk, totalChunks: count).totalChunks == count)
+            return
+        }
+        let failure = #expect(throws: UploadFailure.self) {
+            try ChunkPlan(totalSize: total, chunkSize: chunk, totalChunks: count)
+        }
+        #expect(failure?.kind == .unreadableAnswer)
+        let words = "chunk_size is \(chunk), which cuts \(total) bytes into \(count) chunks"
+        #expect(failure?.message.contains(words) == true)
     }
 
     @Test func tellsWhichChunksARangeTouches() throws {

@@ -6,10 +6,13 @@ import UploadEngine
 // What a user asks of an upload, without a socket: by setting an extended attribute of the file, or of its status document,
 // since a file whose upload was cut short is not listed any more.
 
-/// The values that `user.twelvelabs.control` can be set to.
+/// The values that the control attributes can be set to.
 package enum UploadControl: String, Sendable, CaseIterable {
-    /// The attribute.
+    /// The attribute of a file.
     package static let attribute = "user.twelvelabs.control"
+    /// The attribute of a document. Documents may be written by nobody, and for a `user.` attribute the kernel asks for
+    /// write permission; for a `system.` one it leaves the decision to the file system.
+    package static let documentAttribute = "system.twelvelabs.control"
 
     /// Try once more what failed, or was interrupted after it had been put on disk.
     case retry

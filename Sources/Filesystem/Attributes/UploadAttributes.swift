@@ -52,7 +52,8 @@ package final class UploadAttributes: Sendable {
         _ name: [UInt8], to value: [UInt8], flags: ExtendedAttributeFlags, of inode: InodeNumber,
         context: FuseRequestContext
     ) throws(FuseErrno) {
-        if name.elementsEqual(UploadControl.attribute.utf8) {
+        let controls = [UploadControl.attribute, UploadControl.documentAttribute]
+        if controls.contains(where: { name.elementsEqual($0.utf8) }) {
             try control(inode, value, context: context)
         } else if let list = AccessControlList.Name(name) {
             try setAccessControlList(list, to: value, of: inode, context: context)

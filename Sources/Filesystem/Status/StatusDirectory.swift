@@ -218,10 +218,7 @@ final class StatusDirectory: Sendable {
         case .root, .byName: (kind, permissions, size) = (.directory, 0o555, 0)
         case .alias, .link: (kind, permissions, size) = (.symbolicLink, 0o777, try target(of: node).count)
         case .summary, .metrics, .document:
-            // Opened for writing none of them can be. The kernel asks for write permission before it lets anybody set an
-            // attribute: who may, is decided there (``UploadAttributes/control(_:_:context:)``).
-            if case .document = node { permissions = 0o666 } else { permissions = 0o444 }
-            kind = .regular
+            (kind, permissions) = (.regular, 0o444)
             let opened = inodes.withLock { $0.open[inode]?.length }
             if let opened { size = opened } else { size = try text(of: node).count }
         }

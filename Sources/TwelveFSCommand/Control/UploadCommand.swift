@@ -15,7 +15,7 @@ enum UploadCommand {
     static func give(_ command: UploadControl, about path: String) throws {
         let document = try UploadLocator.document(named: path)
         let value = Array(command.rawValue.utf8)
-        guard setxattr(document, UploadControl.attribute, value, value.count, 0) != 0 else { return }
+        guard setxattr(document, UploadControl.documentAttribute, value, value.count, 0) != 0 else { return }
         let error = Errno(rawValue: errno)
         switch error {
         case .noSuchFileOrDirectory, .notDirectory:

@@ -21,9 +21,11 @@ enum BackgroundProcess {
             try openStandardStreams()
             let handover = try Pipe()
             let readiness = try Pipe()
+            let interrupt = try StartInterrupt()
             let child = try spawn(
                 [ServeCommand.configuration.commandName ?? "", configuration.mountPoint], input: handover.reading,
-                output: readiness.writing)
+                output: readiness.writing, signalMask: interrupt.formerMask)
+            interrupt.begin(child)
             try handover.reading.close()
             try readiness.writing.close()
             // A child that has ended already does not read; its word, or its status, says why.
@@ -32,6 +34,7 @@ enum BackgroundProcess {
                 StateFile.encoded(Handover(configuration: configuration, access: access)))
             try handover.writing.close()
             let word = try readiness.reading.readAll(atMost: 1 << 20)
+            interrupt.end()
             do {
                 try Readiness.decoded(word, orEndOf: child, logFile: configuration.logFile)
             } catch {
@@ -52,7 +55,9 @@ enum BackgroundProcess {
         }
     }
 
-    private static func spawn(_ arguments: [String], input: FileDescriptor, output: FileDescriptor) throws -> pid_t {
+    private static func spawn(
+        _ arguments: [String], input: FileDescriptor, output: FileDescriptor, signalMask: sigset_t
+    ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -65,13 +70,20 @@ enum BackgroundProcess {
             posix_spawn_file_actions_addclose(&actions, descriptor)
         }
 
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signalMask = signalMask
+        posix_spawnattr_setsigmask(&attributes, &signalMask)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+
         let environment = ProcessInfo.processInfo.environment.filter { !SecretVariables.contain($0.key) }
         let variables = environment.map { "\($0.key)=\($0.value)" }
 
         var child = pid_t()
         let status = withCStrings(["twelvefs"] + arguments) { arguments in
             withCStrings(variables) { variables in
-                posix_spawn(&child, executable(), &actions, nil, arguments, variables)
+                posix_spawn(&child, executable(), &actions, &attributes, arguments, variables)
             }
         }
         guard status == 0 else { throw Errno(rawValue: status) }

@@ -98,6 +98,7 @@ package struct MountCommand: ParsableCommand {
             metadata: uploads.metadata,
             isReadOnly: access.isReadOnly,
             allowsOther: access.allowsOther,
+            unmountsItself: process.unmountsItself,
             unseenWriters: access.unseenWriters,
             uid: access.uid,
             gid: access.gid,

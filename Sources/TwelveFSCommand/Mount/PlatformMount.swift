@@ -167,6 +167,7 @@ struct PlatformMount: MountService {
         fuse.subtype = MountConfiguration.subtype
         fuse.allowOther = configuration.allowsOther
         fuse.readOnly = configuration.isReadOnly
+        fuse.autoUnmount = configuration.unmountsItself
         fuse.extra = configuration.mountFlags
         return fuse
     }

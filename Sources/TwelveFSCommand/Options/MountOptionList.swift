@@ -86,7 +86,9 @@ package enum MountOptionList {
         "file-mode", "dir-mode", "log-file",
     ]
     /// The flags of `twelvefs mount` that make sense in a table of file systems (`foreground` does not: it would never boot).
-    package static let ownFlags: Set<String> = ["read-only", "allow-other", "enable-hls", "enable-thumbnail", "debug"]
+    package static let ownFlags: Set<String> = [
+        "read-only", "allow-other", "auto-unmount", "enable-hls", "enable-thumbnail", "debug",
+    ]
     /// Who may mount, and when: mount(8)'s business and systemd's.
     package static let forMountProgram: Set<String> = [
         "defaults", "auto", "noauto", "nouser", "users", "owner", "group", "nofail", "_netdev", "async", "relatime",

@@ -11,6 +11,16 @@ struct RunOptions: ParsableArguments {
         help: ArgumentHelp("How long unmounting waits for uploads under way.", valueName: "time"))
     var drainTimeout = TimeSpan(.seconds(60))
 
+    @Flag(
+        name: .customLong("auto-unmount"),
+        help: ArgumentHelp(
+            "When the serving process dies, free the mount point.",
+            discussion: """
+                Without it the dead mount stays, and nothing can be written into the directory beneath by mistake. 'twelvefs \
+                mount' and 'twelvefs unmount' clear it away.
+                """))
+    var unmountsItself = false
+
     @Option(
         name: .customLong("log-file"),
         help: ArgumentHelp(
