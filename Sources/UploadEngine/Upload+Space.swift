@@ -16,6 +16,27 @@ extension Upload {
     /// It is tried again, or its caller does not wait any more.
     public func writeWaitedForSpace() { state.withLock { $0.writesWaitingForSpace -= 1 } }
 
+    /// Whether chunks are on their way whose bytes the spool may release then.
+    public var bringsSpace: Bool {
+        state.withLock { !$0.keepsItsBytes && $0.machine.hasReleasableChunksComing }
+    }
+
+    /// Its bytes are about to be promised to be on the disk: none is released until ``promiseEnds()``, nor ever if that goes
+    /// well.
+    ///
+    /// - Throws: `noSpace` where some have been released.
+    public func promiseBegins() throws(UploadFailure) {
+        let refusal = state.withLock { state in
+            if let refusal = state.machine.promiseRefusal { return refusal as UploadFailure? }
+            state.promisesUnderWay += 1
+            return nil
+        }
+        if let refusal { throw refusal }
+    }
+
+    /// The promise is made, or could not be.
+    public func promiseEnds() { state.withLock { $0.promisesUnderWay -= 1 } }
+
     /// Gives one stored chunk's bytes back to the disk; tells whether there was one to give. Blocks on the disk.
     ///
     /// Not once its bytes were promised to be on the disk.
@@ -40,4 +61,9 @@ extension Upload {
     public func isAhead(of window: Int64, chunks: Int) -> Bool {
         inspect { $0.backlog > max(window, Int64(chunks) * ($0.chunkSize ?? 0)) }
     }
+}
+
+extension Upload.State {
+    /// Whether all of the content was promised to be on the disk, or is about to be.
+    var keepsItsBytes: Bool { syncedMark != nil || promisesUnderWay > 0 }
 }

@@ -35,9 +35,11 @@ public final class Upload: Sendable {
         var writesWaitingForSpace = 0
         /// Rises when the content changes.
         var contentVersion = 0
+        /// Promises of the disk that are being made good: nothing is released meanwhile.
+        var promisesUnderWay = 0
         /// The content that is on disk.
         var syncedMark: Int?
-        /// The content that is on disk and that the journal, on disk as well, says is there.
+        /// The content that is on disk, all of it, and that the journal, on disk as well, says is there.
         var durableMark: Int?
         var waiters: [Int: (answer: Answer, stagedIsEnough: Bool)] = [:]
         var lastWaiter = 0
@@ -109,7 +111,8 @@ public final class Upload: Sendable {
         let moments = Moments(created: record.created, closed: record.closed, completed: record.completed)
         var state = State(machine: machine, identity: identity, moments: moments)
         if record.synced != .nothing {
-            (state.syncedMark, state.durableMark) = (state.contentVersion, state.contentVersion)
+            state.syncedMark = state.contentVersion
+            if !machine.lacksBytes { state.durableMark = state.contentVersion }
         }
         if record.synced == .part { state.contentVersion += 1 }
         sessionLabel.set(machine.uploadID)
@@ -231,7 +234,8 @@ public final class Upload: Sendable {
     /// The content that bore that mark is on disk, and the journal says so; what was written since is not known to be.
     public func contentIsDurable(asOf mark: Int) {
         state.withLock { state in
-            state.durableMark = max(state.durableMark ?? mark, mark)
+            // What was put on the disk so that the next mount finds it may be a part only.
+            if !state.machine.lacksBytes { state.durableMark = max(state.durableMark ?? mark, mark) }
             state.diskFailure = nil
         }
         dropPredecessors()
@@ -266,7 +270,7 @@ public final class Upload: Sendable {
 
     /// The next chunk that is to be released; never once the content was promised to be on the disk.
     func takeChunkToRelease() -> Range<Int64>? {
-        let range = state.withLock { $0.syncedMark == nil ? $0.machine.takeChunkToRelease() : nil }
+        let range = state.withLock { $0.keepsItsBytes ? nil : $0.machine.takeChunkToRelease() }
         if range != nil { markDirty() }
         return range
     }

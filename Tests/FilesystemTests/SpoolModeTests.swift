@@ -94,4 +94,43 @@ import UploadEngine
             #expect(try await run.onlyAsset() == [1, 2, 3])
         }
     }
+
+    // MARK: What was released
+
+    /// The first 6 MiB of a copy of 8 MiB, in chunks of 1 MiB, as far as it has come.
+    private static func withHalfACopy(_ body: (InProcess, UInt64, Upload) async throws -> Void) async throws {
+        try await InProcess.run(sandbox: { $0.chunkSize = 1 << 20 }) { run in
+            let handle = try run.create("a.mp4")
+            try run.write([UInt8](repeating: 7, count: 6 << 20), to: handle)
+            let upload = try #require(run.engine.uploads.first)
+            upload.apply(.hinted(SizeHint(size: 8 << 20, source: .declared)))
+            try await body(run, handle, upload)
+            try run.write([UInt8](repeating: 7, count: 2 << 20), to: handle, at: 6 << 20)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            #expect(try await run.onlyAsset() == [UInt8](repeating: 7, count: 8 << 20))
+        }
+    }
+
+    @Test(.shows("fsync-released")) func anFsyncAfterAReleaseSaysAtOnceThatThereWasNoSpace() async throws {
+        try await Self.withHalfACopy { run, handle, upload in
+            try await eventually("a chunk is released") { try upload.releaseChunk() }
+            Self.hang(run)
+            #expect(await run.synchronize(handle) == .noSpace)
+            let status = upload.status()
+            #expect(!status.durable)
+            #expect(status.error?.code == "part_released")
+            Self.release(run)
+        }
+    }
+
+    @Test(.shows("space-durable")) func nothingIsReleasedAfterAnFsync() async throws {
+        try await Self.withHalfACopy { run, handle, upload in
+            try await eventually("chunks are stored") { upload.status().bytesUploaded >= 3 << 20 }
+            #expect(await run.synchronize(handle) == nil)
+            #expect(upload.status().durable)
+            #expect(!upload.bringsSpace)
+            #expect(try !upload.releaseChunk())
+        }
+    }
 }

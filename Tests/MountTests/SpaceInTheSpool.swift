@@ -23,6 +23,44 @@ extension Mounted {
             }
         }
 
+        /// What a close promises to be on this machine's disk does not leave it for a store whose session may expire.
+        @Test(.shows("space-durable", "space-full")) func inSpoolModeAFileThatDoesNotFitIsToldSo() async throws {
+            try await withMount(["--close-mode", "spool", "--spool-limit", "40MiB"]) { stage in
+                let source = try await stage.source(size: 120 << 20)
+                let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
+                #expect(!copy.succeeded)
+                #expect(copy.errors.contains("No space left on device"), "\(copy)")
+                #expect(try await stage.sandbox.completeAssets().isEmpty)
+            }
+        }
+
+        @Test(.shows("fsync-released"), arguments: [1, 119])
+        func anFsyncNeverPromisesWhatWasReleased(after written: Int) async throws {
+            try await withMount(["--spool-limit", "40MiB"]) { stage in
+                let source = try await stage.source(size: 120 << 20)
+                let copy = try await run(
+                    "python3", "-c",
+                    """
+                    import errno, os, sys
+                    source = os.open(sys.argv[1], os.O_RDONLY)
+                    target = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+                    os.setxattr(target, "user.twelvelabs.total_size", b"%d" % os.fstat(source).st_size)
+                    try:
+                        for number in range(120):
+                            os.write(target, os.read(source, 1 << 20))
+                            if number == int(sys.argv[3]):
+                                print("syncing", flush=True)
+                                os.fsync(target)
+                                print("synced", flush=True)
+                    except OSError as error:
+                        print(errno.errorcode[error.errno], flush=True)
+                    """, source, stage.mount.appending("video.mp4"), "\(written)")
+                // Early: what was promised stays, so that the rest does not fit. Late: the fsync itself is refused.
+                let said = written == 1 ? "syncing\nsynced\nENOSPC\n" : "syncing\nENOSPC\n"
+                #expect(copy.output == said, "\(copy)")
+            }
+        }
+
         @Test func twoSuchFilesAtOnceBothArrive() async throws {
             try await withMount(["--spool-limit", "64MiB"]) { stage in
                 let one = try await stage.source("one.mp4", size: 200 << 20, seed: 1)

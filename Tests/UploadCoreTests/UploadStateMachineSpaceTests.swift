@@ -46,6 +46,30 @@ import struct TestSupport.ShownStatements
         #expect(released(rig).isEmpty)
     }
 
+    @Test(.shows("space-durable")) func nothingIsReleasedWhereCloseModeSpoolPromisesTheDisk() throws {
+        var keeping = Rig.configuration
+        keeping.releasesChunks = false
+        let rig = try copy(written: 100, configuration: keeping)
+        #expect(!rig.machine.hasReleasableChunksComing)
+        rig.storeAll()
+        #expect(released(rig).isEmpty)
+        #expect(rig.machine.promiseRefusal == nil)
+        rig.commit()
+        try rig.finish()
+    }
+
+    @Test(.shows("fsync-released")) func theDiskIsPromisedAgainOnlyWhenAllIsConfirmed() throws {
+        let rig = try copy(written: 100)
+        rig.storeAll()
+        #expect(rig.machine.promiseRefusal == nil)
+        #expect(released(rig).count == 8)
+        #expect(rig.machine.promiseRefusal?.kind == .noSpace)
+        rig.commit()
+        #expect(rig.machine.promiseRefusal?.code == "part_released", "stored is not confirmed")
+        try rig.finish()
+        #expect(rig.machine.promiseRefusal == nil)
+    }
+
     @Test(.shows("space-released-fixed")) func whatWasReleasedCannotBeWrittenNorThePastOfTheEnd() throws {
         let rig = try copy()
         rig.storeAll()

@@ -103,7 +103,7 @@ final class CloseCoordinator: Sendable {
         add(wait)
         if let scope { upload.apply(.committed(scope)) }
         BackgroundWork.useDisk {
-            self.durability.putOnDisk(upload.spool, of: upload) { result in
+            self.durability.promise(upload.spool, of: upload) { result in
                 self.closeWaits.remove(wait)
                 // What is known by now to have failed is not called well.
                 let failure = upload.currentState == .failed ? upload.inspect { $0.failure } : nil

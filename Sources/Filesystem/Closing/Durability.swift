@@ -27,7 +27,25 @@ package final class Durability: Sendable {
         guard let version = promise(open), !open.file.isEvicted(version) else {
             return whenJournalled(durably: true) { answer($0.mapError { FuseErrno($0) }) }
         }
-        putOnDisk(version.spool, of: version.upload) { answer($0.mapError { FuseErrno($0) }) }
+        promise(version.spool, of: version.upload) { answer($0.mapError { FuseErrno($0) }) }
+    }
+
+    /// Puts all bytes on disk, as ``putOnDisk(_:of:_:)`` does; fails at once where some have been released and are not
+    /// confirmed. It never waits for the network.
+    func promise(
+        _ spool: SpoolFile, of upload: Upload?, _ answer: @escaping @Sendable (Result<Void, UploadFailure>) -> Void
+    ) {
+        do throws(UploadFailure) {
+            try upload?.promiseBegins()
+        } catch {
+            logger.error("the disk could not be promised", metadata: ["reason": "\(error.message)"])
+            upload?.cannotBeMadeDurable(error)
+            return answer(.failure(error))
+        }
+        putOnDisk(spool, of: upload) { result in
+            upload?.promiseEnds()
+            answer(result)
+        }
     }
 
     /// Has the journal told of a file that has no upload: nobody else tells of it before its writer closes it. Its version
@@ -39,7 +57,7 @@ package final class Durability: Sendable {
         return version
     }
 
-    /// Puts bytes on disk, and then what the journal knows of them; tells how it went. Blocks on the disk.
+    /// Puts what bytes there are on disk, and then what the journal knows of them; tells how it went. Blocks on the disk.
     func putOnDisk(
         _ spool: SpoolFile, of upload: Upload?, _ answer: @escaping @Sendable (Result<Void, UploadFailure>) -> Void
     ) {

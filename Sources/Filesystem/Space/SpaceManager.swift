@@ -52,7 +52,7 @@ final class SpaceManager: Sendable {
     /// Whether space is on its way: chunks that may be released, or whole files that may be evicted, are being uploaded.
     var isComing: Bool {
         engine.uploads.contains { upload in
-            upload.inspect { $0.hasReleasableChunksComing || $0.state == .finishing }
+            upload.bringsSpace || upload.currentState == .finishing
         }
     }
 

@@ -129,6 +129,7 @@ struct PlatformMount: MountService {
         engine.uploadConcurrency = configuration.uploadConcurrency
         engine.upload.sizeLimit = configuration.maxFileSize.bytes
         engine.upload.spaceLimit = configuration.spoolLimit?.bytes
+        engine.upload.releasesChunks = configuration.closeMode == .upload
         engine.upload.stallTimeout = configuration.stallTimeout
         engine.upload.urlReserve = 2 * configuration.uploadConcurrency
         engine.enableHLS = configuration.enableHLS

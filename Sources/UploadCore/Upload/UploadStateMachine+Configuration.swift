@@ -25,6 +25,9 @@ extension UploadStateMachine {
         public var sessionLimit: Int
         /// What the spool may hold, in bytes; nil when only the disk bounds it. Less than two chunks is too little.
         public var spaceLimit: Int64?
+        /// Whether stored chunks may leave the spool before they are confirmed. Not where a close promises this machine's
+        /// disk: the store's copy goes with its session.
+        public var releasesChunks: Bool
 
         /// The defaults of the design.
         public init(
@@ -32,7 +35,7 @@ extension UploadStateMachine {
             retryPolicy: RetryPolicy = RetryPolicy(), reportBatch: Int = 50, reportsAtOnce: Int = 8, urlBatch: Int = 50,
             urlReserve: Int = 8,
             sessionLimit: Int = 8,
-            spaceLimit: Int64? = nil
+            spaceLimit: Int64? = nil, releasesChunks: Bool = true
         ) {
             self.sizeLimit = sizeLimit
             self.writtenBeforeSession = writtenBeforeSession
@@ -44,6 +47,7 @@ extension UploadStateMachine {
             self.urlReserve = urlReserve
             self.sessionLimit = sessionLimit
             self.spaceLimit = spaceLimit
+            self.releasesChunks = releasesChunks
         }
     }
 }

@@ -50,7 +50,8 @@ extension UploadStateMachine {
     /// Whether chunks may be released, now or once they are stored: the size is known for certain, and no close has
     /// promised anything.
     public var mayReleaseChunks: Bool {
-        guard state == .open, !waitsForCommit, let session, let hint, hint.source.isExact else { return false }
+        guard configuration.releasesChunks, state == .open, !waitsForCommit, let session, let hint, hint.source.isExact
+        else { return false }
         return hint.size == session.plan.totalSize
     }
 
@@ -59,6 +60,13 @@ extension UploadStateMachine {
         guard mayReleaseChunks, let session else { return false }
         return session.uploadingCount > 0 || !session.ready.isEmpty || !session.delayed.isEmpty
     }
+
+    /// Why its bytes cannot be promised to be on this machine's disk; nil when they can. What was released is with the store
+    /// alone, and goes with the session unless the platform confirms it.
+    public var promiseRefusal: UploadFailure? { lacksBytes ? Self.cannotPromise : nil }
+
+    /// Whether bytes are neither in the spool nor confirmed.
+    public var lacksBytes: Bool { state != .completed && !released.isEmpty }
 
     /// The next stored chunk whose bytes the spool may release, as a range of bytes, which counts as released from now
     /// on; nil when there is none. The first and the last chunk are always kept: programs come back to them.
@@ -100,6 +108,12 @@ extension UploadStateMachine {
         .spoolFailed, code: "part_given_up",
         message: "this part of the file was uploaded and released to make space in the spool",
         hint: "write the file from front to back, or raise --spool-limit")
+
+    private static let cannotPromise = UploadFailure(
+        .noSpace, code: "part_released",
+        message: "parts of the file were uploaded and released to make space in the spool, so that not all of it is on "
+            + "this machine's disk before the platform has confirmed it",
+        hint: "raise --spool-limit above the size of the file")
 
     private static let cannotStartOver = UploadFailure(
         .spoolFailed, code: "cannot_start_over",
