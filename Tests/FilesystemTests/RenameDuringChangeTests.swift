@@ -1,58 +1,77 @@
+import Dispatch
+import FileTree
 import Filesystem
-import Synchronization
+import FuseLowLevel
 import TestSupport
 import Testing
 import UploadCore
 import UploadEngine
 
-/// A name that changes while another content is made for the file.
+/// A name that changes while another content is made for the file: at any moment of that, which the threads choose.
 @Suite(.timeLimit(.minutes(2)))
 struct RenameDuringChangeTests {
-    /// A finished file is truncated by its path, and `meanwhile` is done before its new content has the old one's place.
+    private static let tries = 40
+
+    /// A finished file is truncated, and at the same time something is done with its name.
     private func truncate(
-        _ run: InProcess, meanwhile: @escaping @Sendable (InProcess) -> Void
-    ) throws {
-        run.writers.change { $0.onThreadGroup[7] = { meanwhile(run) } }
-        try run.cut("a.mp4", to: 2, through: nil, by: 7)
+        _ name: String, in run: InProcess, beside change: @escaping @Sendable () -> Void
+    ) async throws {
+        try await run.finish(name)
+        let node = try run.node(name)
+        try await offload {
+            DispatchQueue.concurrentPerform(iterations: 2) { index in
+                if index == 1 { return change() }
+                var changes = FileAttributeChanges()
+                changes.size = 2
+                // It is told that there is no file, where that is removed by then.
+                _ = try? run.filesystem.setAttributes(of: node, changes, handle: nil, context: InProcess.caller(7))
+            }
+        }
     }
 
-    private func rename(_ run: InProcess, to name: String) {
+    private func rename(_ name: String, to newName: String, in run: InProcess) {
         run.filesystem.committer.rename(
-            Array("a.mp4".utf8), in: .root, to: Array(name.utf8), in: .root, flags: [], pid: 1,
+            Array(name.utf8), in: .root, to: Array(newName.utf8), in: .root, flags: [], pid: 1,
             CloseWait(reply: { #expect(throws: Never.self, performing: $0.get) }, whenInterrupted: { _ in }))
     }
 
     @Test("The name that a file gets while it is changed decides what becomes of it")
     func theNewNameDecides() async throws {
         try await InProcess.run { run in
-            try await run.finish("a.mp4")
-            try truncate(run) { rename($0, to: "a.mp4.part") }
-            try await eventually("what waits for a name is staged") {
-                run.engine.uploads.map(\.currentState) == [.completed, .staged]
+            for number in 0..<Self.tries {
+                try await truncate("a\(number).mp4", in: run) {
+                    rename("a\(number).mp4", to: "b\(number).mp4.part", in: run)
+                }
+                #expect(await run.rename("b\(number).mp4.part", to: "c\(number).mp4") == nil)
+                try await eventually("it is uploaded") { run.engine.uploads.last?.currentState == .completed }
             }
-            #expect(await run.rename("a.mp4.part", to: "b.mp4") == nil)
-            try await eventually("it is uploaded") { run.engine.uploads.last?.currentState == .completed }
         }
     }
 
     @Test("What is written while its file gets another name is uploaded under that")
     func theUploadBearsTheNewName() async throws {
         try await InProcess.run { run in
-            try await run.finish("a.mp4")
-            try truncate(run) { rename($0, to: "b.mp4") }
-            try await eventually("it is uploaded") { run.engine.uploads.last?.currentState == .completed }
-            #expect(run.engine.uploads.last?.identity.path == [Array("b.mp4".utf8)])
-            #expect(try await run.sandbox.completeAssets().map(\.filename).sorted() == ["a.mp4", "b.mp4"])
+            for number in 0..<Self.tries {
+                try await truncate("a\(number).mp4", in: run) {
+                    rename("a\(number).mp4", to: "b\(number).mp4", in: run)
+                }
+                try await eventually("it is uploaded") { run.engine.uploads.last?.currentState == .completed }
+                #expect(run.engine.uploads.last?.identity.path == [Array("b\(number).mp4".utf8)])
+            }
         }
     }
 
-    @Test("What is written while its file is removed is not uploaded")
+    @Test("What is written while its file is removed is not left on its way")
     func aRemovedFileIsNotUploaded() async throws {
         try await InProcess.run { run in
-            try await run.finish("a.mp4")
-            _ = try run.open("a.mp4")
-            try truncate(run) { try? $0.filesystem.namespace.removeFile(Array("a.mp4".utf8), in: .root) }
-            #expect(run.engine.uploads.map(\.currentState) == [.completed, .cancelled])
+            for number in 0..<Self.tries {
+                try await truncate("a\(number).mp4", in: run) {
+                    try? run.filesystem.namespace.removeFile(Array("a\(number).mp4".utf8), in: .root)
+                }
+                try await eventually("nothing is on its way") {
+                    run.engine.uploads.allSatisfy { !$0.currentState.isUnderWay }
+                }
+            }
         }
     }
 }
