@@ -173,4 +173,57 @@ struct FoundByTheModelTests {
             }
         }
     }
+
+    @Test("What was refused to a writer that heard of it is not missed when a finished file is cut by its path")
+    func whatWasRefusedBeforeATruncationIsNotMissed() async throws {
+        try await InProcess.run({ $0.maxFileSize = 4 }) { run in
+            try await run.finish("a.mp4", [1, 2, 3])
+            let handle = try run.open("a.mp4")
+            #expect(throws: FuseErrno.fileTooLarge) { try run.write([5], to: handle, at: 4) }
+            #expect(await run.close(handle) == .ioError)
+            run.filesystem.committer.release(handle)
+            try run.cut("a.mp4", to: 2, through: nil)
+            await run.engine.untilIdle()
+            #expect(try run.content("a.mp4") == [1, 2])
+            #expect(run.engine.uploads.last?.currentState == .completed)
+        }
+    }
+
+    @Test("What was refused beyond the size to which another cuts a finished file is not missed", arguments: [4, 3])
+    func whatWasRefusedBeyondATruncationIsNotMissed(limit: Int64) async throws {
+        try await InProcess.run({ $0.maxFileSize = limit }) { run in
+            try await run.finish("a.mp4", [1, 2, 3])
+            let handle = try run.open("a.mp4")
+            #expect(throws: FuseErrno.fileTooLarge) { try run.write([5], to: handle, at: limit) }
+            try run.cut("a.mp4", to: 2, through: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            #expect(run.engine.uploads.last?.currentState == .completed)
+        }
+    }
+
+    @Test("Of an empty file that stayed here, the next mount takes the size that is set first for what will be written")
+    func anEmptyLocalFileHasNoContentAfterAKill() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            try await run.finish("notes.txt", [1])
+            let emptied = try run.open("notes.txt", cutting: true)
+            #expect(await run.close(emptied) == nil)
+            run.filesystem.committer.release(emptied)
+            #expect(await run.rename("notes.txt", to: "a.mp4") == nil)
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            let caller = InProcess.caller(9)
+            let node = try restored.namespace.lookup(Array("a.mp4".utf8), in: .root).node
+            let handle = try restored.open(node, flags: FileOpenFlags(rawValue: 1), context: caller).handle
+            var size = FileAttributeChanges()
+            size.size = 2
+            _ = try restored.setAttributes(of: node, size, handle: handle, context: caller)
+            let written = [UInt8]([1])
+            _ = try written.withUnsafeBytes {
+                try restored.content.write($0, handle: handle, at: 1, context: caller)
+            }
+            // Its first byte was never written.
+            #expect(await run.answer { restored.committer.close(handle, context: caller, $0) } == .ioError)
+        }
+    }
 }

@@ -107,7 +107,7 @@ extension ContentStore {
         // One that was promised to be safe goes on until this one is.
         let outlives = size == 0 && last.upload.map { $0.isWhollyDurable && $0.currentState.isUnderWay } ?? false
         if outlives, next.isToBeUploaded { next.predecessors = [last.upload].compactMap { $0 } }
-        guard file.install(next, after: last) else {
+        guard file.install(next, after: last, cutAt: size) else {
             reclaimer.drop(next)
             return false
         }

@@ -54,14 +54,20 @@ extension MountedFile {
 
     /// Puts a version that was made beside another one into its place, with a change under way; false when somebody
     /// else's has that place by now.
-    func install(_ next: FileVersion, after last: FileVersion?) -> Bool {
+    ///
+    /// - Parameter end: its size, for one that was cut to that: what was refused beyond it is not missed.
+    func install(_ next: FileVersion, after last: FileVersion?, cutAt end: Int64 = .max) -> Bool {
         door.withLock { state in
             guard state.version?.spool === last?.spool else { return false }
             if let upload = last?.upload { supersede(&state, upload.sessionLabel) }
             var installed = next
             installed.changesUnderWay = 1
-            for range in state.refused.ranges { installed.refused.insert(range) }
-            installed.refusal = installed.refusal ?? state.refusal
+            // Writers that have closed the file were told what was refused to them.
+            if state.writeHandles > 0 {
+                for range in state.refused.ranges { installed.refused.insert(range) }
+                installed.refused.remove(end..<Int64.max)
+                installed.refusal = installed.refusal ?? state.refusal
+            }
             (state.refused, state.refusal) = (SegmentMap(), nil)
             // What was promised was promised of the last one.
             if last != nil { state.isPromised = false }

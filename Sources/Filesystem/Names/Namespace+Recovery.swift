@@ -226,7 +226,7 @@ private struct RecoveredUploads {
         var version = FileVersion(spool: bytes, name: .keepLocally)
         // It may be shorter or longer by now: a writer had not closed it when twelvefs ended.
         version.size = (try? bytes.size()) ?? content.size
-        version.hasContent = true
+        version.hasContent = version.size > 0
         if content.isLocalOnly { version.phase = .ended(.partial) }
         // Of what was emptied since, there is nothing that could be cut off.
         if content.isTainted, version.size > 0 { version.taint = "its writer was killed before twelvefs was started" }

@@ -115,7 +115,7 @@ final class ModelFile {
         written.insert(0..<size)
         (commit, declared, isTainted, writers) = (nil, nil, false, [])
         hasContent = count > 0
-        refused = refusedBefore
+        refused = writeHandles > 0 ? refusedBefore : SegmentMap()
         refusedBefore = SegmentMap()
     }
 
