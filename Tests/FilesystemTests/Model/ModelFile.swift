@@ -182,6 +182,7 @@ final class ModelFile {
         guard !isDecided else {
             begin(keeping: Int(min(newSize, size)))
             resize(to: newSize)
+            refused.remove(newSize..<Int64.max)
             hasContent = newSize > 0
             writers.insert(pid)
             return
