@@ -60,3 +60,11 @@ func expectThatOnlyCompleteAssetsAreKept(
         try await stage.sandbox.assets().allSatisfy { $0.complete || $0.deleted }
     }
 }
+
+/// Waits until a mount that comes to its end refuses whoever does not write. A name of its own each time: what was made
+/// before can be opened again.
+func awaitRefusal(of mount: Mount) async throws {
+    try await eventually("new files are refused") {
+        try await run("mktemp", "-p", mount.path, "--suffix=.mp4").errors.contains("Read-only file system")
+    }
+}

@@ -52,6 +52,10 @@ private enum Server: String, CaseIterable, Sendable, CustomTestStringConvertible
     case hidden
     /// With so few descriptors that some are wanting all the time.
     case fewDescriptors
+    /// With 40 more than it has when it is mounted.
+    case fortyDescriptorsLeft
+    /// Stopped for three seconds again and again, as by `docker pause`: in the middle of looks too.
+    case paused
     /// On a kernel that does not tell how processes ended.
     case older
     /// In a pid namespace of its own, and told to take whoever comes.
@@ -64,7 +68,7 @@ private enum Server: String, CaseIterable, Sendable, CustomTestStringConvertible
     /// Why a writer is refused, by a word of what is told then; nil for one that is not, or by the kernel.
     func refusal(of writer: Writer) -> String? {
         switch self {
-        case .plain, .forAll, .fewDescriptors, .apartAndTrusting: nil
+        case .plain, .forAll, .fewDescriptors, .fortyDescriptorsLeft, .paused, .apartAndTrusting: nil
         case .apart: "--pid=host"
         case .hidden: writer == .same ? nil : "hidepid"
         case .older: writer == .same ? nil : "6.15"
@@ -82,13 +86,15 @@ private enum Server: String, CaseIterable, Sendable, CustomTestStringConvertible
     /// What is to be done before it starts, in mount (and pid) namespaces of its own.
     var preparation: String {
         switch self {
-        case .plain, .forAll: ""
+        case .plain, .forAll, .fortyDescriptorsLeft, .paused, .older: ""
         case .apart, .apartAndTrusting: "mount -t proc proc /proc"
         case .hidden: "mount -t proc -o hidepid=2 proc /proc"
         case .fewDescriptors: "ulimit -n 64"
-        case .older: ""
         }
     }
+
+    /// Whether it may be without a descriptor that it needs.
+    var isShortOfDescriptors: Bool { self == .fewDescriptors || self == .fortyDescriptorsLeft }
 
     var isApart: Bool { self == .apart || self == .apartAndTrusting }
 }
@@ -117,11 +123,13 @@ extension Mounted {
                 let cells = Writer.allCases.flatMap { writer in
                     (writer == .sftp ? [Way.whole] : Way.allCases).map { (writer, $0) }
                 }
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for (writer, way) in cells {
-                        group.addTask { try await Self.expectRight(writer, way, source, sum, on: served) }
+                try await served.hindered {
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for (writer, way) in cells {
+                            group.addTask { try await Self.expectRight(writer, way, source, sum, on: served) }
+                        }
+                        try await group.waitForAll()
                     }
-                    try await group.waitForAll()
                 }
                 // And nothing came of anything later.
                 let assets = try await served.sandbox.completeAssets()
@@ -148,7 +156,7 @@ extension Mounted {
                 #expect(try await served.refusals().contains(word))
                 return
             }
-            if server == .fewDescriptors, !outcome.succeeded, outcome.ending != .signalled(SIGKILL) {
+            if server.isShortOfDescriptors, !outcome.succeeded, outcome.ending != .signalled(SIGKILL) {
                 // Too few to see how the writer ends: refused, and told so.
                 #expect(outcome.errors.contains("Too many open files in system"), "\(outcome)")
                 #expect(try await assets().isEmpty)
@@ -163,7 +171,9 @@ extension Mounted {
                 return
             }
             #expect(outcome.succeeded, "\(outcome)")
-            if writer == .same, way == .whole { #expect(try await assets().count == 1, "confirmed before it is 0") }
+            if writer == .same, way == .whole, server != .apartAndTrusting {
+                #expect(try await assets().count == 1, "confirmed before it is 0")
+            }
             try await eventually("\(name) is complete") { try await served.state(of: name) == "completed" }
             #expect(try await assets().map(\.sha256) == [sum], "\(name)")
         }
@@ -176,6 +186,8 @@ private struct ServedApart: Sendable {
     let scratch: Scratch
     let sandbox: SandboxProcess
     let mountPoint: String
+    /// The server, where it is not in a pid namespace of its own.
+    let process: pid_t
 
     /// Where every user may make files.
     var folder: String { "\(mountPoint)/all" }
@@ -191,10 +203,11 @@ private struct ServedApart: Sendable {
                 let shared = try await shell(#"mount --bind "$1" "$1" && mount --make-shared "$1""#, home)
                 #expect(shared.succeeded, "\(shared)")
                 RunRegister.mount(home)
-                let served = ServedApart(
-                    server: server, scratch: scratch, sandbox: sandbox, mountPoint: options.mountPoint)
                 let outcome: Result<Void, any Error>
-                let process = try await start(try served.command(options.tool))
+                let process = try await start(try Self.command(options.tool, server, scratch))
+                let served = ServedApart(
+                    server: server, scratch: scratch, sandbox: sandbox, mountPoint: options.mountPoint,
+                    process: process.pid)
                 do {
                     try await served.untilMounted(process)
                     outcome = .success(try await body(served))
@@ -209,7 +222,7 @@ private struct ServedApart: Sendable {
         }
     }
 
-    private func command(_ tool: Tool) throws -> Tool {
+    private static func command(_ tool: Tool, _ server: Server, _ scratch: Scratch) throws -> Tool {
         let configuration = try scratch.file("fuse.conf", "user_allow_other\n")
         let script = """
             set -e
@@ -239,6 +252,32 @@ private struct ServedApart: Sendable {
         make.asOrdinaryUser = true
         let made = try await TestSupport.run(make)
         #expect(made.succeeded, "\(made)")
+    }
+
+    /// Runs `body` while the server is kept from its work, where it is such a one.
+    func hindered(_ body: () async throws -> Void) async throws {
+        if server == .fortyDescriptorsLeft {
+            let used = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").count
+            // As its user, who may always lower it: root may not everywhere.
+            var limit = Tool("prlimit", ["--pid", "\(process)", "--nofile=\(used + 40)"])
+            limit.asOrdinaryUser = true
+            let limited = try await TestSupport.run(limit)
+            #expect(limited.succeeded, "\(limited)")
+        }
+        guard server == .paused else { return try await body() }
+        let pauses = Task { [process] in
+            while !Task.isCancelled {
+                kill(process, SIGSTOP)
+                try? await Task.sleep(for: .seconds(3))
+                kill(process, SIGCONT)
+                try? await Task.sleep(for: .milliseconds(250))
+            }
+        }
+        let outcome: Result<Void, any Error>
+        do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
+        pauses.cancel()
+        await pauses.value
+        try outcome.get()
     }
 
     private func read(_ document: String) async throws -> Data {

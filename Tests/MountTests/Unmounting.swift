@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension Mounted {
-    /// However a mount comes to its end, nothing is lost, and what is left is said.
+    /// What ``EveryEnding`` does not have: however a mount comes to its end, nothing is lost, and what is left is said.
     @Suite struct Unmounting {
         private func withPlace(
             _ arguments: [String] = [], _ body: (Scratch, SandboxProcess, MountOptions) async throws -> Void
@@ -25,41 +25,6 @@ extension Mounted {
             try await run(Tool(BuildProducts.twelvefs, ["unmount", mount.path] + options))
         }
 
-        /// A name of its own each time: what the signal found already made can be opened again.
-        private func awaitRefusal(of mount: Mount) async throws {
-            try await eventually("new files are refused") {
-                try await run("mktemp", "-p", mount.path, "--suffix=.mp4").errors.contains("Read-only file system")
-            }
-        }
-
-        @Test(.shows("close-mount-ends", "drain-left"))
-        func whatIsNotUploadedInTimeIsLeftToTheNextMountAndTheExitStatusSaysSo() async throws {
-            try await withPlace { scratch, sandbox, options in
-                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
-                try await sandbox.holdUploads()
-                try await withMount(options) { mount in
-                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
-                    try await mount.await("finishing", of: "video.mp4")
-                    let unmounted = try await self.unmount(mount, "--force", "--drain-timeout", "1s")
-                    #expect(unmounted.ending == .exited(3), "\(unmounted)")
-                    #expect(unmounted.errors.contains("1 upload is left"), "\(unmounted)")
-                    #expect(!mount.isServed)
-                    #expect(!MountedPaths.contains(mount.path))
-                    let outcome = try await copy.finished()
-                    #expect(!outcome.succeeded, "what was not confirmed was called so")
-                    #expect(outcome.errors.contains("Input/output error"), "\(outcome)")
-                }
-                try await sandbox.releaseUploads()
-                try await withMount(options) { mount in
-                    let status = try await mount.await("completed", of: "video.mp4")
-                    #expect(status.durable, "it was put on disk before the end")
-                    let unmounted = try await self.unmount(mount)
-                    #expect(unmounted.succeeded, "\(unmounted)")
-                }
-                try await expectOneAsset(of: source, on: sandbox)
-            }
-        }
-
         @Test(.shows("drain-not-counted")) func whatFailedOrWasInterruptedDoesNotCount() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 40_000_000)
@@ -77,16 +42,16 @@ extension Mounted {
             }
         }
 
-        @Test(.shows("drain-waits", "drain-refuses"), arguments: [SIGTERM, SIGINT])
-        func aSignalRefusesNewFilesAndLetsUploadsFinish(signal: Int32) async throws {
+        @Test(.shows("drain-waits", "drain-refuses"))
+        func anInterruptRefusesNewFilesAndLetsUploadsFinish() async throws {
             try await withPlace { scratch, sandbox, options in
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
                 try await sandbox.holdUploads()
                 try await withMount(options) { mount in
                     let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
                     try await mount.await("finishing", of: "video.mp4")
-                    kill(mount.server, signal)
-                    try await self.awaitRefusal(of: mount)
+                    kill(mount.server, SIGINT)
+                    try await awaitRefusal(of: mount)
                     #expect(mount.isServed)
                     try await sandbox.releaseUploads()
                     let outcome = try await copy.finished()
@@ -114,7 +79,7 @@ extension Mounted {
                     }
                     let unmounting = try await start(
                         Tool(BuildProducts.twelvefs, ["unmount", mount.path, "--force", "--drain-timeout", "2s"]))
-                    try await self.awaitRefusal(of: mount)
+                    try await awaitRefusal(of: mount)
                     let more = try await run("bash", "-c", ": > \(signal)")
                     #expect(more.succeeded, "\(more)")
                     let outcome = try await pipe.finished()
@@ -126,97 +91,6 @@ extension Mounted {
                 }
                 #expect(try await sandbox.completeAssets().isEmpty)
             }
-        }
-
-        @Test(.shows("drain-waits", "drain-writers")) func aCopyOfSeveralFilesIsNotCutInTheMiddle() async throws {
-            try await withPlace { scratch, sandbox, options in
-                var sources: [String] = []
-                for name in ["a.mp4", "b.mp4", "c.mp4"] {
-                    sources.append(try await TestFile.random(at: scratch.appending(name), size: 1_500_000))
-                }
-                try await sandbox.holdUploads()
-                try await withMount(options) { mount in
-                    let copy = try await start(Tool("cp", sources + [mount.path]))
-                    try await mount.await("finishing", of: "a.mp4")
-                    let unmounting = try await start(Tool(BuildProducts.twelvefs, ["unmount", mount.path]))
-                    try await self.awaitRefusal(of: mount)
-                    try await sandbox.releaseUploads()
-                    let copied = try await copy.finished()
-                    #expect(copied.succeeded, "\(copied)")
-                    let unmounted = try await unmounting.finished()
-                    #expect(unmounted.succeeded, "\(unmounted)")
-                    #expect(!mount.isServed)
-                }
-                #expect(try await sandbox.completeAssets().map(\.filename).sorted() == ["a.mp4", "b.mp4", "c.mp4"])
-            }
-        }
-
-        /// What keeps a mount, as a script for bash that does it and then waits for ever.
-        private static let users = [
-            (script: "exec 3> idle.mp4; printf part >&3", name: "idle.mp4"),
-            (script: "exec 3< video.mp4", name: "video.mp4"), (script: "cd folder", name: "folder"),
-            (script: ":", name: "."),
-        ]
-
-        @Test(.shows("drain-busy", "drain-force"), arguments: users.map(\.name))
-        func whoIsInTheMountKeepsItAndIsNamedUnlessItIsForced(name: String) async throws {
-            let script = try #require(Self.users.first { $0.name == name }?.script)
-            try await withPlace { scratch, sandbox, options in
-                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 1_500_000)
-                let never = scratch.appending("never")
-                _ = try await run("mkfifo", never)
-                try await withMount(options) { mount in
-                    #expect(try await run("mkdir", mount.appending("folder")).succeeded)
-                    #expect(try await run("cp", source, mount.path).succeeded)
-                    // Out of the mount again where only what is open is to keep it.
-                    let stays = name == "folder" || name == "."
-                    let whole = "cd $0; \(script); \(stays ? ":" : "cd /"); touch $2; read < $1"
-                    let arguments = ["-c", whole, mount.path, never, scratch.appending("there")]
-                    let user = try await start(Tool("bash", arguments))
-                    try await eventually("it is there") {
-                        FileManager.default.fileExists(atPath: scratch.appending("there"))
-                    }
-                    let busy = try await self.unmount(mount, "--drain-timeout", "0")
-                    #expect(busy.ending == .exited(1), "\(busy)")
-                    #expect(busy.errors.contains("busy: \(name) (bash, pid "), "\(busy)")
-                    #expect(mount.isServed)
-                    let copied = try await run("cp", source, mount.appending("again.mp4"))
-                    #expect(copied.succeeded, "\(copied)")
-                    let forced = try await self.unmount(mount, "--force", "--drain-timeout", "0")
-                    #expect(forced.succeeded, "\(forced)")
-                    #expect(!mount.isServed)
-                    #expect(!MountedPaths.contains(mount.path))
-                    user.signal(SIGKILL)
-                    _ = try await user.finished()
-                }
-                #expect(try await sandbox.completeAssets().map(\.filename).sorted() == ["again.mp4", "video.mp4"])
-            }
-        }
-
-        @Test(.shows("drain-at-once")) func aSecondSIGTERMStopsAtOnceWithoutLoss() async throws {
-            try await withPlace(["--drain-timeout", "1h"]) { scratch, sandbox, options in
-                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 3_500_000)
-                try await sandbox.holdUploads()
-                try await withMount(options) { mount in
-                    let copy = try await start(Tool("cp", [source, mount.appending("video.mp4")]))
-                    try await mount.await("finishing", of: "video.mp4")
-                    kill(mount.server, SIGTERM)
-                    try await self.awaitRefusal(of: mount)
-                    kill(mount.server, SIGTERM)
-                    try await eventually("the process has ended") { !mount.isServed }
-                    #expect(!MountedPaths.contains(mount.path))
-                    let outcome = try await copy.finished()
-                    #expect(!outcome.succeeded)
-                }
-                try await sandbox.releaseUploads()
-                try await withMount(options) { mount in try await self.completes("video.mp4", mount) }
-                try await expectOneAsset(of: source, on: sandbox)
-            }
-        }
-
-        private func completes(_ name: String, _ mount: Mount) async throws {
-            let status = try await mount.await("completed", of: name)
-            #expect(status.state == "completed")
         }
 
         @Test(.shows("drain-fusermount")) func afterFusermountTheProcessFinishesWithoutAMount() async throws {
@@ -268,28 +142,6 @@ extension Mounted {
                     #expect(mount.isServed)
                     #expect(try await mount.list().isEmpty)
                 }
-            }
-        }
-
-        @Test(.shows("drain-lazy")) func fusermountRefusesWhileAFileIsOpenAndALazyOneLetsItsWriterFinish() async throws
-        {
-            try await withPlace { scratch, sandbox, options in
-                let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 6_000_000)
-                try await withMount(options) { mount in
-                    let copy = try await start(PacedCopy.tool(source, mount.appending("video.mp4"), rate: 3_000_000))
-                    try await eventually("some of it is written") {
-                        try await mount.status(of: "video.mp4").bytesWritten > 1_000_000
-                    }
-                    let refused = try await run("fusermount3", "-u", mount.path)
-                    #expect(!refused.succeeded)
-                    #expect(MountedPaths.contains(mount.path))
-                    let lazily = try await run("fusermount3", "-uz", mount.path)
-                    #expect(lazily.succeeded, "\(lazily)")
-                    let outcome = try await copy.finished()
-                    #expect(outcome.succeeded, "\(outcome)")
-                    try await eventually("the process has ended", timeout: .seconds(60)) { !mount.isServed }
-                }
-                try await expectOneAsset(of: source, on: sandbox)
             }
         }
     }
