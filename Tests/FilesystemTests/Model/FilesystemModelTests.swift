@@ -15,8 +15,8 @@ import UploadCore
 /// It is run by `scripts/model.sh`, not with the other tests: one case of some hundreds still ends in a difference of which
 /// it is not known whether the file system or the model is wrong.
 ///
-/// With `TWELVEFS_TEST_SEED` it does what it did with that seed; `TWELVEFS_TEST_CASES` says how often; with
-/// `TWELVEFS_TEST_OPERATIONS`, and the settings of the failure in `TWELVEFS_TEST_SETTINGS`, it does just these operations.
+/// With `TWELVEFS_TEST_SEED` it does what it did with that seed; `TWELVEFS_TEST_CASES` says how often, and
+/// `TWELVEFS_TEST_SHRINKING` for how many seconds a shorter list is looked for; with `TWELVEFS_TEST_OPERATIONS`, and the settings of the failure in `TWELVEFS_TEST_SETTINGS`, it does just these operations.
 @Suite(
     .timeLimit(.minutes(10)),
     .enabled(if: ProcessInfo.processInfo.environment["TWELVEFS_TEST_MODEL"] != nil, "scripts/model.sh runs it"))
@@ -134,7 +134,8 @@ struct ModelCase: Sendable {
     }
 
     /// How long a shorter list is looked for.
-    private static let shrinkingLimit = Duration.seconds(15)
+    private static let shrinkingLimit = Duration.seconds(
+        ProcessInfo.processInfo.environment["TWELVEFS_TEST_SHRINKING"].flatMap { Int($0) } ?? 15)
 
     /// Runs it; where it fails, finds out what is needed for that.
     func run(_ threads: NIOThreadPool, whenFailed: () -> Void) -> Outcome {

@@ -31,7 +31,7 @@ final class ModelRun {
     let settings: ModelSettings
     private let folder: String
     private let threads: NIOThreadPool
-    private var lives = 0
+    private(set) var lives = 0
     var mount: ModelMount
 
     var files: [[String]: ModelFile] = [:]
