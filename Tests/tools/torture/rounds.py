@@ -7,6 +7,7 @@ import random
 import sys
 import time
 
+from .conditions import CONDITIONS, Endings, Stops
 from .faults import every_third
 from .journal import JournalCopy, flip_a_bit
 from .stage import Mount, Sandbox, Trouble, Watchdog, eventually
@@ -30,6 +31,9 @@ class Options:
     faults: bool
     outage: float
     damage: bool
+    kind: str = "plain"
+    # The number of the first round: what a round draws follows from the seed and its number alone.
+    first: int = 1
     writers: int = 8
 
 
@@ -78,9 +82,13 @@ class Torture:
 
     def __init__(self, options):
         self.options = options
+        self.condition = CONDITIONS[options.kind]
         self.random = random.Random(options.seed)
         self.files = []
         self.begun = 0
+        self.mode = None
+        # The round that is being played.
+        self.number = options.first
         self.kills = []
         self.violations = []
         self.flips = 0
@@ -100,26 +108,33 @@ class Torture:
                 json.dump(every_third(), file)
             sandbox_options += ["--faults", path]
         self.sandbox = Sandbox(options.sandbox, f"{options.workspace}/sandbox", sandbox_options)
-        self.mount = Mount(options.twelvefs, f"{options.workspace}/user", ["--debug"])
+        self.mount = Mount(options.twelvefs, f"{options.workspace}/user", ["--debug", *self.condition.mount])
+        self.endings = Endings(self.mount)
+        self.stops = 0
 
     def run(self):
         """All rounds; returns figures."""
         began = time.monotonic()
         self.sandbox.start()
-        number = 0
+        count = 0
         # A few more when fewer than a third of the closes were answered, or not.
-        while number < self.options.rounds or not self.proves_something and number < 2 * self.options.rounds:
-            number += 1
-            self.round(number)
-            if number % 10 == 0:
+        while count < self.options.rounds or not self.proves_something and count < 2 * self.options.rounds:
+            self.round(self.options.first + count)
+            count += 1
+            if count % 10 == 0:
                 promised, cut = self.shares()
                 print(
-                    f"{number} rounds, {promised} closes promised, {cut} cut, {len(self.violations)} violations, "
+                    f"{self.options.kind}: {count} rounds, {promised} closes promised, {cut} cut, {len(self.violations)} violations, "
                     f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-        return {
-            "rounds": number, "kills_while_mounting": self.extra_kills, "refused": self.refused,
+        figures = {
+            "rounds": count, "kills_while_mounting": self.extra_kills, "refused": self.refused,
             "resumed": self.resumed,
         }
+        if self.condition.is_stopped:
+            figures["stops"] = self.stops
+        if self.condition.is_ended:
+            figures["endings"] = self.endings.counts
+        return figures
 
     def violation(self, name, what):
         """Notes something that must not be, with what is known of it, since later it may look different."""
@@ -128,7 +143,7 @@ class Torture:
 
     def known_about(self, name):
         file = next((file for file in self.files if file.name == name), None)
-        lines = [str(file)] if file else []
+        lines = [self.again(file.round), str(file)] if file else [self.again(None)]
         try:
             # A copy of a journal that is in use may be torn; it is better than nothing.
             lines += JournalCopy(self.mount.state, f"{self.options.workspace}/look").about(name)
@@ -141,10 +156,23 @@ class Torture:
             lines.append(f"status: {error}")
         return lines
 
+    def again(self, number):
+        """How a round, or the whole run, is played again, as far as chance allows."""
+        options = self.options
+        line = f"again: scripts/torture.sh --kind {options.kind} --seed {options.seed}"
+        line += f" --first {number} --rounds 1" if number else f" --first {options.first} --rounds {options.rounds}"
+        if options.kill != "twelvefs":
+            line += f" --kill {options.kill}"
+        line += "".join(f" --{name}" for name in ("faults", "damage") if getattr(options, name))
+        return line + (f" --outage {options.outage:.0f}" if options.outage else "")
+
     @property
     def proves_something(self):
-        """Whether at least a third of the closes had been answered when the kill came, and at least a third had not."""
-        return min(self.shares()) * 3 >= sum(self.shares())
+        """Whether at least a third of the closes had been answered when the kill came, and at least a third had not.
+
+        A few rounds that are played again are there for something else.
+        """
+        return self.options.rounds < 5 or min(self.shares()) * 3 >= sum(self.shares())
 
     def shares(self):
         promised = sum(steering.promised for steering in self.steering.values())
@@ -155,6 +183,10 @@ class Torture:
     def start_mount(self, mode):
         """Mounts, sometimes after having been killed at it."""
         options = ["--close-mode", mode]
+        if self.condition.space:
+            limit = self.mount.spool_size() // 2048 + self.random.choice(self.condition.space)
+            options += ["--spool-limit", f"{limit}KiB"]
+        self.mount.descriptors = self.random.choice(self.condition.descriptors or (None,))
         self.mount.start(self.sandbox.url, options)
         while self.options.kill != "sandbox" and self.random.random() < 0.2:
             time.sleep(self.random.uniform(0, 0.3))
@@ -170,9 +202,14 @@ class Torture:
     # A round.
 
     def round(self, number):
+        self.number = number
+        self.random.seed(f"{self.options.seed}, {number}")
         mode = self.random.choice(["upload", "spool"])
-        if not self.mount.is_served:
+        if self.mount.is_served and self.mount.is_in_tree:
+            mode = self.mode
+        else:
             self.start_mount(mode)
+        self.mode = mode
         with Watchdog(self.mount, f"round {number}", LONGEST_ROUND):
             self.look_at_tree([file for file in self.files if file.round >= number - 2])
             self.finish_staged()
@@ -181,9 +218,15 @@ class Torture:
             steering = self.steering[mode]
             moment = steering.draw(self.random)
             writers = [self.make_writer(number, folder, mode, moment) for _ in range(self.options.writers)]
+            stops = Stops(self.mount, self.random)
             for writer in writers:
                 writer.start()
+            if self.condition.is_stopped:
+                stops.start()
             self.let_them_write(writers, moment)
+            if self.condition.is_stopped:
+                stops.end()
+                self.stops += stops.count
             killed_at, under_way = self.kill(writers)
             for writer in writers:
                 writer.join()
@@ -203,7 +246,9 @@ class Torture:
         source, sha256 = make_source(f"{self.options.workspace}/sources", name, size, self.random)
         file = File(self.begun, self.random.choice(list(KINDS)), folder, name, size, sha256, source, number, mode)
         self.files.append(file)
-        return Writer(file, self.mount.path, self.random.uniform(0, moment))
+        # Where the mount is ended, some come while it ends.
+        latest = moment * 1.3 if self.condition.is_ended else moment
+        return Writer(file, self.mount.path, self.random.uniform(0, latest))
 
     def let_them_write(self, writers, moment):
         end = time.monotonic() + moment
@@ -212,6 +257,8 @@ class Torture:
 
     def kill(self, writers):
         """Kills what is to be killed, and has it back; returns when that was, and who was still writing."""
+        if self.condition.is_ended:
+            return self.end_mount(writers)
         for writer in writers:
             writer.is_called_off.set()
         under_way = {writer for writer in writers if writer.is_under_way}
@@ -233,6 +280,17 @@ class Torture:
                 time.sleep(pause)
                 self.sandbox.start()
         return killed_at, under_way
+
+    def end_mount(self, writers):
+        """Ends the mount as people do, while some write and others may be about to."""
+        under_way = {writer for writer in writers if writer.file.ended is None}
+        ended_at = time.time()
+        is_still_there = self.endings.end(self.random)
+        for writer in writers:
+            writer.is_called_off.set()
+        if not is_still_there:
+            self.record_kill(JournalCopy(self.mount.state, f"{self.options.workspace}/journal"))
+        return ended_at, under_way
 
     def kill_twelvefs(self):
         self.mount.kill()
@@ -270,7 +328,7 @@ class Torture:
     def fail_of_itself(self, file):
         """A close that failed though twelvefs was there all the time."""
         self.refused += 1
-        if not self.options.faults:
+        if not self.options.faults and not self.condition.may_refuse:
             self.violation(file.name, f"failed without a kill: {file.outcome}")
 
     def drain(self, number):
@@ -318,14 +376,15 @@ class Torture:
                 os.rename(f"{self.mount.path}/{staged}", f"{self.mount.path}/{file.path}")
                 file.is_promised = True
             except OSError as error:
-                if not self.options.faults and not self.options.damage:
+                if not self.options.faults and not self.options.damage and not self.condition.may_refuse:
                     self.violation(file.name, f"the rename of what was staged failed: {error}")
 
     # The end.
 
     def settle(self):
         """Mounts for the last time and waits until nothing is under way any more."""
-        if not self.mount.is_served:
+        self.mount.descriptors = None
+        if not self.mount.is_served or not self.mount.is_in_tree:
             self.mount.start(self.sandbox.url)
         with Watchdog(self.mount, "the uploads that were left", LONGEST_DRAIN):
             self.finish_staged()

@@ -103,6 +103,10 @@ class Mount:
         self.state = f"{folder}/state"
         self.log = f"{folder}/twelvefs.log"
         self.server = None
+        # The most that the next server may have.
+        self.descriptors = None
+        # False once somebody has taken it away, and its server goes on without it.
+        self.is_in_tree = False
         self.starts = 0
         os.makedirs(self.path)
         record_for_sweep("mounts", self.path)
@@ -111,8 +115,9 @@ class Mount:
         """Mounts. Raises Trouble with what was said when it is refused."""
         self.starts += 1
         environment = {**os.environ, "TWELVELABS_API_KEY": key}
+        limit = ["prlimit", f"--nofile={self.descriptors}", "--"] if self.descriptors else []
         outcome = subprocess.run(
-            [self.program, "mount", self.path, "--api-url", url, "--state-dir", self.state, "--log-file", self.log,
+            [*limit, self.program, "mount", self.path, "--api-url", url, "--state-dir", self.state, "--log-file", self.log,
              *self.options, *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", env=environment,
             timeout=PATIENCE * 2)
@@ -121,6 +126,7 @@ class Mount:
         # The lock tells who serves the state directory.
         with open(f"{self.state}/lock", encoding="utf-8") as file:
             self.server = int(json.load(file)["pid"])
+        self.is_in_tree = True
         record_for_sweep("processes", f"{self.server} {start_time(self.server)}")
 
     @property
@@ -137,9 +143,14 @@ class Mount:
             eventually("the server is gone", lambda: start_time(self.server) != began)
         self.server = None
 
-    def unmount(self):
+    def take_away(self):
+        """Takes it out of the tree, whoever is in it; its server goes on until they are done."""
+        subprocess.run(["fusermount3", "-uz", self.path], check=True)
+        self.is_in_tree = False
+
+    def unmount(self, *options):
         outcome = subprocess.run(
-            [self.program, "unmount", self.path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [self.program, "unmount", self.path, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, timeout=PATIENCE * 3)
         return outcome.returncode, outcome.stdout.decode(errors="replace").strip()
 
@@ -154,6 +165,14 @@ class Mount:
     def summary(self):
         with open(f"{self.path}/.status/summary.json", "rb") as file:
             return json.load(file)
+
+    def spool_size(self):
+        """What the spool takes of the disk, in bytes."""
+        try:
+            entries = list(os.scandir(f"{self.state}/spool"))
+        except FileNotFoundError:
+            return 0
+        return sum(entry.stat().st_blocks * 512 for entry in entries)
 
     def destroy(self):
         """Leaves nothing of it, whatever it is doing."""

@@ -86,6 +86,7 @@ KINDS = {
     "python": slow("--sync-every", "40"),
     "python declaring": slow("--declare", "--sync-every", "100"),
     "python, head last": slow("--head-last"),
+    "python, going on": slow("--go-on"),
     "dd": plain("dd", "if={source}", "of={target}", "bs=64K", "status=none"),
     "dd conv=fsync": plain("dd", "if={source}", "of={target}", "bs=256K", "conv=fsync", "status=none"),
     "mv": plain("mv", "{source}", "{target}"),
