@@ -226,4 +226,23 @@ struct FoundByTheModelTests {
             #expect(await run.answer { restored.committer.close(handle, context: caller, $0) } == .ioError)
         }
     }
+
+    @Test("A file that stays here is there, though a kill came just after its upload was forgotten")
+    func aLocalFileWhoseUploadIsForgottenIsThere() async throws {
+        try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            try await run.finish("a.mp4.part", [1, 2, 3])
+            try await run.journal.written(durably: false)
+            let number = try #require(run.engine.uploads.first?.number)
+            let node = try run.node("a.mp4.part").rawValue
+            run.journal.enqueue {
+                [
+                    .renameNode(node, parent: NodeID.root.rawValue, name: Array("notes.txt".utf8)),
+                    .removeUpload(Int64(number)),
+                ]
+            }
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            #expect(try run.content("notes.txt", in: restored) == [1, 2, 3])
+        }
+    }
 }

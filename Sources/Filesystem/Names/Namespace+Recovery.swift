@@ -162,6 +162,8 @@ extension Namespace {
 /// The uploads that the journal knows, each taken in by the engine, until the tree has found its file.
 private struct RecoveredUploads {
     private var uploads: [Int64: (record: UploadRecord, upload: Upload)] = [:]
+    /// Those that have their file.
+    private var listed: Set<Int64> = []
     /// Spool files that could not even be looked for.
     private(set) var unopened: Set<String> = []
     private let spool: SpoolDirectory
@@ -198,7 +200,13 @@ private struct RecoveredUploads {
     /// The file that a node stands for; nil when it is not to be listed.
     mutating func file(_ content: NodeRecord.Content) -> MountedFile? {
         guard let number = content.upload else { return localFile(content) }
-        guard let (record, upload) = uploads[number], record.spool == content.spool else { return nil }
+        guard let (record, upload) = uploads[number] else {
+            // Another file's. Or it was forgotten, since nothing is to be uploaded, and a kill came before the file's record
+            // said so: the bytes are the file's own.
+            let isUnknown = listed.contains(number) || unopened.contains(content.spool ?? "")
+            return isUnknown ? nil : localFile(content)
+        }
+        guard record.spool == content.spool else { return nil }
         switch upload.currentState {
         case .completed, .finishing, .staged, .failed: break
         // Listed only where its writer wants to find it again.
@@ -206,6 +214,7 @@ private struct RecoveredUploads {
         case .open, .cancelled: return nil
         }
         uploads[number] = nil
+        listed.insert(number)
         var version = FileVersion(restoring: record, upload)
         if content.isLocalOnly { version.phase = .ended(.partial) }
         return MountedFile(closed: version)
