@@ -87,7 +87,7 @@ extension FilesystemService {
         case .failure(.noSpace) where throttle.isSpaceComing:
             let pending = WriteThrottle.PendingWrite(
                 data: Array(data), node: NodeID(inode.rawValue), handle: handle, offset: offset, context: context)
-            throttle.waitForSpace(pending, reply.deferred())
+            throttle.waitForSpace(pending, WriteThrottle.Answer(reply.deferred()))
         case .failure(let error):
             reply.fail(error)
         }
@@ -103,7 +103,12 @@ extension FilesystemService {
     }
 
     package func release(_ inode: InodeNumber, handle: UInt64) {
-        if StatusDirectory.owns(inode) { status.release(handle) } else { committer.release(handle) }
+        if StatusDirectory.owns(inode) { status.release(handle) } else { releaseFile(handle) }
+    }
+
+    private func releaseFile(_ handle: UInt64) {
+        committer.release(handle)
+        space.fileWasClosed()
     }
 
     /// Answered from another thread: a disk may take its time, and FUSE's own threads are few.

@@ -17,7 +17,7 @@ package final class FilesystemService: Sendable {
     package let committer: Committer
     let closing: CloseCoordinator
     let space: SpaceManager
-    let throttle: WriteThrottle
+    package let throttle: WriteThrottle
     package let attributes: UploadAttributes
     package let durability: Durability
     let status: StatusDirectory

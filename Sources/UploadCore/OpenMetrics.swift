@@ -30,8 +30,11 @@ extension SummaryDocument {
         metrics.family("twelvefs_retries", .counter, help: "Calls that were repeated.") {
             $0.sample(Int64(retries), suffix: "_total")
         }
-        metrics.family("twelvefs_upload_bytes_per_second", .gauge, help: "The pace of all uploads together.") {
-            $0.sample(bytesPerSecond)
+        // Nothing is written of it while nothing moves.
+        if let bytesPerSecond {
+            metrics.family("twelvefs_upload_bytes_per_second", .gauge, help: "The pace of all uploads together.") {
+                $0.sample(bytesPerSecond)
+            }
         }
         metrics.family("twelvefs_spool_used_bytes", .gauge, unit: "bytes", help: "Bytes that the spool takes.") {
             $0.sample(spoolUsed)

@@ -41,9 +41,9 @@ public struct StatusDocument: Sendable, Equatable {
     public var chunks: [StatusChunk]
     /// How many calls were repeated.
     public var retries: Int
-    /// The present pace of the upload.
+    /// Bytes that are sent in a second, at present; nil while nothing moves.
     public var bytesPerSecond: Int64?
-    /// How long it will take at that pace, in seconds.
+    /// How long it will take at that pace, in seconds; nil while nothing moves, or what is sent is lost again.
     public var etaSeconds: Int64?
     /// When the file was created.
     public var createdAt: Timestamp

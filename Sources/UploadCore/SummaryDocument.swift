@@ -17,7 +17,7 @@ public struct SummaryDocument: Sendable, Equatable {
         public var totalSize: Int64?
         /// Bytes that the store has.
         public var bytesUploaded: Int64
-        /// The present pace of the upload.
+        /// Bytes that are sent in a second, at present; nil while nothing moves.
         public var bytesPerSecond: Int64?
         /// What it waits for.
         public var waitingFor: StatusDocument.WaitingFor?
@@ -60,8 +60,8 @@ public struct SummaryDocument: Sendable, Equatable {
     public var bytesWritten: Int64
     /// Bytes that the store took since then, those sent again counted again. Never falls.
     public var bytesUploaded: Int64
-    /// The present pace of all uploads together.
-    public var bytesPerSecond: Int64
+    /// Bytes that all uploads together send in a second, at present; nil while nothing moves.
+    public var bytesPerSecond: Int64?
     /// How many calls were repeated since it was mounted. Never falls.
     public var retries: Int
     /// Bytes that the spool takes on its disk.
@@ -79,7 +79,7 @@ public struct SummaryDocument: Sendable, Equatable {
     public init(
         mountpoint: String, closeMode: String, counts: [UploadState: Int] = [:], assets: AssetCounts = AssetCounts(),
         bytesWritten: Int64 = 0,
-        bytesUploaded: Int64 = 0, bytesPerSecond: Int64 = 0, retries: Int = 0, spoolUsed: Int64 = 0,
+        bytesUploaded: Int64 = 0, bytesPerSecond: Int64? = nil, retries: Int = 0, spoolUsed: Int64 = 0,
         spoolLimit: Int64? = nil, rateLimit: RateLimit? = nil, uploads: [Upload] = []
     ) {
         self.mountpoint = mountpoint

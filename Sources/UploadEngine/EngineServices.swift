@@ -14,7 +14,8 @@ struct EngineServices: Sendable {
     let cleaner: AbandonedAssetCleaner
     let assets: AssetPoller
     let inFlight: InFlightUploads
-    let progress: ProgressSignal
+    let backlog: BacklogSignal
+    let space: SpaceQueue
     let totals: TransferTotals
     let assetTypes: AssetTypeMemory
     let threads: NIOThreadPool

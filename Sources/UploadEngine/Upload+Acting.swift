@@ -25,7 +25,7 @@ extension Upload: ChunkSender {
                     chunk, to: put.url, headers: put.headers,
                     onBytesSent: {
                         self.services.scheduler.moved(permit)
-                        self.apply(.bytesSent(Int64($0)))
+                        self.apply(.bytesSent(put, Int64($0)))
                     })
                 self.services.scheduler.succeeded(permit)
                 self.apply(.chunkStored(put, stored))
@@ -79,7 +79,9 @@ extension Upload {
         case .open, .staged, .finishing: log(.debug, "upload changed state", nil, ["state": "\(new.rawValue)"])
         }
         tellInFlight()
-        services.progress.tell()
+        services.backlog.tell()
+        // Its content need not be kept any more, or no space is to be expected of it.
+        services.space.spaceMayHaveCome()
         guard !new.isUnderWay else { return }
         dropPredecessors()
         services.scheduler.withdraw(self)

@@ -66,4 +66,7 @@ extension Upload {
 extension Upload.State {
     /// Whether all of the content was promised to be on the disk, or is about to be.
     var keepsItsBytes: Bool { syncedMark != nil || promisesUnderWay > 0 }
+
+    /// Whether the spool may release its stored chunks.
+    var mayReleaseChunks: Bool { !keepsItsBytes && machine.mayReleaseChunks }
 }

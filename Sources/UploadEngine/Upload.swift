@@ -71,6 +71,8 @@ public final class Upload: Sendable {
         /// Those who waited when the answer was decided: whoever comes to wait later waits for another one.
         var answers: [(answer: Answer, result: Result<Void, UploadFailure>)] = []
         var hasChunks = false
+        /// Whether a chunk was stored that the spool may release.
+        var bringsSpace = false
         var awaitsRelease = false
         var timer: Instant?
         /// The timer that this one replaces, and what was under way for a session that is abandoned.
@@ -146,6 +148,7 @@ public final class Upload: Sendable {
             work.actions = reaction.actions
             services.totals.count(event, retries: state.machine.retries - retries)
             sessionLabel.set(state.machine.uploadID)
+            if case .chunkStored = event { work.bringsSpace = state.mayReleaseChunks }
             work.hasChunks = state.machine.hasChunksToSend
             work.awaitsRelease = state.machine.areCallsHeldBack && !state.isAwaitingRelease
             if work.awaitsRelease { state.isAwaitingRelease = true }
@@ -155,7 +158,8 @@ public final class Upload: Sendable {
         }
         if work.isNew { tellJournal(canWait: work.canWait) }
         for (answer, result) in work.answers { give(result, to: answer) }
-        if event.movesOn { services.progress.tell() }
+        if event.changesBacklog { services.backlog.tell() }
+        if work.bringsSpace { services.space.spaceMayHaveCome() }
         for action in work.actions { perform(action) }
         if work.awaitsRelease { awaitRelease() }
         if work.hasChunks { services.scheduler.offer(self) }
@@ -334,8 +338,8 @@ public final class Upload: Sendable {
 }
 
 extension UploadEvent {
-    /// Whether the upload got on, so that writers who are held back may look again.
-    fileprivate var movesOn: Bool {
+    /// Whether the backlog may be smaller afterwards, so that writers who are held back may look again.
+    fileprivate var changesBacklog: Bool {
         switch self {
         case .chunkStored, .sessionOpened, .callFailed, .chunkFailed: true
         case .wrote, .truncated, .reopened, .hinted, .committed, .interrupted, .cancelled, .retried, .urlsReceived,

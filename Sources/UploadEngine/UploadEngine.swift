@@ -60,7 +60,8 @@ public final class UploadEngine: Sendable {
             gate: gate, keyCheck: KeyCheck { () async throws(UploadFailure) in try await client.checkKey() },
             cleaner: AbandonedAssetCleaner(client: client, clock: clock, gate: gate, logger: logger),
             assets: AssetPoller(policy: policy, client: client, clock: clock, gate: gate, logger: logger),
-            inFlight: InFlightUploads(), progress: ProgressSignal(clock: clock), totals: TransferTotals(),
+            inFlight: InFlightUploads(), backlog: BacklogSignal(clock: clock), space: SpaceQueue(clock: clock),
+            totals: TransferTotals(),
             assetTypes: AssetTypeMemory(),
             threads: threads, clock: clock, logger: logger, journal: journal)
         // Numbers are never given twice, since the journal knows uploads by them.
@@ -139,13 +140,13 @@ public final class UploadEngine: Sendable {
         }
     }
 
-    /// Calls `handler` once: with true when any upload next gets on (a chunk is stored, one ends), with false when
-    /// `wait` is over before. It must not block.
-    public func atNextProgress(
-        within wait: Duration, _ handler: @escaping @Sendable (_ moved: Bool) -> Void
-    ) {
-        services.progress.next(orAt: services.clock.now() + wait, handler)
+    /// Calls `handler` once: when any upload's backlog may have shrunk, or when `wait` is over. It must not block.
+    public func whenBacklogChanges(within wait: Duration, _ handler: @escaping @Sendable () -> Void) {
+        services.backlog.next(orAt: services.clock.now() + wait, handler)
     }
+
+    /// Writes that wait for space in the spool.
+    public var spaceQueue: SpaceQueue { services.space }
 
     /// How many calls are left before the platform asks to wait, where it tells.
     public var rateLimit: RateLimit? { services.client.rateLimits.tightest(at: services.clock.wallTime()) }

@@ -16,6 +16,7 @@ public final class SpoolDirectory: Sendable {
     /// Of the spool files that are open now.
     let descriptors: DescriptorCache
     private let files = Mutex(Files())
+    private let releaseHandler = Mutex<(@Sendable () -> Void)?>(nil)
 
     private struct Files {
         /// The files that are open.
@@ -173,6 +174,7 @@ public final class SpoolDirectory: Sendable {
             if kept > 0 { files.resting[name] = kept }
             ledger.withLock { $0.release(granted - kept, unwritten: granted - written) }
         }
+        spaceWasReleased()
     }
 
     /// Takes a file out of the spool, open or not; one that is open gives its space back when it is closed. Nothing
@@ -184,6 +186,7 @@ public final class SpoolDirectory: Sendable {
             let rested = files.resting.removeValue(forKey: name) ?? 0
             ledger.withLock { $0.release(rested, unwritten: 0) }
         }
+        spaceWasReleased()
     }
 
     func unlink(_ name: String) throws(SpoolError) {
@@ -238,6 +241,13 @@ public final class SpoolDirectory: Sendable {
         let diskFree = try diskFree()
         return ledger.withLock { $0.space(diskFree: diskFree) }
     }
+
+    /// Has `handler` called whenever files have given space back, from now on. It must not block.
+    public func whenSpaceIsReleased(_ handler: @escaping @Sendable () -> Void) {
+        releaseHandler.withLock { $0 = handler }
+    }
+
+    func spaceWasReleased() { releaseHandler.withLock { $0 }?() }
 
     func withLedger<Value>(_ body: (inout SpaceLedger) -> Value) -> Value {
         ledger.withLock { body(&$0) }

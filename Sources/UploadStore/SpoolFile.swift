@@ -270,5 +270,6 @@ public final class SpoolFile: Sendable {
             let releasedUnwritten = unwritten - (state.granted.byteCount - state.written.byteCount)
             directory.withLedger { $0.release(released, unwritten: releasedUnwritten) }
         }
+        directory.spaceWasReleased()
     }
 }

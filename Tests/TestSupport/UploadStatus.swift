@@ -39,6 +39,8 @@ package struct UploadStatus: Sendable, Decodable {
     package let chunksFailed: Int
     package let chunks: [Chunk]
     package let retries: Int
+    package let bytesPerSecond: Int?
+    package let etaSeconds: Int?
     package let createdAt: String
     package let closedAt: String?
     package let completedAt: String?

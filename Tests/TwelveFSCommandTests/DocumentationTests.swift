@@ -74,7 +74,8 @@ import UploadCore
     @Test("The Monitoring page has the metrics")
     func metrics() throws {
         let limit = RateLimit(limit: 2, remaining: 1, resetsAt: Timestamp(millisecondsSince1970: 0))
-        let summary = SummaryDocument(mountpoint: "/mnt", closeMode: "upload", spoolLimit: 1, rateLimit: limit)
+        let summary = SummaryDocument(
+            mountpoint: "/mnt", closeMode: "upload", bytesPerSecond: 1, spoolLimit: 1, rateLimit: limit)
         let samples = summary.openMetrics().split(separator: "\n").filter { !$0.hasPrefix("#") }
         let names = Set(samples.map { String($0.prefix { $0 != "{" && $0 != " " }) })
         #expect(try Page("Monitoring").names(under: "Metrics") == names.sorted())

@@ -244,6 +244,13 @@ import struct TestSupport.ShownStatements
         #expect(lines[start + 3].contains("--unseen-writers allow"))
     }
 
+    @Test(.shows("status-pace")) func tellsNoPaceWhileNothingMoves() {
+        var summary = summary
+        summary.bytesPerSecond = nil
+        #expect(summary.json().contains(#""bytes_per_second": null,"#))
+        #expect(!summary.openMetrics().contains("bytes_per_second"))
+    }
+
     @Test func writesMetricsThatOpenMetricsReadersTake() {
         #expect(
             summary.openMetrics() == """

@@ -32,6 +32,25 @@ import func TestSupport.eventually
         }
     }
 
+    @Test(.shows("close-stall")) func aStoreThatTakesEveryByteAndRefusesItIsAStall() async throws {
+        try await EngineStage.with(engine: { $0.upload.stallTimeout = .seconds(2) }) { stage in
+            var fault = InjectedFault(on: [.put], .status(500))
+            (fault.count, fault.drain) = (nil, true)
+            stage.sandbox.add(fault)
+            let content = bytes(20_000)
+            let upload = try stage.upload("a.mp4", content)
+            guard case .failure(let failure) = await upload.answer() else {
+                Issue.record("the close said that all is well")
+                return
+            }
+            #expect(failure.kind == .stalled)
+            #expect(upload.currentState == .finishing)
+            stage.sandbox.clearFaults()
+            #expect(await upload.end() == .completed)
+            #expect(try await stage.content(of: "a.mp4") == content)
+        }
+    }
+
     @Test func aRateLimitHoldsBackTheCallsOfAllUploads() async throws {
         let time = ManualTime()
         try await EngineStage.with(clock: time.clock) { stage in

@@ -16,7 +16,7 @@ RETIRED = {
     r"\bPassage\b|\bpassage\b": "CircuitBreaker (closed, open, half-open with one probe)",
     r"\b[Tt]ickets?\b": "Permit, Token",
     r"\b[Rr]estraints?\b": "CallGate; Backpressure",
-    r"\bMovement\b|\batNextMovement\b|\blastMovement\b": "ProgressSignal, progress",
+    r"\bMovement\b|\batNextMovement\b|\blastMovement\b": "NetProgress, SpaceQueue, BacklogSignal, TransferRate",
     r"\bActivity\b": "InFlightUploads",
     r"\b[Hh]ousekeeping\b|\bInterruptedKeeper\b": "AbandonedAssetCleaner; SpoolReclaimer",
     r"\bjournal\??\.note\b|\bnoteInJournal\b|\bnoteFacts\b|\b[Nn]oted\b": "record, enqueue, markDirty",

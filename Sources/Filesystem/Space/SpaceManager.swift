@@ -34,7 +34,11 @@ final class SpaceManager: Sendable {
         self.spool = spool
         self.reclaimer = reclaimer
         self.logger = logger
+        spool.whenSpaceIsReleased { [queue = engine.spaceQueue] in queue.spaceMayHaveCome() }
     }
+
+    /// A file's last descriptor is closed: where it is finished, its content can go from now on.
+    func fileWasClosed() { engine.spaceQueue.spaceMayHaveCome() }
 
     /// Makes sure that there is space for the range of a spool file. Blocks on the disk.
     ///

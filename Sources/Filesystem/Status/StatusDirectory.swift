@@ -284,7 +284,7 @@ final class StatusDirectory: Sendable {
             summary.counts[status.state, default: 0] += 1
             if status.state == .completed { summary.assets.count(upload.inspect { $0.asset }) }
             guard status.state.isUnderWay else { continue }
-            summary.bytesPerSecond += status.bytesPerSecond ?? 0
+            if let pace = status.bytesPerSecond { summary.bytesPerSecond = (summary.bytesPerSecond ?? 0) + pace }
             summary.uploads.append(
                 SummaryDocument.Upload(
                     id: String(decoding: documentName(of: upload).dropLast(".json".utf8.count), as: UTF8.self),

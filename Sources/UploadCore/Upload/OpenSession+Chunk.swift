@@ -1,4 +1,10 @@
 extension OpenSession {
+    /// The network took so many more bytes of a chunk that is under way.
+    mutating func sent(_ count: Int64, of order: ChunkPut) { bytesSent[order.chunkIndex, default: 0] += count }
+
+    /// How many bytes it took of the chunk under way of which it took most.
+    var mostBytesSent: Int64 { bytesSent.values.max() ?? 0 }
+
     /// One chunk. `generation` rises each time its bytes change.
     struct Chunk: Sendable {
         enum State: Sendable, Equatable {

@@ -26,6 +26,8 @@ struct OpenSession: Sendable {
     private(set) var completedCount = 0
     private(set) var claimedCount = 0
     private(set) var uploadingCount = 0
+    /// Bytes that the network took of the chunks under way, by their indices.
+    var bytesSent: [Int: Int64] = [:]
     /// Chunks stored with the current content that are neither reported nor in a report. Chunk indices.
     private(set) var reportable = SegmentMap()
 
@@ -130,6 +132,7 @@ struct OpenSession: Sendable {
         let index = order.chunkIndex
         guard case .uploading = chunks[index - 1].state else { return }
         uploadingCount -= 1
+        bytesSent[index] = nil
         chunks[index - 1].state = .uploaded(etag: etag, generation: order.generation)
         chunks[index - 1].retry.succeeded()
         if !chunks[index - 1].isStale { storedCount += 1 }
@@ -143,6 +146,7 @@ struct OpenSession: Sendable {
         let index = order.chunkIndex
         guard case .uploading = chunks[index - 1].state else { return }
         uploadingCount -= 1
+        bytesSent[index] = nil
         chunks[index - 1].state = .waiting
         if !isAttempt { chunks[index - 1].attempts -= 1 }
         if let retryAt { delayed[index] = retryAt }
@@ -292,19 +296,15 @@ struct OpenSession: Sendable {
         }
     }
 
-    /// The report of these chunks was accepted. Tells whether that brought the upload on: whether it was the first
-    /// report of any of them that was.
-    mutating func reported(_ indices: [Int]) -> Bool {
-        var isProgress = false
+    /// The report of these chunks was accepted.
+    mutating func reported(_ indices: [Int]) {
         for index in indices {
             guard case .uploaded(let etag, let generation) = chunks[index - 1].state else { continue }
             chunks[index - 1].state = .completed(etag: etag, generation: generation)
             updateReportable(index)
             completedCount += 1
-            if !chunks[index - 1].isAccepted { isProgress = true }
             chunks[index - 1].isAccepted = true
         }
-        return isProgress
     }
 
     /// The platform lacks no chunk, whatever became of the answers to the reports.
@@ -336,7 +336,7 @@ struct OpenSession: Sendable {
 
     /// What was under way when the upload failed is to be sent again, and what was refused gets its attempts anew.
     mutating func beginAnew() {
-        delayed = [:]
+        (delayed, bytesSent) = ([:], [:])
         for index in indices {
             if case .uploading = chunks[index - 1].state {
                 uploadingCount -= 1
@@ -388,7 +388,7 @@ struct OpenSession: Sendable {
     mutating func confirmReport(of index: Int) {
         guard case .uploaded = chunks[index - 1].state, !chunks[index - 1].isStale else { return }
         _ = claim([index])
-        _ = reported([index])
+        reported([index])
     }
 
     private static func isStored(_ chunk: Chunk) -> Bool {

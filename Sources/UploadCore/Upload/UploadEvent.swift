@@ -45,8 +45,8 @@ public enum UploadEvent: Sendable {
 
     // The store's answers.
 
-    /// Bytes moved; only the fact that something moved and the rate depend on it.
-    case bytesSent(Int64)
+    /// The network took so many more bytes of the chunk. They may be lost again.
+    case bytesSent(ChunkPut, Int64)
     /// The chunk is stored.
     case chunkStored(ChunkPut, StoredChunk)
     /// The PUT failed; `random` in 0..<1 spreads the retries.

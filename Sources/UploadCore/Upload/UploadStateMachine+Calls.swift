@@ -2,11 +2,10 @@
 extension UploadStateMachine {
     /// The call under way that this answers, now over and successful; nil when the answer comes too late to matter.
     @discardableResult
-    mutating func finishCall(_ id: CallID, at now: Instant, isProgress: Bool = true) -> PendingCall? {
+    mutating func finishCall(_ id: CallID) -> PendingCall? {
         guard let pending = pendingCall, pending.id == id else { return nil }
         pendingCall = nil
         callRetry.succeeded()
-        if isProgress { moved(at: now) }
         // Something worked: what was wrong is cured, except that a fresh URL does not cure why a chunk has to wait.
         if state.isUnderWay, session?.delayed.isEmpty ?? true { failure = nil }
         return pending
@@ -25,7 +24,7 @@ extension UploadStateMachine {
             // Nobody waits beside us for this: the full wait will do.
             return callFailed(id, reason, 1, at: now, &reaction)
         }
-        finishCall(id, at: now, isProgress: false)
+        finishCall(id)
         session?.add(urls: urls, at: now)
     }
 
@@ -115,10 +114,5 @@ extension UploadStateMachine {
 
     private static func mayTellThatSessionIsOver(_ reason: UploadFailure) -> Bool {
         reason.kind == .requestRefused || reason.kind == .conflict
-    }
-
-    mutating func moved(at now: Instant) {
-        lastProgress = max(lastProgress, now)
-        stall = nil
     }
 }

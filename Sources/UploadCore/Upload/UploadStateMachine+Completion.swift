@@ -80,7 +80,7 @@ extension UploadStateMachine {
 
     /// What the platform says of the asset.
     mutating func assetChecked(_ id: CallID, _ status: AssetState?, at now: Instant, _ reaction: inout UploadReaction) {
-        guard finishCall(id, at: now, isProgress: false) != nil, let doubt else { return }
+        guard finishCall(id) != nil, let doubt else { return }
         switch status {
         case .ready:
             self.doubt = nil
@@ -90,7 +90,6 @@ extension UploadStateMachine {
             session?.restoreAll()
             dissolveIdleReports()
             isConfirmed = true
-            moved(at: now)
         case .failed:
             // That of a session which is over reads so, and so does one that came to nothing.
             replaceSession(doubt.reason, isComplete: false, &reaction)

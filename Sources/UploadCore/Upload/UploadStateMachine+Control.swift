@@ -47,7 +47,7 @@ extension UploadStateMachine {
         sessionsLost = 0
         callRetry = RetryState()
         reports = []
-        lastProgress = now
+        progress.begin(at: now)
         session?.beginAnew()
         isUnverified = session != nil
     }

@@ -59,12 +59,13 @@ extension UploadStateMachine {
     private mutating func answerStall(at now: Instant, _ reaction: inout UploadReaction) {
         guard state == .finishing, stall == nil, stallDeadline <= now else { return }
         let cause = currentFailure
-        let isReport = stallDeadline > lastProgress + configuration.stallTimeout
+        let isReport = stallDeadline > progress.last + configuration.stallTimeout
         let words = DurationText.format(isReport ? reportPatience : configuration.stallTimeout)
         var answer = UploadFailure(
             cause?.kind == .keyRefused ? .keyRefused : .stalled,
             message: isReport
-                ? "the platform has not answered a report of stored chunks for \(words)" : "nothing moved for \(words)",
+                ? "the platform has not answered a report of stored chunks for \(words)"
+                : "the upload got no further for \(words)",
             hint: "the bytes are kept and the upload goes on by itself as soon as it can")
         if let cause {
             answer.message += ": \(cause.message)"

@@ -89,6 +89,7 @@ extension UploadStateMachine {
             self.session = session
             isUnverified = true
             isInherited = true
+            progress.settle(at: position)
         case .completed:
             scope = .whole
             state = .completed
@@ -126,12 +127,10 @@ extension UploadStateMachine {
             isUnverified = false
             session?.restoreAll()
             isConfirmed = true
-            moved(at: now)
             return true
         case .active, .unknown:
             guard refusal == nil else { return false }
             isUnverified = false
-            moved(at: now)
             for index in verdict.failedChunks where index >= 1 && index <= (session?.plan.totalChunks ?? 0) {
                 if let session, released.overlaps(session.plan.range(of: index)) {
                     failIfReleasedIsNeeded(nil, &reaction)

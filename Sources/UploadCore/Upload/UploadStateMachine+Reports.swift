@@ -68,7 +68,10 @@ extension UploadStateMachine {
         reports[index].chunks = contents.map(\.chunkIndex)
         let claimed = self.session?.claim(reports[index].chunks) ?? []
         record(JournalDelta.claimed, claimed)
-        let isNews = contents.contains { !session[$0.chunkIndex].isAccepted }
+        let others = reports.lazy.filter { $0.call != nil }.reduce(0) { $0 + $1.chunks.count }
+        let isNews =
+            contents.contains { !session[$0.chunkIndex].isAccepted }
+            && progress.isBeyond(reported: session.completedCount + others + contents.count)
         reports[index].retry.begin()
         reports[index].call = id
         reports[index].claimed = claimed
@@ -97,7 +100,7 @@ extension UploadStateMachine {
         }
         guard state.isUnderWay else { return }
         countAsProgress(report, until: now)
-        if session?.reported(report.chunks) ?? false { moved(at: now) }
+        session?.reported(report.chunks)
         if session?.delayed.isEmpty ?? true { failure = nil }
         sessionPollInterval = Self.pollInterval
         guard saysThatItIsComplete(answer) else { return }
@@ -183,7 +186,7 @@ extension UploadStateMachine {
     /// A report on its way counts as progress, as finalising thousands of chunks takes time, but not for ever; and not one that
     /// is repeated.
     var stallDeadline: Instant {
-        let quiet = lastProgress + configuration.stallTimeout
+        let quiet = progress.last + configuration.stallTimeout
         let sent = reports.lazy.filter { $0.call != nil }.compactMap(\.firstSent).max()
         return sent.map { max(quiet, $0 + reportPatience) } ?? quiet
     }
@@ -191,6 +194,6 @@ extension UploadStateMachine {
     /// The report was on its way until now, which was progress for as long as a close waits for it.
     private mutating func countAsProgress(_ report: PendingReport, until now: Instant) {
         guard stall == nil, let sent = report.firstSent else { return }
-        lastProgress = max(lastProgress, min(now, sent + reportPatience - configuration.stallTimeout))
+        progress.extend(to: min(now, sent + reportPatience - configuration.stallTimeout))
     }
 }

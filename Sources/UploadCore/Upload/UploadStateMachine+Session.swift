@@ -29,7 +29,7 @@ extension UploadStateMachine {
     mutating func sessionOpened(
         _ id: CallID, _ opened: UploadSession, at now: Instant, _ reaction: inout UploadReaction
     ) {
-        guard finishCall(id, at: now) != nil else {
+        guard finishCall(id) != nil else {
             abandonedUploadIDs.append(opened.uploadID)
             reaction.actions.append(.abandon(assetID: opened.assetID))
             return
@@ -51,7 +51,7 @@ extension UploadStateMachine {
         _ id: CallID, _ verdict: SessionVerdict, at now: Instant, _ reaction: inout UploadReaction
     ) {
         // Being told the same again is no movement: a session that never completes is a stall.
-        guard finishCall(id, at: now, isProgress: false) != nil else { return }
+        guard finishCall(id) != nil else { return }
         doubt = nil
         isInherited = false
         if isUnverified, verifySession(verdict, at: now, &reaction) { return }

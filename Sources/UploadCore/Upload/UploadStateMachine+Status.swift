@@ -26,7 +26,8 @@ extension UploadStateMachine {
         if state.isUnderWay {
             let pace = rate.value(at: now)
             document.bytesPerSecond = pace
-            if let total = document.totalSize, pace > 0 {
+            // What is sent and lost again brings nobody nearer to the end.
+            if let pace, let total = document.totalSize, stall == nil, progress.isRecent(at: now) {
                 document.etaSeconds = max(0, total - document.bytesUploaded) / pace
             }
         }

@@ -15,7 +15,6 @@ extension UploadStateMachine {
 
     mutating func chunkStored(_ order: ChunkPut, _ stored: StoredChunk, at now: Instant) {
         guard isUnderWay(order) else { return }
-        moved(at: now)
         failure = nil
         session?.stored(order, etag: stored.etag)
         if session?[order.chunkIndex].isStale == false {

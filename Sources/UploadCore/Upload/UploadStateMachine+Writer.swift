@@ -15,6 +15,7 @@ extension UploadStateMachine {
         let touched = min(size, newSize)..<max(size, newSize)
         written.remove(newSize..<Int64.max)
         size = newSize
+        progress.startOver()
         if newSize == 0 { released = SegmentMap() }
         if released.overlaps(newSize..<Int64.max) { return failIfReleasedIsNeeded(nil, &reaction) }
         contentChanged(in: touched, &reaction)
@@ -62,7 +63,7 @@ extension UploadStateMachine {
         state = .finishing
         waitsForCommit = false
         stall = nil
-        lastProgress = now
+        progress.begin(at: now)
         deltas.append(.changed)
         if let refusal = sizeObjection(toSize: size) { return end(.failed, refusal, &reaction) }
         guard let session else { return }

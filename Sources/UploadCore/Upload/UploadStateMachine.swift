@@ -43,13 +43,13 @@ public struct UploadStateMachine: Sendable {
     public internal(set) var asset: AssetStanding?
     /// Where the platform serves the asset, where it said so.
     public internal(set) var assetURL: String?
-    /// What whoever waits in close was answered because nothing moves; nil while something does.
+    /// What whoever waits in close was answered because it does not get any further; nil while it does.
     public internal(set) var stall: UploadFailure?
     /// Sessions that were opened for this version and abandoned.
     public internal(set) var abandonedUploadIDs: [String] = []
     /// Attempts beyond the first, of calls and PUTs.
     public internal(set) var retries = 0
-    /// Bytes a second, lately.
+    /// Bytes sent a second, lately.
     public internal(set) var rate = TransferRate()
     /// Why the platform takes no session of the type that the file's name tells: it is asked for a video instead.
     public internal(set) var typeRefusal: UploadFailure?
@@ -81,7 +81,8 @@ public struct UploadStateMachine: Sendable {
     var callsHeldBack: Hold?
     /// Why no chunk is sent, of no upload.
     var chunksHeldBack: Hold?
-    var lastProgress: Instant
+    /// How far it has got since it was committed.
+    var progress: NetProgress
     /// Bytes that are stored at the platform and no longer in the spool.
     public internal(set) var released = SegmentMap()
     var isConfirmed = false
@@ -107,7 +108,7 @@ public struct UploadStateMachine: Sendable {
     public init(configuration: Configuration, at now: Instant) {
         self.configuration = configuration
         reportsAtOnce = configuration.reportsAtOnce
-        lastProgress = now
+        progress = NetProgress(at: now)
     }
 
     // MARK: Events
@@ -117,7 +118,10 @@ public struct UploadStateMachine: Sendable {
         var reaction = UploadReaction()
         let before = state
         handle(event, at: now, &reaction)
+        recordProgress(at: now)
         advance(at: now, &reaction)
+        // Only now: a session of another size has just been abandoned, and counts for nothing.
+        progress.settle(at: position)
         if state != before {
             reaction.actions.append(.stateChanged(state))
             deltas.append(.changed)
@@ -145,9 +149,9 @@ public struct UploadStateMachine: Sendable {
         case .callHeldBack(let id, let reason, let until): callHeldBack(id, Hold(reason: reason, until: until))
         case .callsReleased: callsHeldBack = nil
         case .chunksHeldBack(let reason, let until): chunksHeldBack = reason.map { Hold(reason: $0, until: until) }
-        case .bytesSent(let count):
-            moved(at: now)
+        case .bytesSent(let order, let count):
             rate.add(count, at: now)
+            if isUnderWay(order) { session?.sent(count, of: order) }
         case .chunkStored(let order, let stored): chunkStored(order, stored, at: now)
         case .chunkFailed(let order, let failure, let random): chunkFailed(order, failure, random, at: now, &reaction)
         case .tick: break

@@ -41,7 +41,8 @@ final class InProcess: Sendable {
     /// Runs `body` with a file system that is gone afterwards.
     static func run(
         _ configure: (inout FilesystemConfiguration) -> Void = { _ in }, stallTimeout: Duration = .seconds(300),
-        clockPace: Int = 1, bootID: String = "this boot", prepare: (_ stateDirectory: String) throws -> Void = { _ in },
+        clockPace: Int = 1, spoolLimit: ByteCount = .mebibytes(512), bootID: String = "this boot",
+        prepare: (_ stateDirectory: String) throws -> Void = { _ in },
         sandbox changeSandbox: (inout SandboxConfiguration) -> Void = { _ in },
         _ body: (InProcess) async throws -> Void
     ) async throws {
@@ -65,7 +66,7 @@ final class InProcess: Sendable {
                 configuration: settings, client: client, threads: threads, clock: clock.engineClock, logger: logger,
                 journal: journal)
             let spool = try SpoolDirectory(
-                stateDirectory: scratch.path, limit: .mebibytes(512), diskReserve: ByteCount(0))
+                stateDirectory: scratch.path, limit: spoolLimit, diskReserve: ByteCount(0))
             var configuration = FilesystemConfiguration(uid: 0, gid: 0, mountPoint: "/mnt")
             configure(&configuration)
             let (final, finalSettings) = (configuration, settings)
@@ -75,7 +76,7 @@ final class InProcess: Sendable {
                     configuration: finalSettings, client: client, threads: threads, clock: clock.engineClock,
                     logger: logger, journal: journal)
                 let spool = try SpoolDirectory(
-                    stateDirectory: scratch.path, limit: .mebibytes(512), diskReserve: ByteCount(0))
+                    stateDirectory: scratch.path, limit: spoolLimit, diskReserve: ByteCount(0))
                 let filesystem = FilesystemService(
                     configuration: final, engine: engine, spool: spool, writers: FakeWriters(), logger: logger,
                     journal: journal)
