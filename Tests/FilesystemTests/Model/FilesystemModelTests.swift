@@ -12,14 +12,12 @@ import UploadCore
 /// that a small spool excuses with `ENOSPC` or `EIO` had to be refused; cancelled uploads whose spool files a small spool still
 /// has at the end; a sparse file that is taken for evicted by the next mount; and what the kernel does by itself.
 ///
-/// It is run by `scripts/model.sh`, not with the other tests: one case of some hundreds still ends in a difference of which
-/// it is not known whether the file system or the model is wrong.
+/// `scripts/model.sh` plays some ten times as many cases as the other tests do.
 ///
 /// With `TWELVEFS_TEST_SEED` it does what it did with that seed; `TWELVEFS_TEST_CASES` says how often, and
-/// `TWELVEFS_TEST_SHRINKING` for how many seconds a shorter list is looked for; with `TWELVEFS_TEST_OPERATIONS`, and the settings of the failure in `TWELVEFS_TEST_SETTINGS`, it does just these operations.
-@Suite(
-    .timeLimit(.minutes(10)),
-    .enabled(if: ProcessInfo.processInfo.environment["TWELVEFS_TEST_MODEL"] != nil, "scripts/model.sh runs it"))
+/// `TWELVEFS_TEST_SHRINKING` for how many seconds a shorter list is looked for. With `TWELVEFS_TEST_OPERATIONS`, and the
+/// settings of the failure in `TWELVEFS_TEST_SETTINGS`, it does just these operations.
+@Suite(.timeLimit(.minutes(10)))
 struct FilesystemModelTests {
     private static let operationsInACase = 2000
     private static let environment = ProcessInfo.processInfo.environment
@@ -153,7 +151,7 @@ struct ModelCase: Sendable {
                 case \(seed ?? 0): \(first)
                 shrunk to \(shortest.count) operations: \(failure)
                 again with
-                TWELVEFS_TEST_MODEL=1 TWELVEFS_TEST_SETTINGS='\(settings)' TWELVEFS_TEST_OPERATIONS='\(ModelOperation.text(of: shortest))' \
+                TWELVEFS_TEST_SETTINGS='\(settings)' TWELVEFS_TEST_OPERATIONS='\(ModelOperation.text(of: shortest))' \
                 scripts/test.sh --filter FilesystemModelTests
                 """
         }
