@@ -107,8 +107,9 @@ extension FilesystemService {
     }
 
     private func releaseFile(_ handle: UInt64) {
+        let file = try? content.handles.get(handle).file
         committer.release(handle)
-        space.fileWasClosed()
+        if file?.evictable != nil { space.fileWasClosed() }
     }
 
     /// Answered from another thread: a disk may take its time, and FUSE's own threads are few.

@@ -261,7 +261,7 @@ public final class SpoolFile: Sendable {
 
     private func releaseSpace(of range: Range<Int64>) {
         let pages = SpaceBlocks.pagesWithin(range)
-        state.withLock { state in
+        let released = state.withLock { state in
             let granted = state.granted.byteCount
             let unwritten = granted - state.written.byteCount
             state.granted.remove(pages)
@@ -269,7 +269,8 @@ public final class SpoolFile: Sendable {
             let released = granted - state.granted.byteCount
             let releasedUnwritten = unwritten - (state.granted.byteCount - state.written.byteCount)
             directory.withLedger { $0.release(released, unwritten: releasedUnwritten) }
+            return released
         }
-        directory.spaceWasReleased()
+        if released > 0 { directory.spaceWasReleased() }
     }
 }

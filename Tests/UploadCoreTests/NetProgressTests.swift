@@ -51,6 +51,44 @@ import UploadCore
         #expect(rig.machine.nextDeadline == rig.now + .seconds(300), "one byte further")
     }
 
+    /// Chunks that take longer than the stall timeout, and the one that is furthest is lost.
+    @Test func aLossOnASlowLineIsNoStall() throws {
+        let rig = Rig()
+        rig.write(0..<100)
+        rig.commit()
+        try rig.open()
+        var puts = try (1...4).map { _ in try #require(rig.take()) }
+        for put in puts { rig.apply(.bytesSent(put, 9)) }
+        for put in puts.dropLast() { rig.store(put) }
+        let lost = try #require(puts.last)
+        puts = try (1...3).map { _ in try #require(rig.take()) }
+        rig.fail(lost, .connectionLost)
+        for _ in 1...9 {
+            rig.wait(.seconds(200))
+            for put in puts { rig.apply(.bytesSent(put, 1)) }
+            #expect(rig.machine.stall == nil)
+        }
+    }
+
+    /// One chunk after another, each for the first time.
+    @Test func aStoreThatRefusesOneChunkAfterAnotherIsAStall() throws {
+        let rig = Rig()
+        rig.write(0..<1000)
+        rig.commit()
+        try rig.open()
+        let begin = rig.now
+        for _ in 1...1000 where rig.machine.stall == nil {
+            if let put = rig.take() {
+                rig.apply(.bytesSent(put, 10))
+                rig.fail(put, .storeUnavailable, random: 0.99)
+            }
+            if rig.pending != nil { try rig.giveURLs() }
+            rig.wait(.seconds(10))
+        }
+        #expect(rig.machine.stall?.kind == .stalled)
+        #expect(rig.now - begin <= .seconds(310))
+    }
+
     @Test func aChunkThatIsStoredIsProgressThoughMoreWasSentBefore() throws {
         let rig = Rig()
         rig.write(0..<20)

@@ -15,9 +15,11 @@ struct NetProgress: Sendable {
         var hasSession = false
         /// Bytes that the store has.
         var stored: Int64 = 0
-        /// How many bytes the network took of the chunk under way of which it took most: a large chunk on a slow line takes longer
-        /// than the stall timeout.
+        /// Bytes that the network took for the first time in this session: a large chunk on a slow line takes longer than the stall
+        /// timeout.
         var sent: Int64 = 0
+        /// How many bytes the chunks under way have.
+        var underWay: Int64 = 0
         /// Chunks that the platform has been told of.
         var reported = 0
     }
@@ -26,6 +28,8 @@ struct NetProgress: Sendable {
     private(set) var last: Instant
     /// The furthest so far; nil until that is looked at.
     private var furthest: Position?
+    /// Bytes that were sent for the first time since a chunk was stored.
+    private var unstored: Int64 = 0
 
     /// For so long after it got further the time that is left can be told.
     private static let memory: Duration = .seconds(60)
@@ -43,23 +47,26 @@ struct NetProgress: Sendable {
 
     /// Where it is measured from, where it was to start over.
     mutating func settle(at position: Position) {
-        if furthest == nil { furthest = position }
+        if furthest == nil { (furthest, unstored) = (position, 0) }
     }
 
     /// Takes in where the upload is now; tells whether it was never so far.
+    ///
+    /// Bytes that are on their way count as far as the chunks under way go: when more were sent, and none of them is stored, the
+    /// store takes what it does not keep.
     mutating func advance(to position: Position, at now: Instant) -> Bool {
-        guard var furthest else { return false }
-        if position.stored > furthest.stored {
-            // The next chunks are measured by themselves.
-            (furthest.stored, furthest.sent) = (position.stored, position.sent)
-        }
-        furthest.sent = max(furthest.sent, position.sent)
-        furthest.reported = max(furthest.reported, position.reported)
-        furthest.hasSession = furthest.hasSession || position.hasSession
-        guard furthest != self.furthest else { return false }
-        self.furthest = furthest
-        last = max(last, now)
-        return true
+        guard let furthest else { return false }
+        let fresh = max(0, position.sent - furthest.sent)
+        unstored += fresh
+        var isFurther =
+            position.reported > furthest.reported || position.hasSession && !furthest.hasSession
+            || fresh > 0 && unstored <= position.underWay
+        if position.stored > furthest.stored { (isFurther, unstored) = (true, 0) }
+        self.furthest = Position(
+            hasSession: furthest.hasSession || position.hasSession, stored: max(furthest.stored, position.stored),
+            sent: position.sent, reported: max(furthest.reported, position.reported))
+        if isFurther { last = max(last, now) }
+        return isFurther
     }
 
     /// Something was under way until that moment that counts as progress for as long.
@@ -77,8 +84,8 @@ extension UploadStateMachine {
     var position: NetProgress.Position {
         guard let session else { return NetProgress.Position() }
         return NetProgress.Position(
-            hasSession: !isUnverified, stored: session.storedBytes, sent: session.mostBytesSent,
-            reported: session.completedCount)
+            hasSession: !isUnverified, stored: session.storedBytes, sent: session.sentBytes.fresh,
+            underWay: Int64(session.uploadingCount) * session.plan.chunkSize, reported: session.completedCount)
     }
 
     /// Net progress ends a stall.

@@ -1,9 +1,24 @@
 extension OpenSession {
-    /// The network took so many more bytes of a chunk that is under way.
-    mutating func sent(_ count: Int64, of order: ChunkPut) { bytesSent[order.chunkIndex, default: 0] += count }
+    /// What the network took of chunks, by their indices.
+    struct SentBytes: Sendable {
+        private var current: [Int: Int64] = [:]
+        private var furthest: [Int: Int64] = [:]
+        /// Bytes that it took for the first time, of all chunks together.
+        private(set) var fresh: Int64 = 0
 
-    /// How many bytes it took of the chunk under way of which it took most.
-    var mostBytesSent: Int64 { bytesSent.values.max() ?? 0 }
+        /// It took so many more of a chunk that is under way.
+        mutating func add(_ count: Int64, of index: Int) {
+            let sent = current[index, default: 0] + count
+            current[index] = sent
+            fresh += max(0, sent - furthest[index, default: 0])
+            furthest[index] = max(sent, furthest[index, default: 0])
+        }
+
+        /// The PUT is over: another one begins at the first byte.
+        mutating func end(_ index: Int) { current[index] = nil }
+
+        mutating func endAll() { current = [:] }
+    }
 
     /// One chunk. `generation` rises each time its bytes change.
     struct Chunk: Sendable {

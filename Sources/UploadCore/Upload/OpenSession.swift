@@ -26,8 +26,8 @@ struct OpenSession: Sendable {
     private(set) var completedCount = 0
     private(set) var claimedCount = 0
     private(set) var uploadingCount = 0
-    /// Bytes that the network took of the chunks under way, by their indices.
-    var bytesSent: [Int: Int64] = [:]
+    /// What the network took of them.
+    var sentBytes = SentBytes()
     /// Chunks stored with the current content that are neither reported nor in a report. Chunk indices.
     private(set) var reportable = SegmentMap()
 
@@ -132,7 +132,7 @@ struct OpenSession: Sendable {
         let index = order.chunkIndex
         guard case .uploading = chunks[index - 1].state else { return }
         uploadingCount -= 1
-        bytesSent[index] = nil
+        sentBytes.end(index)
         chunks[index - 1].state = .uploaded(etag: etag, generation: order.generation)
         chunks[index - 1].retry.succeeded()
         if !chunks[index - 1].isStale { storedCount += 1 }
@@ -146,7 +146,7 @@ struct OpenSession: Sendable {
         let index = order.chunkIndex
         guard case .uploading = chunks[index - 1].state else { return }
         uploadingCount -= 1
-        bytesSent[index] = nil
+        sentBytes.end(index)
         chunks[index - 1].state = .waiting
         if !isAttempt { chunks[index - 1].attempts -= 1 }
         if let retryAt { delayed[index] = retryAt }
@@ -227,8 +227,7 @@ struct OpenSession: Sendable {
 
     /// Whether every chunk is stored, or every one but the last.
     func isStored(includingLast: Bool) -> Bool {
-        if includingLast { return isFullyStored }
-        return storedCount - (holds(plan.totalChunks) ? 1 : 0) == plan.totalChunks - 1
+        includingLast ? isFullyStored : storedCount - (holds(plan.totalChunks) ? 1 : 0) == plan.totalChunks - 1
     }
 
     /// Whether every chunk but the last is stored and reported.
@@ -336,7 +335,8 @@ struct OpenSession: Sendable {
 
     /// What was under way when the upload failed is to be sent again, and what was refused gets its attempts anew.
     mutating func beginAnew() {
-        (delayed, bytesSent) = ([:], [:])
+        delayed = [:]
+        sentBytes.endAll()
         for index in indices {
             if case .uploading = chunks[index - 1].state {
                 uploadingCount -= 1

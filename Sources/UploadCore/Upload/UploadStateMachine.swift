@@ -151,7 +151,7 @@ public struct UploadStateMachine: Sendable {
         case .chunksHeldBack(let reason, let until): chunksHeldBack = reason.map { Hold(reason: $0, until: until) }
         case .bytesSent(let order, let count):
             rate.add(count, at: now)
-            if isUnderWay(order) { session?.sent(count, of: order) }
+            if isUnderWay(order) { session?.sentBytes.add(count, of: order.chunkIndex) }
         case .chunkStored(let order, let stored): chunkStored(order, stored, at: now)
         case .chunkFailed(let order, let failure, let random): chunkFailed(order, failure, random, at: now, &reaction)
         case .tick: break
