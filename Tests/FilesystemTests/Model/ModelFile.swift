@@ -80,6 +80,8 @@ final class ModelFile {
     var wasEmptied = false
     /// It was staged, or waited for a name, when another process found it: that knows which, the model does not.
     var isPerhapsStaged = false
+    /// It stayed here when it got another name: a kill may leave it as one that does, under any name.
+    var wasRenamedAsLocal = false
     /// A kill came between the end of its spool file and the journal's knowing of it.
     var isPerhapsEvicted = false
     /// The path under which a close was answered for what it holds, so that it has to be found there after any crash.

@@ -197,8 +197,10 @@ extension ModelRun {
             file.bytes = bytes
             file.name = ModelFile.verdict(on: path)
             guard !bytes.isEmpty else { continue }
-            // One that got this name while it was written, and stayed here until then, is there as it is on the disk.
-            if !isKnownLocal(path), known[path].map({ $0.isLocal || $0.kept?.isLocal ?? false }) ?? false {
+            // One that stayed here until it got this name is there as it is on the disk.
+            if !isKnownLocal(path),
+                known[path].map({ $0.isLocal || $0.kept?.isLocal ?? false || $0.wasRenamedAsLocal }) ?? false
+            {
                 try unlink(path)
                 continue
             }

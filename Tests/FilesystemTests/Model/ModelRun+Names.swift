@@ -66,6 +66,7 @@ extension ModelRun {
     private func put(_ taken: (isFolder: Bool, files: [([String], ModelFile)]), at path: [String]) {
         if taken.isFolder { folders.insert(path[0]) }
         for (rest, file) in taken.files {
+            if file.isLocal, file.size > 0 { file.wasRenamedAsLocal = true }
             file.path = path + rest
             file.knownPath = nil
             files[path + rest] = file
