@@ -63,6 +63,7 @@ let package = Package(
     ],
     targets: [
         library("Formats"),
+        library("Descriptors"),
         .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
         library("FuseLowLevel", ["Formats", "CFuse3"]),
         library("UploadCore", ["Formats"]),
@@ -73,12 +74,12 @@ let package = Package(
                 .logging,
             ]),
         .systemLibrary(name: "CSpool"),
-        library("UploadStore", ["UploadCore", "Formats", "CSpool", .grdb, .systemPackage]),
+        library("UploadStore", ["UploadCore", "Formats", "Descriptors", "CSpool", .grdb, .systemPackage]),
         library(
             "UploadEngine", ["UploadCore", "Formats", "PlatformClient", "UploadStore", .logging, .nioCore, .nioPosix]),
         library("FileTree", ["Formats"]),
         .systemLibrary(name: "CProcess"),
-        library("ProcessInspection", ["Formats", "CProcess"]),
+        library("ProcessInspection", ["Formats", "Descriptors", "CProcess"]),
         library(
             "Filesystem",
             [
@@ -106,6 +107,7 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: settings),
         tests(of: "FuseLowLevel", ["TestSupport", "Formats"]),
         tests(of: "Formats", ["TestSupport"]),
+        tests(of: "Descriptors"),
         tests(of: "UploadCore", ["TestSupport", "Formats"]),
         tests(
             of: "PlatformClient",
@@ -114,7 +116,7 @@ let package = Package(
                 .nioHTTP1,
                 .nioSSL,
             ]),
-        tests(of: "UploadStore", ["TestSupport", "UploadCore", "Formats", .grdb]),
+        tests(of: "UploadStore", ["TestSupport", "UploadCore", "Formats", "Descriptors", .grdb]),
         tests(
             of: "UploadEngine",
             [
@@ -122,7 +124,7 @@ let package = Package(
                 .nioPosix,
             ]),
         tests(of: "FileTree", ["TestSupport", "Formats"]),
-        tests(of: "ProcessInspection", ["TestSupport", "Formats"]),
+        tests(of: "ProcessInspection", ["TestSupport", "Formats", "Descriptors"]),
         tests(
             of: "Filesystem",
             [

@@ -1,4 +1,5 @@
 import CProcess
+import Descriptors
 import Dispatch
 import Glibc
 import Synchronization
@@ -17,6 +18,7 @@ public final class ProcessWatch: Sendable {
     private let state = Mutex(State())
     /// Whose thread waits, beside them all, to be told that there is another.
     private let wakeUp: WakeUp?
+    private let reserve: DescriptorReserve
     /// Handlers decide about files, and take their time.
     private let queue = DispatchQueue(label: "twelvefs.ends")
 
@@ -39,7 +41,11 @@ public final class ProcessWatch: Sendable {
     /// - Parameters:
     ///   - limit: how many processes are watched at most.
     ///   - isOffered: false for what an older kernel offers: nothing.
-    public init(limit: Int = ProcessWatch.limit, isOffered: Bool = true) {
+    ///   - reserve: what is left to others of the descriptors that the process may have.
+    public init(
+        limit: Int = ProcessWatch.limit, isOffered: Bool = true, reserve: DescriptorReserve = .ofProcess
+    ) {
+        self.reserve = reserve
         self.limit = min(limit, Self.descriptorLimit / 4)
         wakeUp = isOffered && Self.kernelTells() ? WakeUp() : nil
         isAvailable = wakeUp != nil
@@ -78,6 +84,10 @@ public final class ProcessWatch: Sendable {
         guard state.withLock({ $0.entries.count < (isVital ? limit : limit / 2) }) else { return .failed }
         let descriptor = process_pidfd_open(process, 0)
         guard descriptor >= 0 else { return Look(failure: errno) }
+        guard reserve.allows(descriptor, for: .watch) else {
+            close(descriptor)
+            return .failed
+        }
         let number = state.withLock { state in
             state.lastNumber += 1
             return state.lastNumber

@@ -1,3 +1,4 @@
+import Descriptors
 import Glibc
 
 /// Bounded reads of small kernel files, by system calls alone.
@@ -61,7 +62,7 @@ enum RawFile {
     /// - Returns: whether all of it was listed, as far as `body` wanted.
     @discardableResult
     static func eachEntry(of path: String, _ body: (_ name: borrowing RawDirectoryEntry) -> Bool) -> Look<Void> {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = opened(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return Look(failure: errno) }
         guard let directory = fdopendir(descriptor) else {
             let failure = errno
@@ -78,9 +79,18 @@ enum RawFile {
         }
     }
 
+    /// As `open`: it fails, too, where only those descriptors are left that are for something else.
+    private static func opened(_ path: String, _ flags: Int32) -> Int32 {
+        let descriptor = open(path, flags)
+        guard descriptor >= 0, !DescriptorReserve.ofProcess.allows(descriptor, for: .look) else { return descriptor }
+        close(descriptor)
+        errno = EMFILE
+        return -1
+    }
+
     private static func withDescriptor(of path: String, _ body: (Int32) -> Look<[UInt8]>) -> Look<[UInt8]> {
         // O_NONBLOCK: should a pipe stand where a kernel file is expected, opening it does not wait for its other end.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+        let descriptor = opened(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
         guard descriptor >= 0 else { return Look(failure: errno) }
         defer { close(descriptor) }
         return body(descriptor)

@@ -1,3 +1,4 @@
+import Descriptors
 import Glibc
 import Synchronization
 
@@ -26,9 +27,13 @@ final class DescriptorCache: Sendable {
 
     /// How many may be open beyond those in use.
     let limit: Int
+    private let reserve: DescriptorReserve
     private let state = Mutex(State())
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int, reserve: DescriptorReserve) {
+        self.limit = limit
+        self.reserve = reserve
+    }
 
     deinit {
         for entry in state.withLock({ $0.entries.values.map(\.number) }) { _ = close(entry) }
@@ -96,11 +101,17 @@ final class DescriptorCache: Sendable {
     /// Opens a file; where no more may be open, those that are not in use are closed first.
     func opened(_ open: () throws(SpoolError) -> Int32) throws(SpoolError) -> Int32 {
         do throws(SpoolError) {
-            return try open()
+            return try openUnreserved(open)
         } catch {
             guard error.isOutOfDescriptors else { throw error }
         }
         for number in state.withLock({ Self.evict(&$0, to: 0) }) { _ = close(number) }
+        return try openUnreserved(open)
+    }
+
+    /// Opens a file unless only those descriptors are left that are for something else.
+    private func openUnreserved(_ open: () throws(SpoolError) -> Int32) throws(SpoolError) -> Int32 {
+        guard reserve.allowsAnother(for: .spool) else { throw SpoolError(errno: EMFILE, operation: "open") }
         return try open()
     }
 

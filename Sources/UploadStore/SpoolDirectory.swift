@@ -1,3 +1,4 @@
+import Descriptors
 import Formats
 import Glibc
 import Synchronization
@@ -40,10 +41,13 @@ public final class SpoolDirectory: Sendable {
     ///     is no limit, at most that where there is one.
     ///   - descriptorLimit: How many spool files stay open that nobody uses. When nil: a quarter of what the process may
     ///     have open, at most 256.
+    ///   - descriptorReserve: What is left to others of the descriptors that the process may have.
     public init(
-        stateDirectory: String, limit: ByteCount? = nil, diskReserve: ByteCount? = nil, descriptorLimit: Int? = nil
+        stateDirectory: String, limit: ByteCount? = nil, diskReserve: ByteCount? = nil, descriptorLimit: Int? = nil,
+        descriptorReserve: DescriptorReserve = .ofProcess
     ) throws(SpoolError) {
-        descriptors = DescriptorCache(limit: descriptorLimit ?? Self.usualDescriptorLimit)
+        descriptors = DescriptorCache(
+            limit: descriptorLimit ?? Self.usualDescriptorLimit, reserve: descriptorReserve)
         let state = try Descriptor("open \(stateDirectory)") {
             Glibc.open(stateDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         }

@@ -1,3 +1,4 @@
+import Descriptors
 import Foundation
 import ProcessInspection
 import Synchronization
@@ -39,6 +40,15 @@ struct ProcessWatches {
         // To one who asks afterwards as well.
         #expect(await Self.end(of: process) == expected)
         #expect(process.end == expected)
+    }
+
+    @Test func theLastDescriptorsAreLeftToOthers() throws {
+        let watch = ProcessWatch(reserve: DescriptorReserve { 2 })
+        guard case .failed = watch.watch(getpid(), isVital: true) else {
+            Issue.record("it is watched")
+            return
+        }
+        #expect(watch.count == 0)
     }
 
     @Test func aProcessIsWatchedOnceAndAsLongAsSomebodyKeepsIt() async throws {

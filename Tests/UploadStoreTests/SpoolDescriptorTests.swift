@@ -1,3 +1,4 @@
+import Descriptors
 import Formats
 import Foundation
 import Glibc
@@ -39,6 +40,16 @@ struct SpoolDescriptorTests {
             }
         }
         #expect(try openFiles() <= Self.limit)
+    }
+
+    @Test func theLastDescriptorsAreLeftToOthers() throws {
+        let other = try StoreTestDirectory()
+        let few = try SpoolDirectory(
+            stateDirectory: other.path, diskReserve: ByteCount(0), descriptorReserve: DescriptorReserve { 2 })
+        let error = #expect(throws: SpoolError.self) { _ = try few.create() }
+        #expect(error?.isOutOfDescriptors == true)
+        // And no file without an owner is left behind.
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(other.path)/spool").isEmpty)
     }
 
     @Test func aRemovedFileStaysReadable() throws {

@@ -17,11 +17,11 @@ from pathlib import Path
 # What each target may import of ours: only what is below it.
 LAYERS = {
     "CFuse3": [], "CSpool": [], "CXattr": [], "CProcess": [],
-    "Formats": [],
-    "UploadCore": ["Formats"], "FileTree": ["Formats"], "ProcessInspection": ["Formats", "CProcess"],
+    "Formats": [], "Descriptors": [],
+    "UploadCore": ["Formats"], "FileTree": ["Formats"], "ProcessInspection": ["Formats", "Descriptors", "CProcess"],
     "FuseLowLevel": ["Formats", "CFuse3"],
     "PlatformClient": ["UploadCore", "Formats"],
-    "UploadStore": ["UploadCore", "Formats", "CSpool"],
+    "UploadStore": ["UploadCore", "Formats", "Descriptors", "CSpool"],
     "UploadEngine": ["UploadCore", "Formats", "PlatformClient", "UploadStore"],
     "Filesystem": [
         "FuseLowLevel", "FileTree", "ProcessInspection", "UploadEngine", "UploadCore", "Formats", "UploadStore",

@@ -20,7 +20,7 @@ class Condition:
     is_ended: bool = False
     # Whether the server is stopped now and then.
     is_stopped: bool = False
-    # How many descriptors the server may have; one of these.
+    # How many descriptors the server may have beyond those that it has when it is mounted; one of these.
     descriptors: tuple = ()
     # How much the spool may take beyond half of what it holds when the server is started, in KiB; one of these.
     space: tuple = ()
@@ -33,7 +33,7 @@ CONDITIONS = {
     "drained": Condition(("--drain-timeout", "300ms"), is_ended=True),
     "stopped": Condition(is_stopped=True),
     "small-spool": Condition(("--keep-interrupted", "1s"), may_refuse=True, space=(1000, 4000, 10000)),
-    "few-descriptors": Condition(may_refuse=True, descriptors=(56, 64, 80)),
+    "few-descriptors": Condition(may_refuse=True, descriptors=(8, 16, 40)),
 }
 
 

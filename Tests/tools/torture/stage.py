@@ -1,6 +1,7 @@
 """The sandbox and the mount, as processes that can be killed and started again; none of them outlives the run."""
 import json
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -103,7 +104,7 @@ class Mount:
         self.state = f"{folder}/state"
         self.log = f"{folder}/twelvefs.log"
         self.server = None
-        # The most that the next server may have.
+        # How many more the next server may have than when it is mounted; None is no limit.
         self.descriptors = None
         # False once somebody has taken it away, and its server goes on without it.
         self.is_in_tree = False
@@ -115,9 +116,8 @@ class Mount:
         """Mounts. Raises Trouble with what was said when it is refused."""
         self.starts += 1
         environment = {**os.environ, "TWELVELABS_API_KEY": key}
-        limit = ["prlimit", f"--nofile={self.descriptors}", "--"] if self.descriptors else []
         outcome = subprocess.run(
-            [*limit, self.program, "mount", self.path, "--api-url", url, "--state-dir", self.state, "--log-file", self.log,
+            [self.program, "mount", self.path, "--api-url", url, "--state-dir", self.state, "--log-file", self.log,
              *self.options, *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", env=environment,
             timeout=PATIENCE * 2)
@@ -127,6 +127,9 @@ class Mount:
         with open(f"{self.state}/lock", encoding="utf-8") as file:
             self.server = int(json.load(file)["pid"])
         self.is_in_tree = True
+        if self.descriptors:
+            most = len(os.listdir(f"/proc/{self.server}/fd")) + self.descriptors
+            resource.prlimit(self.server, resource.RLIMIT_NOFILE, (most, most))
         record_for_sweep("processes", f"{self.server} {start_time(self.server)}")
 
     @property
