@@ -44,7 +44,7 @@ import UploadCore
         rig.wait(.seconds(200))
         rig.fail(first, .connectionLost)
         rig.wait(.seconds(20))
-        let again = try #require(rig.take())
+        let again = try #require(rig.takeAll().first { $0.chunkIndex == first.chunkIndex })
         rig.apply(.bytesSent(again, 6))
         #expect(rig.machine.nextDeadline == rig.now + .seconds(80), "as far as before")
         rig.apply(.bytesSent(again, 1))
