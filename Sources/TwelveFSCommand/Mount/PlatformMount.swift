@@ -86,6 +86,7 @@ struct PlatformMount: MountService {
                     logger.log(level: Logger.Level(level), "libfuse", metadata: ["says": "\(message)"])
                 })
             try await offPool {
+                try MountPoint.makeFree(configuration.mountPoint)
                 try session.mount()
                 try session.start()
             }

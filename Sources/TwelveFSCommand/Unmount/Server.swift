@@ -72,7 +72,7 @@ struct Server {
         if let mount = try MountPoint.mount(at: mountPoint), mount.source == stateDirectory,
             try MountPoint.isDead(mount)
         {
-            try MountPoint.clear(mountPoint)
+            try MountPoint.clear(mount)
         }
         let stop = StateFile.read(StopRecord.self, from: StopRecord.path(in: stateDirectory))
         guard let stop, stop.pid == record.pid, stop.startTime == record.startTime else {

@@ -33,7 +33,7 @@ struct UnmountCommand: ParsableCommand {
     func run() throws {
         let (path, mount) = try located()
         guard let server = try Server(of: mount, at: path) else {
-            try MountPoint.clear(path)
+            try MountPoint.clear(mount)
             Terminal.complain("the process that served \(path) was gone; the dead mount is cleared")
             return
         }
