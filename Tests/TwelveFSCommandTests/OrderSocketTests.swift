@@ -78,6 +78,15 @@ import struct TestSupport.ShownStatements
         withExtendedLifetime(socket) {}
     }
 
+    @Test(.shows("drain-stopped")) func serverThatNeverAnswersIsNotWaitedForForEver() throws {
+        let socket = try OrderSocket(in: scratch.path)
+        let line = try ServerLine(to: scratch.path, longestSilence: .zero)
+        try line.give(.handOver)
+        let failure = #expect(throws: CommandFailure.self) { try hear(line) }
+        #expect(failure?.message == "the serving process (pid \(getpid())) does not answer")
+        withExtendedLifetime(socket) {}
+    }
+
     @Test func endOfTheServerIsHeard() async throws {
         var socket: OrderSocket? = try OrderSocket(in: scratch.path)
         let line = try ServerLine(to: scratch.path)

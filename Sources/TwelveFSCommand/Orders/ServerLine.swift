@@ -25,9 +25,14 @@ package final class ServerLine {
     private static let pause: Int32 = 100
     /// A process that is stopped for a moment is waited for.
     private static let patience: Duration = .seconds(3)
+    /// How long it may say nothing at all: it answers at once, unless it is frozen, or its machine is.
+    private let longestSilence: Duration
+    /// Since when it has been silent; nil once it has spoken.
+    private var silentSince: ContinuousClock.Instant? = .now
 
     /// - Throws: `noSuchFileOrDirectory` or `connectionRefused` where nobody listens.
-    package init(to stateDirectory: String) throws(Errno) {
+    package init(to stateDirectory: String, longestSilence: Duration = .seconds(30)) throws(Errno) {
+        self.longestSilence = longestSilence
         descriptor = try UnixSocket.connected(to: OrderSocket.name, in: stateDirectory)
         server = UnixSocket.peer(of: descriptor)
     }
@@ -48,13 +53,14 @@ package final class ServerLine {
 
     /// Listens for a moment.
     ///
-    /// - Throws: a ``CommandFailure`` when the other process has been stopped for some seconds.
+    /// - Throws: a ``CommandFailure`` when the other process has been stopped for some seconds, or never answers.
     package func listen() throws -> Word {
         while true {
             if let end = received.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = Array(received[..<end])
                 received.removeSubrange(...end)
                 stoppedSince = nil
+                silentSince = nil
                 return .answer(
                     (try? StateFile.decoded(ServerAnswer.self, from: line))
                         ?? .refused(reason: "another version of twelvefs serves it, whose answer makes no sense here"))
@@ -62,6 +68,7 @@ package final class ServerLine {
             var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             guard poll(&polled, 1, Self.pause) > 0 else {
                 try checkNotStopped()
+                try checkNotFrozen()
                 return .silence
             }
             var piece = [UInt8](repeating: 0, count: 4096)
@@ -83,5 +90,11 @@ package final class ServerLine {
         throw CommandFailure(
             "the serving process is stopped (pid \(server))",
             hint: "Let it continue with 'kill -CONT \(server)', and try again")
+    }
+
+    private func checkNotFrozen() throws {
+        guard let silentSince, .now - silentSince >= longestSilence else { return }
+        let words = server.map { " (pid \($0))" } ?? ""
+        throw CommandFailure("the serving process\(words) does not answer", hint: "Is it, or its container, paused?")
     }
 }
