@@ -41,18 +41,22 @@ package enum MountPoint {
 
     /// Clears a dead mount away from a path that was ``checked(_:)``: the last step before another one takes its place.
     ///
+    /// - Returns: the directory, which may be written into until something is mounted on it.
     /// - Throws: a ``CommandFailure``, also for what the dead mount had hidden.
-    package static func makeFree(_ path: String) throws {
+    package static func makeFree(_ path: String) throws -> BareDirectory {
         while let mount = try deadMount(at: path) { try clear(mount) }
-        try checkDirectory(path)
+        return try checkDirectory(path)
     }
 
-    private static func checkDirectory(_ real: String) throws {
+    @discardableResult
+    private static func checkDirectory(_ real: String) throws -> BareDirectory {
+        let directory: BareDirectory
         do {
             guard try PathStatus(at: real).isDirectory else {
                 throw CommandFailure("the mount point \(real) is not a directory", hint: "Name an empty directory")
             }
-            guard try isEmpty(real) else {
+            directory = try BareDirectory(real)
+            guard directory.isEmpty else {
                 throw CommandFailure("the mount point \(real) is not empty", hint: "Name an empty directory")
             }
         } catch let error as Errno {
@@ -63,6 +67,7 @@ package enum MountPoint {
             throw CommandFailure(
                 "you may not write to the mount point \(real)", hint: "Name an empty directory of your own")
         }
+        return directory
     }
 
     /// The dead mount at a path; nil when nothing is mounted there.
@@ -138,10 +143,35 @@ package enum MountPoint {
             "the dead mount on \(mount.path) belongs to another user (uid \(owner))",
             hint: "Clear it as that user, or as root: 'twelvefs unmount \(mount.path)'")
     }
+}
 
-    private static func isEmpty(_ path: String) throws -> Bool {
+/// A directory that something is to be mounted on, and still to be looked into then.
+package final class BareDirectory {
+    private let path: String
+    private let directory: OpaquePointer
+
+    init(_ path: String) throws(Errno) {
         guard let directory = opendir(path) else { throw Errno(rawValue: errno) }
-        defer { closedir(directory) }
+        self.path = path
+        self.directory = directory
+    }
+
+    deinit {
+        closedir(directory)
+    }
+
+    /// Makes sure that nothing has come into it until something was mounted on it: nobody would find it there.
+    ///
+    /// - Throws: a ``CommandFailure``.
+    package func checkStillEmpty() throws {
+        guard !isEmpty else { return }
+        throw CommandFailure(
+            "something was written into the mount point \(path) just before it was mounted",
+            hint: "Move it away, and mount again")
+    }
+
+    var isEmpty: Bool {
+        rewinddir(directory)
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) { $0.prefix { $0 != 0 }.map { $0 } }
             if name != Array(".".utf8), name != Array("..".utf8) { return false }

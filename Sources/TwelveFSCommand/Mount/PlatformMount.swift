@@ -86,8 +86,9 @@ struct PlatformMount: MountService {
                     logger.log(level: Logger.Level(level), "libfuse", metadata: ["says": "\(message)"])
                 })
             try await offPool {
-                try MountPoint.makeFree(configuration.mountPoint)
+                let beneath = try MountPoint.makeFree(configuration.mountPoint)
                 try session.mount()
+                try beneath.checkStillEmpty()
                 try session.start()
             }
             journal.begin()
