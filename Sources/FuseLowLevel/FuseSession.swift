@@ -31,7 +31,7 @@ public final class FuseSession: Sendable {
     /// Prepares a session; nothing is mounted yet.
     ///
     /// - Parameters:
-    ///   - mountpoint: an existing directory.
+    ///   - mountpoint: an existing directory. A dead mount on it has to be gone before ``mount()`` only.
     ///   - operations: the file system. It is held until the session is gone and nobody can answer a request any more; a
     ///     file system that holds its session in turn should do so weakly.
     ///   - workerCount: threads that take requests; at least 1. Each needs a buffer of 1 MiB.
@@ -42,20 +42,25 @@ public final class FuseSession: Sendable {
         workerCount: Int = 4, log: @escaping FuseLogHandler
     ) throws(FuseError) {
         FuseLog.redirect(to: log)
-        guard let resolved = realpath(mountpoint, nil) else {
-            throw FuseError(.unusableMountPoint, "cannot mount on \(mountpoint): \(FuseErrno.text(of: errno))")
-        }
-        defer { free(resolved) }
-        var status = stat()
-        let error = stat(resolved, &status) == 0 ? 0 : errno
-        guard error == 0, status.st_mode & FileKind.mask == FileKind.directory.rawValue else {
-            let reason = error == 0 ? .notDirectory : FuseErrno(rawValue: error)
-            throw FuseError(.unusableMountPoint, "cannot mount on \(mountpoint): \(reason)")
-        }
-        self.mountpoint = String(cString: resolved)
+        self.mountpoint = try Self.resolved(mountpoint)
         self.options = options
         self.workerCount = max(1, workerCount)
         core = try SessionCore(operations: operations, options: options)
+    }
+
+    /// The real path of a directory; of one beneath a dead mount, which answers nothing, the path as it is.
+    private static func resolved(_ mountpoint: String) throws(FuseError) -> String {
+        var status = stat()
+        var error = stat(mountpoint, &status) == 0 ? 0 : errno
+        if error == ENOTCONN || error == ECONNABORTED { return mountpoint }
+        if error == 0, status.st_mode & FileKind.mask != FileKind.directory.rawValue { error = ENOTDIR }
+        guard error == 0, let resolved = realpath(mountpoint, nil) else {
+            throw FuseError(
+                .unusableMountPoint,
+                "cannot mount on \(mountpoint): \(FuseErrno(rawValue: error == 0 ? errno : error))")
+        }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     deinit {

@@ -4,7 +4,7 @@ import Logging
 /// signals) is the supervisor's, everything inside theirs.
 ///
 /// The calls, in their order: `hasUploadsToResume`, then the platform is asked, then `start`, then
-/// ``RunningMount/drainAndStop(_:showing:)``.
+/// ``RunningMount/drainAndStop(_:)``.
 public protocol MountService: Sendable {
     /// Whether the state directory holds uploads to recover: then a platform that cannot be reached refuses no mount.
     ///
@@ -23,44 +23,27 @@ public protocol MountService: Sendable {
 
 /// A mount that serves.
 public protocol RunningMount: Sendable {
-    /// Returns when the kernel has released the mount: somebody else unmounted it, or ``drainAndStop(_:showing:)`` did.
+    /// Returns when the kernel has released the mount: somebody else unmounted it, or ``drainAndStop(_:)`` did.
     ///
     /// Returns early, and without a meaning, when the calling task is cancelled.
     func untilDetached() async
 
-    /// Refuses whoever does not write already, lets those in the mount and uploads under way finish for at most the order's
-    /// time, answers the closes that still wait, detaches (if still attached) and ends everything that was started.
-    ///
-    /// When the calling task is cancelled (a second signal), the waiting ends at once, as with force; what follows it is
-    /// still done.
-    ///
-    /// - Parameter showing: is told, in words, who is in the mount whenever that changes.
-    func drainAndStop(_ order: DrainOrder, showing: @escaping @Sendable ([String]) -> Void) async -> DrainEnd
-}
+    /// Whether the kernel still shows the mount to this process. One that was taken away lazily can have files open.
+    var isMounted: Bool { get }
 
-/// How a mount is to end.
-public struct DrainOrder: Sendable, Equatable {
-    /// How long it may take.
-    public var timeout: Duration
-    /// Whether it ends even if somebody is in it by then.
-    public var isForced: Bool
-    /// Who asks for it and wants to hear of it; nil for a signal.
-    public var request: String?
-
-    /// An order; by force, as a signal is one.
-    public init(timeout: Duration, isForced: Bool = true, request: String? = nil) {
-        self.timeout = timeout
-        self.isForced = isForced
-        self.request = request
-    }
+    /// Refuses whoever does not write already, lets those in the mount and uploads under way finish until the agenda says that
+    /// it is time, answers the closes that still wait, detaches (if still attached) and ends everything that was started.
+    ///
+    /// It serves on where nobody on the agenda asks for the end any more.
+    func drainAndStop(_ agenda: DrainAgenda) async -> DrainEnd
 }
 
 /// What came of it.
 public enum DrainEnd: Sendable, Equatable {
     /// It has ended.
     case ended(DrainOutcome)
-    /// It serves on: these are in it, in words.
-    case busy([String])
+    /// It serves on: these were in it, in words.
+    case servesOn([String])
 }
 
 /// What a mount left behind when it ended.

@@ -145,6 +145,20 @@ import Testing
         }
     }
 
+    @Test func isPreparedWhileADeadMountIsStillThere() throws {
+        try withMount { mounted in
+            mounted.session.stop()
+            let next = try FuseSession(
+                mountpoint: mounted.path, options: testOptions, operations: MemoryFilesystem(), log: { _, _ in })
+            #expect(next.mountpoint == mounted.path)
+            #expect(try MountTable.clearDeadMount(at: mounted.path))
+            try next.mount()
+            try next.start()
+            #expect(try MountTable().topmostEntry(at: mounted.path)?.id == next.mountID)
+            try next.unmount(lazily: true)
+        }
+    }
+
     @Test func saysWhyItCannotMount() throws {
         let missing = #expect(throws: FuseError.self) {
             try FuseSession(mountpoint: "/nowhere/at/all", operations: MemoryFilesystem(), log: { _, _ in })

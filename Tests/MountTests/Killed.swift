@@ -123,6 +123,58 @@ extension Mounted {
             }
         }
 
+        /// Else a copy that starts meanwhile, or after a mount that fails, goes into the directory beneath.
+        @Test(.shows("server-killed")) func theDeadMountStaysUntilAnotherTakesItsPlace() async throws {
+            try await withScratch { scratch in
+                try await withSandbox(scratch: scratch) { sandbox in
+                    let options = try mountOptions(in: scratch, sandbox: sandbox)
+                    let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 6_000_000)
+                    let first = try await Mount.start(options)
+                    try await first.killServerAndWait()
+                    func expectDead() async throws {
+                        let lost = try await run("cp", source, first.path)
+                        #expect(lost.errors.contains("Transport endpoint is not connected"), "\(lost)")
+                    }
+                    var refused = options
+                    refused.apiKey = "another-key"
+                    await #expect(throws: ToolFailed.self) { try await Mount.start(refused) }
+                    try await expectDead()
+
+                    let asked = try await sandbox.journal().requests(.list).count
+                    try await sandbox.inject(Fault(on: .list, count: 1000, .hang))
+                    let mount = try await start(options.tool)
+                    try await eventually("the server asks the platform") {
+                        try await sandbox.journal().requests(.list).count > asked
+                    }
+                    try await expectDead()
+                    mount.signal(SIGINT)
+                    _ = try await mount.finished()
+                    try await expectDead()
+
+                    try await sandbox.clearFaults()
+                    try await withMount(options) { mount in
+                        let copy = try await run("cp", source, mount.path)
+                        #expect(copy.succeeded, "\(copy)")
+                    }
+                    #expect(try await first.list().isEmpty)
+                }
+            }
+        }
+
+        @Test(.enabled(if: geteuid() == 0, "another user is needed"))
+        func aDeadMountOfAnotherUserIsLeftToThem() async throws {
+            try await withMount(["--allow-other"]) { stage in
+                try await stage.mount.killServerAndWait()
+                let mount = [BuildProducts.twelvefs, "mount", stage.mount.path, "--api-url", stage.sandbox.apiURL]
+                var tool = Tool("setpriv", ["--reuid=1", "--regid=1", "--clear-groups", "--"] + mount)
+                tool.environment["TWELVELABS_API_KEY"] = .some(SandboxProcess.key)
+                tool.environment["HOME"] = .some(stage.scratch.appending("home"))
+                let refused = try await run(tool)
+                #expect(refused.errors.contains("belongs to another user (uid 0)"), "\(refused)")
+                #expect(MountedPaths.contains(stage.mount.path))
+            }
+        }
+
         @Test(.shows("server-immutable"), .enabled("nothing can be made immutable here", Immutable.isPossible))
         func anImmutableMountPointTakesNothingWhileNothingIsMounted() async throws {
             try await withScratch { scratch in

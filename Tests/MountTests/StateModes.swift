@@ -15,6 +15,7 @@ extension Mounted {
                         let copy = try await run("cp", source, mount.appending("video.mp4"))
                         #expect(copy.succeeded, "\(copy)")
                         let kept = try await modes(options.stateDirectory)
+                        #expect(kept.contains("s 600 orders.sock"), "\(kept)")
                         for name in ["lock", "journal.sqlite", "journal.sqlite-wal", "twelvefs.log"] {
                             #expect(kept.contains("f 600 \(name)"), "\(kept)")
                         }
@@ -22,7 +23,10 @@ extension Mounted {
                         #expect(spooled.count == 1, "\(kept)")
                     }
                     let kept = try await modes(options.stateDirectory)
-                    #expect(kept.allSatisfy { $0.hasPrefix("d 700 ") || $0.hasPrefix("f 600 ") }, "\(kept)")
+                    let isPrivate = kept.allSatisfy { entry in
+                        ["d 700 ", "f 600 ", "s 600 "].contains { entry.hasPrefix($0) }
+                    }
+                    #expect(isPrivate, "\(kept)")
                 }
             }
         }

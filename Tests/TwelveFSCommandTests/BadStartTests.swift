@@ -49,6 +49,20 @@ import func TestSupport.run
         #expect(try checked.get() == path)
     }
 
+    /// A copy that came while the dead mount was gone already would be hidden, and its exit status 0.
+    @Test(.shows("server-killed"), .enabled(if: geteuid() == 0, "needs root, to mount"))
+    func whatWasWrittenBeneathJustBeforeIsNoticedAfterwards() throws {
+        let path = try scratch.directory("free")
+        let beneath = try MountPoint.makeFree(path)
+        try beneath.checkStillEmpty()
+        try scratch.file("free/late.mp4", "")
+        #expect(mount("none", path, "tmpfs", 0, nil) == 0)
+        defer { umount2(path, Int32(MNT_DETACH)) }
+        try #require(try FileManager.default.contentsOfDirectory(atPath: path).isEmpty, "it is hidden")
+        let failure = #expect(throws: CommandFailure.self) { try beneath.checkStillEmpty() }
+        #expect(failure?.message.contains("something was written into the mount point \(path)") == true)
+    }
+
     @Test func otherMountsAreLeftAlone() {
         #expect(refusal("/proc")?.contains("something else is mounted on /proc already (type proc)") == true)
     }

@@ -5,33 +5,41 @@ import TwelveFSCommand
 import UnixSignals
 
 import struct TestSupport.ShownStatements
+import func TestSupport.eventually
 
 @Suite struct ServingLoopTests {
-    /// A mount whose drain ends when it is told to, or by cancellation.
+    /// A mount whose drain ends when it is told to, and serves on where nobody asks for the end any more.
     private final class FakeMount: RunningMount {
         let detachment = StartGate()
         let drained = StartGate()
         let drainBegan = StartGate()
-        /// What a drain comes to, one after the other; the last one ends.
-        let busy = Mutex<[[String]]>([])
-        private let orders = Mutex<[DrainOrder]>([])
+        private let agenda = Mutex<DrainAgenda?>(nil)
+        private let count = Mutex(0)
 
-        var drainOrders: [DrainOrder] { orders.withLock { $0 } }
+        private let isTakenAway = Mutex(false)
+
+        var isMounted: Bool { !isTakenAway.withLock { $0 } }
+
+        func takeAway() { isTakenAway.withLock { $0 = true } }
+
+        /// How often it was to end.
+        var drains: Int { count.withLock { $0 } }
 
         func untilDetached() async { await detachment.wait() }
 
-        func drainAndStop(
-            _ order: DrainOrder, showing: @escaping @Sendable ([String]) -> Void
-        ) async -> DrainEnd {
-            orders.withLock { $0.append(order) }
+        /// What the agenda says `seconds` from now.
+        func step(users: [String] = [], isIdle: Bool = false, after seconds: Int = 0) -> EndRule.Step? {
+            agenda.withLock { $0 }?.step(users: users, isIdle: isIdle, at: .now + .seconds(seconds))
+        }
+
+        func drainAndStop(_ agenda: DrainAgenda) async -> DrainEnd {
+            self.agenda.withLock { $0 = agenda }
+            count.withLock { $0 += 1 }
             drainBegan.open()
-            if let users = busy.withLock({ $0.popLast() }) {
-                showing(users)
-                return .busy(users)
-            }
             await drained.wait()
+            if agenda.isEmpty { return .servesOn(["a.mp4 (cp, pid 7)"]) }
             defer { detachment.open() }
-            return .ended(DrainOutcome(resumable: Task.isCancelled ? 1 : 0))
+            return .ended(DrainOutcome(resumable: 1))
         }
     }
 
@@ -43,18 +51,20 @@ import struct TestSupport.ShownStatements
         let words = Mutex<[CommandFailure?]>([])
         let signals: AsyncStream<UnixSignal>
         private let sending: AsyncStream<UnixSignal>.Continuation
-        let news: AsyncStream<DrainNews>
-        private let tell: AsyncStream<DrainNews>.Continuation
-        /// What the next signals mean.
-        let orders = Mutex<[DrainOrder]>([])
-        static let order = DrainOrder(timeout: .seconds(42))
+        private let orders: AsyncStream<OrderEvent>
+        private let ordering: AsyncStream<OrderEvent>.Continuation
+        static let drainTimeout = 42
 
         init() {
             (signals, sending) = AsyncStream.makeStream(of: UnixSignal.self)
-            (news, tell) = AsyncStream.makeStream(of: DrainNews.self)
+            (orders, ordering) = AsyncStream.makeStream(of: OrderEvent.self)
         }
 
         func send(_ signal: UnixSignal) { sending.yield(signal) }
+
+        func place(_ order: ServerOrder, by client: FakeClient) { ordering.yield(.placed(order, by: client.client)) }
+
+        func withdraw(_ client: FakeClient) { ordering.yield(.withdrawn(client.client.id)) }
 
         func run(
             isAwaited: Bool = true, start: @escaping @Sendable (FakeMount) async throws -> any RunningMount = { $0 }
@@ -67,10 +77,9 @@ import struct TestSupport.ShownStatements
                     ready.open()
                     return isAwaited
                 },
-                order: { [self] in orders.withLock { $0.isEmpty ? Self.order : $0.removeFirst() } },
-                tell: { [self] in tell.yield($0) },
+                drainTimeout: .seconds(Self.drainTimeout),
                 reopenLog: { [self] in reopened.open() })
-            return Task { [signals] in try await loop.run(signals: signals) }
+            return Task { [signals, orders] in try await loop.run(signals: signals, orders: orders) }
         }
     }
 
@@ -81,9 +90,11 @@ import struct TestSupport.ShownStatements
         await around.ready.wait()
         around.send(signal)
         await around.mount.drainBegan.wait()
+        #expect(around.mount.step(users: ["a"], after: Surroundings.drainTimeout - 1) == .wait)
+        #expect(around.mount.step(users: ["a"], after: Surroundings.drainTimeout + 1) == .force)
         around.mount.drained.open()
-        #expect(try await running.value == DrainOutcome())
-        #expect(around.mount.drainOrders == [Surroundings.order])
+        #expect(try await running.value == DrainOutcome(resumable: 1))
+        #expect(around.mount.drains == 1)
         #expect(around.words.withLock { $0 } == [nil])
     }
 
@@ -92,41 +103,85 @@ import struct TestSupport.ShownStatements
         await around.ready.wait()
         around.send(.sigterm)
         await around.mount.drainBegan.wait()
+        #expect(around.mount.step(users: ["a"]) == .wait)
         around.send(.sigint)
-        // Nobody opens `drained`: only cancellation ends the wait.
-        #expect(try await running.value == DrainOutcome(resumable: 1))
-        #expect(around.mount.drainOrders.count == 1)
+        try await eventually("it is not waited for any more") { around.mount.step(users: ["a"]) == .force }
+        around.mount.drained.open()
+        _ = try await running.value
+        #expect(around.mount.drains == 1)
+    }
+
+    @Test(.shows("drain-together")) func signalBesideAnOrderIsTheFirst() async throws {
+        let client = FakeClient(1)
+        let running = around.run()
+        await around.ready.wait()
+        around.place(.unmount(timeout: .seconds(60), isForced: false), by: client)
+        await around.mount.drainBegan.wait()
+        around.send(.sigterm)
+        try await eventually("the signal's order holds") {
+            around.mount.step(users: ["a"], after: Surroundings.drainTimeout + 1) == .force
+        }
+        #expect(around.mount.step(users: ["a"]) == .wait)
+        around.mount.drained.open()
+        _ = try await running.value
+        #expect(await client.last() == .ended(DrainOutcome(resumable: 1)))
     }
 
     @Test(.shows("drain-busy")) func aBusyMountServesOnAndTheNextSignalIsTheFirstAgain() async throws {
-        let asked = DrainOrder(timeout: .seconds(1), isForced: false, request: "one")
-        around.orders.withLock { $0 = [asked] }
-        around.mount.busy.withLock { $0 = [["a.mp4 (cp, pid 7)"]] }
-        let running = around.run()
-        await around.ready.wait()
-        around.send(.sigterm)
-        var news = around.news.makeAsyncIterator()
-        let users = ["a.mp4 (cp, pid 7)"]
-        #expect(await news.next() == DrainNews(requests: ["one"], users: users, isBusy: false))
-        #expect(await news.next() == DrainNews(requests: ["one"], users: users, isBusy: true))
+        let client = FakeClient(1)
         around.mount.drained.open()
+        let running = around.run { mount in BusyMount(mount: mount) }
+        await around.ready.wait()
+        around.place(.unmount(timeout: .zero, isForced: false), by: client)
+        #expect(await client.last() == .busy(users: ["a.mp4 (cp, pid 7)"]))
         around.send(.sigterm)
-        #expect(try await running.value == DrainOutcome())
-        #expect(around.mount.drainOrders == [asked, Surroundings.order])
+        #expect(try await running.value == DrainOutcome(resumable: 1))
     }
 
-    @Test func whoAsksWithoutForceForWhatEndsAlreadyWaitsForIt() async throws {
-        let second = DrainOrder(timeout: .zero, isForced: false, request: "two")
-        around.orders.withLock { $0 = [Surroundings.order, second] }
+    @Test(.shows("drain-withdrawn")) func orderThatIsTakenBackEndsNothing() async throws {
+        let client = FakeClient(1)
         let running = around.run()
         await around.ready.wait()
-        around.send(.sigterm)
+        around.place(.unmount(timeout: nil, isForced: true), by: client)
         await around.mount.drainBegan.wait()
-        around.send(.sigterm)
-        var news = around.news.makeAsyncIterator()
-        #expect(await news.next() == DrainNews(requests: ["two"], users: [], isBusy: false))
+        around.withdraw(client)
+        try await eventually("nobody asks for the end") { around.mount.step() == .stayBusy }
         around.mount.drained.open()
-        #expect(try await running.value == DrainOutcome(), "it was not cut short")
+        around.send(.sigterm)
+        _ = try await running.value
+    }
+
+    @Test(.shows("drain-handover")) func uploadsAreHandedOverWhenTheMountIsGoneAndOnlyThen() async throws {
+        let (early, late) = (FakeClient(1), FakeClient(2))
+        let running = around.run()
+        await around.ready.wait()
+        around.place(.handOver, by: early)
+        #expect(await early.last() == .refused(reason: "it serves a mount"))
+        #expect(around.mount.drains == 0)
+        around.mount.detachment.open()
+        await around.mount.drainBegan.wait()
+        #expect(around.mount.step() == .wait)
+        around.place(.handOver, by: late)
+        try await eventually("it ends at once") { around.mount.step() == .detach }
+        around.mount.drained.open()
+        _ = try await running.value
+        #expect(await late.last() == .ended(DrainOutcome(resumable: 1)))
+    }
+
+    @Test(.shows("drain-handover", "drain-lazy")) func whoAsksForUploadsWaitsForTheLastOpenFile() async throws {
+        let heir = FakeClient(1)
+        let running = around.run()
+        await around.ready.wait()
+        around.mount.takeAway()
+        around.place(.handOver, by: heir)
+        #expect(await heir.next() == .waiting(users: []))
+        #expect(around.mount.drains == 0)
+        around.mount.detachment.open()
+        await around.mount.drainBegan.wait()
+        try await eventually("it ends at once") { around.mount.step() == .detach }
+        around.mount.drained.open()
+        _ = try await running.value
+        #expect(await heir.last() == .ended(DrainOutcome(resumable: 1)))
     }
 
     @Test func hangUpReopensTheLogAndGoesOn() async throws {
@@ -134,10 +189,10 @@ import struct TestSupport.ShownStatements
         await around.ready.wait()
         around.send(.sighup)
         await around.reopened.wait()
-        #expect(around.mount.drainOrders.isEmpty)
+        #expect(around.mount.drains == 0)
         around.mount.drained.open()
         around.send(.sigterm)
-        #expect(try await running.value == DrainOutcome())
+        _ = try await running.value
     }
 
     @Test func mountThatIsGoneIsDrainedUnmounted() async throws {
@@ -145,9 +200,11 @@ import struct TestSupport.ShownStatements
         await around.ready.wait()
         around.mount.detachment.open()
         await around.mount.drainBegan.wait()
+        #expect(around.mount.step(after: Surroundings.drainTimeout - 1) == .wait)
+        #expect(around.mount.step(after: Surroundings.drainTimeout + 1) == .detach)
         around.mount.drained.open()
-        #expect(try await running.value == DrainOutcome())
-        #expect(around.mount.drainOrders == [Surroundings.order])
+        _ = try await running.value
+        #expect(around.mount.drains == 1)
     }
 
     @Test func refusalIsToldOnceAndThrown() async throws {
@@ -159,8 +216,8 @@ import struct TestSupport.ShownStatements
     @Test func mountThatNobodyWaitsForIsTakenAway() async throws {
         around.mount.drained.open()
         let running = around.run(isAwaited: false)
-        #expect(try await running.value == DrainOutcome())
-        #expect(around.mount.drainOrders == [DrainOrder(timeout: .zero)])
+        _ = try await running.value
+        #expect(around.mount.drains == 1)
     }
 
     @Test func signalWhileStartingCancelsTheStart() async throws {
@@ -186,9 +243,42 @@ import struct TestSupport.ShownStatements
         }
         await began.wait()
         around.send(.sigterm)
-        #expect(try await running.value == DrainOutcome())
-        #expect(around.mount.drainOrders == [DrainOrder(timeout: .zero)])
+        _ = try await running.value
+        #expect(around.mount.drains == 1)
         #expect(around.words.withLock { $0.isEmpty })
+    }
+}
+
+/// A mount that somebody is in for as long as nobody uses force.
+private struct BusyMount: RunningMount {
+    let mount: any RunningMount
+
+    var isMounted: Bool { mount.isMounted }
+
+    func untilDetached() async { await mount.untilDetached() }
+
+    func drainAndStop(_ agenda: DrainAgenda) async -> DrainEnd {
+        _ = agenda.step(users: ["a.mp4 (cp, pid 7)"], isIdle: true)
+        return await mount.drainAndStop(agenda)
+    }
+}
+
+/// Somebody who gives orders.
+private final class FakeClient: Sendable {
+    let client: OrderClient
+    private let answers: AsyncStream<ServerAnswer>
+
+    init(_ id: Int) {
+        let (answers, answering) = AsyncStream.makeStream(of: ServerAnswer.self)
+        self.answers = answers
+        client = OrderClient(id: id) { answering.yield($0) }
+    }
+
+    func next() async -> ServerAnswer? { await answers.first { _ in true } }
+
+    /// The next answer that tells more than that it takes its time.
+    func last() async -> ServerAnswer? {
+        await answers.first { if case .waiting = $0 { false } else { true } }
     }
 }
 

@@ -118,19 +118,16 @@ import struct TestSupport.ShownStatements
 
     @Test func pidThatWasGivenAnewIsToldApart() throws {
         let start = try #require(ProcessClock.startTime(of: getpid()))
-        #expect(ServerRecord(pid: getpid(), startTime: start, mountPoint: "/").isRunning)
-        #expect(!ServerRecord(pid: getpid(), startTime: start + 1, mountPoint: "/").isRunning)
+        #expect(ServerRecord(pid: getpid(), startTime: start, mountPoint: "/").isRunning == true)
+        #expect(ServerRecord(pid: getpid(), startTime: start + 1, mountPoint: "/").isRunning == false)
         #expect(ProcessClock.startTime(of: Int32.max) == nil)
     }
 
-    @Test func drainRequestIsForOneProcessAndTakenOnce() throws {
-        let path = DrainRequest.path(in: scratch.path)
-        try StateFile.write(DrainRequest(pid: getpid(), timeout: .milliseconds(1500)), to: path)
-        #expect(DrainRequest.take(from: scratch.path)?.timeout == .milliseconds(1500))
-        #expect(DrainRequest.take(from: scratch.path) == nil)
-        try StateFile.write(DrainRequest(pid: getpid() + 1, timeout: .zero), to: path)
-        #expect(DrainRequest.take(from: scratch.path) == nil)
-        #expect(!FileManager.default.fileExists(atPath: path))
+    @Test func numberOfAnotherPidNamespaceTellsNothing() throws {
+        let start = try #require(ProcessClock.startTime(of: getpid()))
+        let theirs = ServerRecord(pid: getpid(), startTime: start, mountPoint: "/", pidNamespace: 1)
+        #expect(theirs.isRunning == nil)
+        #expect(theirs.words.contains("of another pid namespace"))
     }
 
     @Test func stateFilesAreReplacedWholeAndNeverThroughLinks() throws {
@@ -141,8 +138,8 @@ import struct TestSupport.ShownStatements
         try StateFile.write(record, to: path)
         #expect(StateFile.read(StopRecord.self, from: path) == record)
         #expect(try String(contentsOfFile: victim, encoding: .utf8) == "precious")
-        #expect(record.status == .resumable)
-        #expect(StopRecord(pid: 1, startTime: 2, outcome: DrainOutcome(unfinished: 9)).status == .success)
+        #expect(record.outcome.status == .resumable)
+        #expect(DrainOutcome(unfinished: 9).status == .success)
         try scratch.file("garbage", "{")
         #expect(StateFile.read(StopRecord.self, from: scratch.path("garbage")) == nil)
     }

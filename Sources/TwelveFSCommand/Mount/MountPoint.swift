@@ -21,7 +21,8 @@ package enum MountPoint {
         }
     }
 
-    /// Makes sure that a file system can be attached at `path`, clearing away a dead mount of ours.
+    /// Makes sure that a file system can be attached at `path`. A dead mount of ours stays until ``makeFree(_:)``: it keeps
+    /// programs from writing into the directory beneath, which can be looked at only then.
     ///
     /// - Returns: its real path.
     /// - Throws: a ``CommandFailure``.
@@ -34,12 +35,28 @@ package enum MountPoint {
         } catch {
             throw CommandFailure("the mount point \(path) cannot be reached: \(error.words)")
         }
-        try checkNotMounted(real)
+        if try deadMount(at: real) == nil { try checkDirectory(real) }
+        return real
+    }
+
+    /// Clears a dead mount away from a path that was ``checked(_:)``: the last step before another one takes its place.
+    ///
+    /// - Returns: the directory, which may be written into until something is mounted on it.
+    /// - Throws: a ``CommandFailure``, also for what the dead mount had hidden.
+    package static func makeFree(_ path: String) throws -> BareDirectory {
+        while let mount = try deadMount(at: path) { try clear(mount) }
+        return try checkDirectory(path)
+    }
+
+    @discardableResult
+    private static func checkDirectory(_ real: String) throws -> BareDirectory {
+        let directory: BareDirectory
         do {
             guard try PathStatus(at: real).isDirectory else {
                 throw CommandFailure("the mount point \(real) is not a directory", hint: "Name an empty directory")
             }
-            guard try isEmpty(real) else {
+            directory = try BareDirectory(real)
+            guard directory.isEmpty else {
                 throw CommandFailure("the mount point \(real) is not empty", hint: "Name an empty directory")
             }
         } catch let error as Errno {
@@ -50,24 +67,26 @@ package enum MountPoint {
             throw CommandFailure(
                 "you may not write to the mount point \(real)", hint: "Name an empty directory of your own")
         }
-        return real
+        return directory
     }
 
-    /// - Throws: a ``CommandFailure`` when something that lives is mounted there.
-    private static func checkNotMounted(_ path: String) throws {
-        while let mount = try mount(at: path) {
-            guard mount.isOurs else {
-                throw CommandFailure(
-                    "something else is mounted on \(path) already (type \(mount.fileSystemType))",
-                    hint: "Name another directory")
-            }
-            guard try isDead(mount) else {
-                throw CommandFailure(
-                    "twelvefs is mounted on \(path) already",
-                    hint: "See 'twelvefs status', or 'twelvefs unmount \(path)' first")
-            }
-            try clear(path)
+    /// The dead mount at a path; nil when nothing is mounted there.
+    ///
+    /// - Throws: a ``CommandFailure`` when something that lives is, or what this user may not clear away.
+    private static func deadMount(at path: String) throws -> MountTable.Entry? {
+        guard let mount = try mount(at: path) else { return nil }
+        guard mount.isOurs else {
+            throw CommandFailure(
+                "something else is mounted on \(path) already (type \(mount.fileSystemType))",
+                hint: "Name another directory")
         }
+        guard try isDead(mount) else {
+            throw CommandFailure(
+                "twelvefs is mounted on \(path) already",
+                hint: "See 'twelvefs status', or 'twelvefs unmount \(path)' first")
+        }
+        try checkMayClear(mount)
+        return mount
     }
 
     /// The topmost mount at the real path `path`, if any.
@@ -107,18 +126,52 @@ package enum MountPoint {
     }
 
     /// Takes a dead mount away.
-    package static func clear(_ path: String) throws {
+    package static func clear(_ mount: MountTable.Entry) throws {
+        try checkMayClear(mount)
         do {
-            try MountTable.unmount(path, lazily: true)
+            try MountTable.unmount(mount.path, lazily: true)
         } catch {
             throw CommandFailure(
-                "the dead mount cannot be cleared: \(error.message)", hint: "Try 'fusermount3 -uz \(path)'")
+                "the dead mount cannot be cleared: \(error.message)", hint: "Try 'fusermount3 -uz \(mount.path)'")
         }
     }
 
-    private static func isEmpty(_ path: String) throws -> Bool {
+    /// fusermount3 would only say that it does not know the mount.
+    private static func checkMayClear(_ mount: MountTable.Entry) throws {
+        guard geteuid() != 0, let owner = mount.userID, owner != geteuid() else { return }
+        throw CommandFailure(
+            "the dead mount on \(mount.path) belongs to another user (uid \(owner))",
+            hint: "Clear it as that user, or as root: 'twelvefs unmount \(mount.path)'")
+    }
+}
+
+/// A directory that something is to be mounted on, and still to be looked into then.
+package final class BareDirectory {
+    private let path: String
+    private let directory: OpaquePointer
+
+    init(_ path: String) throws(Errno) {
         guard let directory = opendir(path) else { throw Errno(rawValue: errno) }
-        defer { closedir(directory) }
+        self.path = path
+        self.directory = directory
+    }
+
+    deinit {
+        closedir(directory)
+    }
+
+    /// Makes sure that nothing has come into it until something was mounted on it: nobody would find it there.
+    ///
+    /// - Throws: a ``CommandFailure``.
+    package func checkStillEmpty() throws {
+        guard !isEmpty else { return }
+        throw CommandFailure(
+            "something was written into the mount point \(path) just before it was mounted",
+            hint: "Move it away, and mount again")
+    }
+
+    var isEmpty: Bool {
+        rewinddir(directory)
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) { $0.prefix { $0 != 0 }.map { $0 } }
             if name != Array(".".utf8), name != Array("..".utf8) { return false }

@@ -31,15 +31,16 @@ struct MountSupervisor: Sendable {
         do {
             outcome = try waitFor {
                 let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
-                return try await loop(serving, access, readiness).run(signals: signals)
+                return try await loop(serving, access, readiness).run(signals: signals, orders: serving.orders?.events)
             }
         } catch let failure as CommandFailure where readiness != nil {
             throw failure.status
         }
-        let record = serving.tellEnd(outcome)
-        // The lock is read by nobody here, and must not end before the last word is written.
-        withExtendedLifetime(serving.lock) {}
-        if record.status != .success { throw record.status }
+        serving.tellEnd(outcome)
+        // The lock is read by nobody here, and must not end before the last word is written; nor may the connections, whose
+        // end says that the process is about to.
+        withExtendedLifetime(serving) {}
+        if outcome.status != .success { throw outcome.status }
     }
 
     /// Everything that must hold before the platform is asked.
@@ -59,7 +60,21 @@ struct MountSupervisor: Sendable {
         let level: Logger.Level = configuration.isDebug ? .debug : .info
         let sink: any LogSink = logFile ?? StandardErrorSink()
         let logger = Logger(label: "twelvefs") { _ in LineLogHandler(sink: sink, level: level) }
-        return Serving(configuration: configuration, lock: lock, logFile: logFile, logger: logger)
+        return Serving(
+            configuration: configuration, lock: lock, orders: Self.orders(configuration, logger), logFile: logFile,
+            logger: logger)
+    }
+
+    /// A file system that has no sockets is no reason not to mount.
+    private static func orders(_ configuration: MountConfiguration, _ logger: Logger) -> OrderSocket? {
+        do {
+            return try OrderSocket(in: configuration.stateDirectory)
+        } catch {
+            logger.warning(
+                "no orders can be taken: only a signal unmounts",
+                metadata: ["reason": "\(CommandFailure(wrapping: error))"])
+            return nil
+        }
     }
 
     private func loop(_ serving: Serving, _ access: PlatformAccess, _ readiness: Readiness?) -> ServingLoop {
@@ -72,17 +87,8 @@ struct MountSupervisor: Sendable {
                 try await PlatformProbe.run(configuration, access: access, hasUploadsToResume: resumes, logger: logger)
                 return try await service.start(configuration, access: access, logger: logger)
             },
-            reportReady: { failure in
-                if failure == nil { serving.recordMounted() }
-                return readiness?.say(failure) ?? true
-            },
-            order: {
-                let request = DrainRequest.take(from: configuration.stateDirectory)
-                return DrainOrder(
-                    timeout: request?.timeout ?? configuration.drainTimeout, isForced: request?.isForced ?? true,
-                    request: request?.id)
-            },
-            tell: { news in serving.tell(news) },
+            reportReady: { failure in readiness?.say(failure) ?? true },
+            drainTimeout: configuration.drainTimeout,
             reopenLog: { serving.logFile?.reopen() })
     }
 
@@ -114,31 +120,13 @@ private struct Serving: Sendable {
     let configuration: MountConfiguration
     /// Held for as long as this lives.
     let lock: StateLock
+    /// Nil where none can be taken.
+    let orders: OrderSocket?
     let logFile: LogFile?
     let logger: Logger
 
-    /// Without it, a new mount that finds this one gone would be told that the state directory is in use.
-    func recordMounted() {
-        do {
-            try lock.recordMounted(at: configuration.mountPoint)
-        } catch {
-            logger.warning(
-                "the lock file cannot be written", metadata: ["reason": "\(CommandFailure(wrapping: error))"])
-        }
-    }
-
-    /// Tells `twelvefs unmount` whom the end waits for.
-    func tell(_ news: DrainNews) {
-        do {
-            try StateFile.write(news, to: DrainNews.path(in: configuration.stateDirectory))
-        } catch {
-            logger.error(
-                "who is in the mount cannot be told", metadata: ["reason": "\(CommandFailure(wrapping: error))"])
-        }
-    }
-
-    /// Tells `twelvefs unmount`, and the log, how it ended.
-    func tellEnd(_ outcome: DrainOutcome) -> StopRecord {
+    /// Tells the log how it ended, and whoever could not hear it.
+    func tellEnd(_ outcome: DrainOutcome) {
         let record = StopRecord(pid: getpid(), startTime: ProcessClock.startTime(of: getpid()) ?? 0, outcome: outcome)
         do {
             try StateFile.write(record, to: StopRecord.path(in: configuration.stateDirectory))
@@ -147,6 +135,5 @@ private struct Serving: Sendable {
         }
         logger.notice(
             "ended", metadata: ["resumable": "\(outcome.resumable)", "unfinished": "\(outcome.unfinished)"])
-        return record
     }
 }

@@ -86,7 +86,9 @@ struct PlatformMount: MountService {
                     logger.log(level: Logger.Level(level), "libfuse", metadata: ["says": "\(message)"])
                 })
             try await offPool {
+                let beneath = try MountPoint.makeFree(configuration.mountPoint)
                 try session.mount()
+                try beneath.checkStillEmpty()
                 try session.start()
             }
             journal.begin()

@@ -1,5 +1,6 @@
 import Dispatch
 import Filesystem
+import Formats
 import FuseLowLevel
 import Glibc
 import Synchronization
@@ -27,36 +28,31 @@ final class ServedMount: RunningMount {
         for await _ in ended {}
     }
 
-    func drainAndStop(_ order: DrainOrder, showing: @escaping @Sendable ([String]) -> Void) async -> DrainEnd {
+    var isMounted: Bool {
+        guard let id = session.mountID else { return false }
+        // A table that cannot be read does not say that it is gone.
+        return (try? MountTable()).map { $0.entries.contains { $0.id == id } } ?? true
+    }
+
+    func drainAndStop(_ agenda: DrainAgenda) async -> DrainEnd {
         parts.filesystem.beginEnding()
-        if let users = await untilUnused(order, showing) {
+        if let users = await untilUnused(agenda) {
             parts.filesystem.resumeServing()
-            return .busy(users)
+            return .servesOn(users)
         }
         return .ended(await stop())
     }
 
     /// Waits until the mount is taken away, or it is time to do so by force; gives those who keep it.
-    private func untilUnused(
-        _ order: DrainOrder, _ showing: @escaping @Sendable ([String]) -> Void
-    ) async -> [String]? {
-        let deadline = ContinuousClock.now + order.timeout
-        var shown: [String] = []
+    private func untilUnused(_ agenda: DrainAgenda) async -> [String]? {
         while true {
             let filesystem = parts.filesystem
             var users = isGone ? [] : await offPool { filesystem.users().map(\.words) }
-            let isLate = Task.isCancelled || ContinuousClock.now >= deadline
-            var situation = EndRule.Situation(
-                isUsed: !users.isEmpty, isIdle: isIdle, isLate: isLate, isForced: order.isForced || Task.isCancelled)
-            var step = EndRule.next(situation)
+            let isIdle = isIdle
+            var step = agenda.step(users: users, isIdle: isIdle)
             if step == .detach, await !detach() {
                 users = [Self.unknown]
-                situation.isUsed = true
-                step = EndRule.next(situation)
-            }
-            if users != shown {
-                shown = users
-                showing(users)
+                step = agenda.step(users: users, isIdle: isIdle)
             }
             switch step {
             case .detach: return nil
@@ -64,7 +60,7 @@ final class ServedMount: RunningMount {
             case .force:
                 await endUse()
                 return nil
-            case .wait: try? await Task.sleep(for: min(Self.pause, max(.zero, deadline - .now)), clock: .continuous)
+            case .wait: try? await Task.sleep(for: agenda.pause(atMost: Self.pause), clock: .continuous)
             }
         }
     }

@@ -9,57 +9,36 @@ package struct ServingLoop: Sendable {
     package let start: @Sendable () async throws -> any RunningMount
     /// Tells whoever waits that the mount is usable, or why not; false when nobody waits any more.
     package let reportReady: @Sendable (CommandFailure?) -> Bool
-    /// How the mount is to end that a signal has come for.
-    package let order: @Sendable () -> DrainOrder
-    /// Tells those who asked for the end how it fares.
-    package let tell: @Sendable (DrainNews) -> Void
+    /// How long an end may take where nobody says otherwise.
+    package let drainTimeout: Duration
     package let reopenLog: @Sendable () -> Void
 
     package init(
         logger: Logger, start: @escaping @Sendable () async throws -> any RunningMount,
-        reportReady: @escaping @Sendable (CommandFailure?) -> Bool, order: @escaping @Sendable () -> DrainOrder,
-        tell: @escaping @Sendable (DrainNews) -> Void, reopenLog: @escaping @Sendable () -> Void
+        reportReady: @escaping @Sendable (CommandFailure?) -> Bool, drainTimeout: Duration,
+        reopenLog: @escaping @Sendable () -> Void
     ) {
         self.logger = logger
         self.start = start
         self.reportReady = reportReady
-        self.order = order
-        self.tell = tell
+        self.drainTimeout = drainTimeout
         self.reopenLog = reopenLog
     }
 
-    private enum Event: Sendable {
-        case signal(UnixSignal)
-        case started(any RunningMount)
-        case refused(any Error)
-        case detached
-        case isUsed(by: [String])
-        case drained(DrainEnd)
-    }
-
-    /// What is known of the end that is being made.
-    private struct Ending {
-        var news = DrainNews(requests: [], users: [], isBusy: false)
-        /// What came meanwhile, and counts where that end comes to nothing.
-        var again: DrainOrder?
-    }
-
-    private enum State {
-        case starting(Task<Void, Never>, isUnwanted: Bool)
-        case serving(any RunningMount)
-        case draining(any RunningMount, Task<Void, Never>)
-    }
-
-    /// - Parameter signals: SIGTERM and SIGINT end the mount, a second one ends the drain, unless who asks would rather wait;
-    ///   SIGHUP reopens the log.
+    /// - Parameters:
+    ///   - signals: SIGTERM and SIGINT end the mount by force when `drainTimeout` is over, and a second one at once; SIGHUP
+    ///     reopens the log.
+    ///   - orders: of other processes; nil where none can be taken.
     /// - Returns: what is left.
     /// - Throws: a ``CommandFailure`` when the mount could not be started; it was told to `reportReady`.
     package func run<Signals: AsyncSequence & Sendable>(
-        signals: Signals
+        signals: Signals, orders: AsyncStream<OrderEvent>? = nil
     ) async throws -> DrainOutcome where Signals.Element == UnixSignal, Signals.Failure == Never {
-        let (events, happened) = AsyncStream.makeStream(of: Event.self)
+        let (events, happened) = AsyncStream.makeStream(of: ServingEvent.self)
         let listening = Task { for await signal in signals { happened.yield(.signal(signal)) } }
         defer { listening.cancel() }
+        let receiving = orders.map { orders in Task { for await order in orders { happened.yield(.order(order)) } } }
+        defer { receiving?.cancel() }
 
         let starting = Task {
             do {
@@ -68,108 +47,177 @@ package struct ServingLoop: Sendable {
                 happened.yield(.refused(error))
             }
         }
-        var state = State.starting(starting, isUnwanted: false)
-        var ending = Ending()
-        var watching: Task<Void, Never>?
-        defer { watching?.cancel() }
-
+        var course = ServingCourse(loop: self, starting: starting, happened: happened)
+        defer { course.watching?.cancel() }
         for await event in events {
-            switch (event, state) {
-            case (.signal(.sighup), _):
-                reopenLog()
-                logger.info("log reopened")
-            case (.signal(let signal), _):
-                state = signalled(signal, state, &ending, happened)
-            case (.isUsed(let users), _):
-                ending.news.users = users
-                tell(ending.news)
-
-            case (.started(let mount), .starting(_, let isUnwanted)):
-                watching = Task {
-                    await mount.untilDetached()
-                    happened.yield(.detached)
-                }
-                state = began(mount, isUnwanted: isUnwanted, happened)
-            case (.refused(let error), _):
-                let failure = CommandFailure(wrapping: error)
-                logger.error("not mounted", metadata: ["reason": "\(failure)"])
-                _ = reportReady(failure)
-                throw failure
-
-            case (.detached, .serving(let mount)):
-                logger.notice("unmounted by somebody else; finishing uploads")
-                state = .draining(mount, drain(mount, order(), happened))
-            case (.detached, .draining):
-                ending.again = ending.again ?? order()
-            case (.drained(.ended(let outcome)), _):
-                return outcome
-            case (.drained(.busy(let users)), .draining(let mount, _)):
-                state = isBusy(mount, with: users, ending, happened)
-            // The end of what is ending already, and nothing else can start twice.
-            case (.detached, .starting), (.started, .serving), (.started, .draining), (.drained, .serving),
-                (.drained, .starting):
-                break
-            }
+            if let outcome = try course.take(event) { return outcome }
         }
         // The stream is never finished: only a cancelled caller ends up here.
         throw CancellationError()
     }
+}
 
-    /// A signal to end: the first one begins that, a second one cuts it short.
-    private func signalled(
-        _ signal: UnixSignal, _ state: State, _ ending: inout Ending, _ happened: AsyncStream<Event>.Continuation
-    ) -> State {
+/// What happens to a mount.
+private enum ServingEvent: Sendable {
+    case signal(UnixSignal)
+    case order(OrderEvent)
+    case started(any RunningMount)
+    case refused(any Error)
+    case detached
+    case drained(DrainEnd)
+}
+
+/// How far a mount has come between its start and its end.
+private struct ServingCourse {
+    private enum State {
+        case starting(Task<Void, Never>, isUnwanted: Bool)
+        case serving(any RunningMount)
+        case draining(any RunningMount)
+    }
+
+    let loop: ServingLoop
+    let happened: AsyncStream<ServingEvent>.Continuation
+    private(set) var watching: Task<Void, Never>?
+    private var state: State
+    /// Who asks for the end.
+    private let agenda = DrainAgenda()
+    /// Somebody has taken the mount away: nothing is served any more.
+    private var isDetached = false
+    /// Mounts that ask for the uploads while the last files of a mount that was taken away are still open.
+    private var heirs: [OrderClient] = []
+    /// A signal has come already: the next one does not wait.
+    private var isSignalled = false
+
+    init(loop: ServingLoop, starting: Task<Void, Never>, happened: AsyncStream<ServingEvent>.Continuation) {
+        self.loop = loop
+        self.happened = happened
+        state = .starting(starting, isUnwanted: false)
+    }
+
+    /// - Returns: what is left, in the end.
+    mutating func take(_ event: ServingEvent) throws -> DrainOutcome? {
+        switch (event, state) {
+        case (.signal(.sighup), _):
+            loop.reopenLog()
+            loop.logger.info("log reopened")
+        case (.signal(let signal), _):
+            signalled(signal)
+        case (.order(.placed(let order, let client)), _):
+            ordered(order, by: client)
+        case (.order(.withdrawn(let client)), _):
+            agenda.withdraw(client)
+            heirs.removeAll { $0.id == client }
+
+        case (.started(let mount), .starting(_, let isUnwanted)):
+            began(mount, isUnwanted: isUnwanted)
+        case (.refused(let error), _):
+            let failure = CommandFailure(wrapping: error)
+            loop.logger.error("not mounted", metadata: ["reason": "\(failure)"])
+            agenda.end(DrainOutcome())
+            _ = loop.reportReady(failure)
+            throw failure
+
+        case (.detached, .serving), (.detached, .draining):
+            isDetached = true
+            if case .serving = state { loop.logger.notice("unmounted by somebody else; finishing uploads") }
+            end(DrainOrder(timeout: loop.drainTimeout))
+            for heir in heirs { handOver(to: heir) }
+            heirs = []
+        case (.drained(.ended(let outcome)), _):
+            agenda.end(outcome)
+            return outcome
+        case (.drained(.servesOn(let users)), .draining(let mount)):
+            servesOn(mount, users)
+        // Nothing else can start, or end, twice.
+        case (.detached, .starting), (.started, .serving), (.started, .draining), (.drained, .serving),
+            (.drained, .starting):
+            break
+        }
+        return nil
+    }
+
+    private mutating func signalled(_ signal: UnixSignal) {
+        if isSignalled {
+            loop.logger.notice("stopping at once", metadata: ["signal": "\(signal)"])
+            end(DrainOrder(timeout: .zero))
+        } else {
+            isSignalled = true
+            loop.logger.notice("stopping", metadata: ["signal": "\(signal)"])
+            end(DrainOrder(timeout: loop.drainTimeout))
+        }
+    }
+
+    private mutating func ordered(_ order: ServerOrder, by client: OrderClient) {
+        switch order {
+        case .unmount(let timeout, let isForced):
+            let order = DrainOrder(timeout: timeout ?? loop.drainTimeout, isForced: isForced, client: client)
+            loop.logger.notice("asked to unmount", metadata: ["within": "\(order.timeout)", "force": "\(isForced)"])
+            end(order)
+        case .handOver where isDetached: handOver(to: client)
+        case .handOver where isMounted: client.answer(.refused(reason: "it serves a mount"))
+        case .handOver:
+            heirs.append(client)
+            client.answer(.waiting(users: []))
+        }
+    }
+
+    private var isMounted: Bool {
+        switch state {
+        // It is about to be.
+        case .starting: true
+        case .serving(let mount), .draining(let mount): mount.isMounted
+        }
+    }
+
+    private mutating func handOver(to heir: OrderClient) {
+        loop.logger.notice("leaving the uploads to another mount")
+        end(DrainOrder(timeout: .zero, client: heir))
+    }
+
+    /// Begins to end the mount, or has whoever ends it already know of one order more.
+    private mutating func end(_ order: DrainOrder) {
+        agenda.add(order)
         switch state {
         case .starting(let task, _):
             task.cancel()
-            return .starting(task, isUnwanted: true)
+            state = .starting(task, isUnwanted: true)
         case .serving(let mount):
-            let order = order()
-            logger.notice("stopping", metadata: ["signal": "\(signal)"])
-            ending = Ending()
-            ending.news.requests = [order.request].compactMap { $0 }
-            return .draining(mount, drain(mount, order, happened))
-        case .draining(_, let task):
-            let order = order()
-            if let request = order.request { ending.news.requests.append(request) }
-            tell(ending.news)
-            if order.isForced {
-                ending.again = DrainOrder(timeout: .zero, request: order.request)
-                logger.notice("stopping at once", metadata: ["signal": "\(signal)"])
-                task.cancel()
-            }
-            return state
+            drain(mount)
+        case .draining:
+            break
         }
     }
 
-    /// It serves on, unless something has come meanwhile that ends it all the same.
-    private func isBusy(
-        _ mount: any RunningMount, with users: [String], _ ending: Ending,
-        _ happened: AsyncStream<Event>.Continuation
-    ) -> State {
-        if let again = ending.again { return .draining(mount, drain(mount, again, happened)) }
-        logger.notice("not unmounted: it is busy", metadata: ["users": "\(users.joined(separator: ", "))"])
-        tell(DrainNews(requests: ending.news.requests, users: users, isBusy: true))
-        return .serving(mount)
+    /// It serves on, unless somebody has asked meanwhile.
+    private mutating func servesOn(_ mount: any RunningMount, _ users: [String]) {
+        guard agenda.isEmpty else {
+            drain(mount)
+            return
+        }
+        loop.logger.notice("not unmounted", metadata: ["users": "\(users.joined(separator: ", "))"])
+        state = .serving(mount)
     }
 
     /// The mount is usable: it is served, or taken away again where nobody waits for it any more.
-    private func began(
-        _ mount: any RunningMount, isUnwanted: Bool, _ happened: AsyncStream<Event>.Continuation
-    ) -> State {
-        if !isUnwanted, reportReady(nil) {
-            logger.notice("mounted")
-            return .serving(mount)
+    private mutating func began(_ mount: any RunningMount, isUnwanted: Bool) {
+        let happened = happened
+        watching = Task {
+            await mount.untilDetached()
+            happened.yield(.detached)
         }
-        logger.notice("nobody waits for this mount any more; unmounting")
-        return .draining(mount, drain(mount, DrainOrder(timeout: .zero), happened))
+        if !isUnwanted, loop.reportReady(nil) {
+            loop.logger.notice("mounted")
+            state = .serving(mount)
+            return
+        }
+        loop.logger.notice("nobody waits for this mount any more; unmounting")
+        agenda.add(DrainOrder(timeout: .zero))
+        drain(mount)
     }
 
-    private func drain(
-        _ mount: any RunningMount, _ order: DrainOrder, _ happened: AsyncStream<Event>.Continuation
-    ) -> Task<Void, Never> {
-        Task {
-            happened.yield(.drained(await mount.drainAndStop(order) { happened.yield(.isUsed(by: $0)) }))
-        }
+    private mutating func drain(_ mount: any RunningMount) {
+        state = .draining(mount)
+        let (agenda, happened) = (agenda, happened)
+        Task { happened.yield(.drained(await mount.drainAndStop(agenda))) }
     }
 }

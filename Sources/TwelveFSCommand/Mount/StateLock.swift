@@ -8,17 +8,40 @@ package struct ServerRecord: Codable, Equatable {
     /// Of that process, in clock ticks since boot (`/proc/<pid>/stat`): with it, a pid that was given anew is told apart.
     package var startTime: UInt64
     package var mountPoint: String
-    /// Whether the mount has been usable: then one that is not there any more was taken away. Nil for not yet.
-    package var wasMounted: Bool?
+    /// Where the number means that process: an inode of `/proc/<pid>/ns/pid`. Nil for one of an earlier version.
+    package var pidNamespace: UInt64?
+    /// Its version; nil for an earlier one, which takes no orders.
+    package var version: String?
 
-    package init(pid: Int32, startTime: UInt64, mountPoint: String) {
+    package init(
+        pid: Int32, startTime: UInt64, mountPoint: String, pidNamespace: UInt64? = nil, version: String? = nil
+    ) {
         self.pid = pid
         self.startTime = startTime
         self.mountPoint = mountPoint
+        self.pidNamespace = pidNamespace
+        self.version = version
     }
 
-    /// Whether the process is still there; one that has ended and waits for its parent is not.
-    package var isRunning: Bool { ProcessClock.startTime(of: pid) == startTime }
+    /// This process's.
+    static func ours(servingAt mountPoint: String) -> ServerRecord {
+        ServerRecord(
+            pid: getpid(), startTime: ProcessClock.startTime(of: getpid()) ?? 0, mountPoint: mountPoint,
+            pidNamespace: ProcessClock.pidNamespace, version: TwelveFS.version)
+    }
+
+    /// Whether the process is still there; one that has ended and waits for its parent is not. Nil for one of another pid
+    /// namespace, where its number may be that of any process.
+    package var isRunning: Bool? {
+        guard isNumberedHere else { return nil }
+        return ProcessClock.startTime(of: pid) == startTime
+    }
+
+    /// Whether its number means it here.
+    package var isNumberedHere: Bool { pidNamespace == nil || pidNamespace == ProcessClock.pidNamespace }
+
+    /// `process 4242`
+    package var words: String { "process \(pid)\(isNumberedHere ? "" : " of another pid namespace")" }
 }
 
 /// The lock of a state directory: `flock` on the file `lock` in it, which the kernel takes back however its holder ends.
@@ -51,17 +74,15 @@ package final class StateLock: Sendable {
                 attempts -= 1
                 // A command that only asks who holds the lock has it for a moment; a holder that runs keeps it,
                 // unless its mount is gone.
-                if let holder, try UploadHandover.isPossible(holder, stateDirectory),
-                    try UploadHandover.request(holder, isFree: { try lock.tryLock(LOCK_EX) })
+                if holder?.isRunning != false,
+                    try UploadHandover.request(in: stateDirectory, isFree: { try lock.tryLock(LOCK_EX) })
                 {
                     break
                 }
                 guard attempts > 0, holder?.isRunning != true else { throw inUse(stateDirectory, by: holder) }
                 usleep(10_000)
             }
-            try lock.write(
-                ServerRecord(
-                    pid: getpid(), startTime: ProcessClock.startTime(of: getpid()) ?? 0, mountPoint: mountPoint))
+            try lock.write(.ours(servingAt: mountPoint))
             return lock
         } catch let error as Errno {
             throw CommandFailure(
@@ -86,14 +107,6 @@ package final class StateLock: Sendable {
         return StateFile.read(ServerRecord.self, from: path(in: stateDirectory))
     }
 
-    /// Tells whoever looks that the mount is there, so that it is known to be gone when it is.
-    package func recordMounted(at mountPoint: String) throws {
-        var record = ServerRecord(
-            pid: getpid(), startTime: ProcessClock.startTime(of: getpid()) ?? 0, mountPoint: mountPoint)
-        record.wasMounted = true
-        try write(record)
-    }
-
     private static func path(in stateDirectory: String) -> String { "\(stateDirectory)/lock" }
 
     private func tryLock(_ kind: Int32) throws -> Bool {
@@ -115,8 +128,9 @@ package final class StateLock: Sendable {
                 "the state directory \(stateDirectory) is in use", hint: "Give another one with --state-dir")
         }
         return CommandFailure(
-            "the state directory \(stateDirectory) is in use by process \(holder.pid), which serves \(holder.mountPoint)",
-            hint: "Give another one with --state-dir, or 'twelvefs unmount \(holder.mountPoint)' first")
+            "the state directory \(stateDirectory) is in use by \(holder.words), which serves \(holder.mountPoint)",
+            hint: "Give another one with --state-dir, or 'twelvefs unmount \(holder.mountPoint)' first"
+                + (holder.version == nil ? "; an earlier version without its mount ends by 'kill \(holder.pid)'" : ""))
     }
 }
 
@@ -124,16 +138,28 @@ package final class StateLock: Sendable {
 package enum ProcessClock {
     /// When process `pid` was started, in clock ticks since boot; nil when there is no such process or it has ended (a zombie).
     package static func startTime(of pid: Int32) -> UInt64? {
+        // Fields are counted from the third, the state: the start time is the 22nd.
+        guard let fields = fields(of: pid), fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }
+        return UInt64(fields[19])
+    }
+
+    /// Whether a signal or a debugger has stopped it, so that it answers nothing.
+    static func isStopped(_ pid: Int32) -> Bool {
+        let state = fields(of: pid)?.first
+        return state == "T" || state == "t"
+    }
+
+    private static func fields(of pid: Int32) -> [Substring]? {
         guard let descriptor = try? FileDescriptor.open("/proc/\(pid)/stat", .readOnly, options: .closeOnExec),
             let bytes = try? descriptor.closeAfter({ try descriptor.readAll(atMost: 4096) }),
             // The second field, the name in parentheses, may itself hold spaces and parentheses.
             let end = bytes.lastIndex(of: UInt8(ascii: ")"))
         else { return nil }
-        let fields = String(decoding: bytes[(end + 1)...], as: UTF8.self).split(separator: " ")
-        // Fields are counted from the third, the state: the start time is the 22nd.
-        guard fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }
-        return UInt64(fields[19])
+        return String(decoding: bytes[(end + 1)...], as: UTF8.self).split(separator: " ")
     }
+
+    /// Where this process's number means this process; nil where `/proc` does not tell.
+    static let pidNamespace: UInt64? = (try? PathStatus(at: "/proc/self/ns/pid")).map { UInt64($0.inode) }
 
     /// Makes `ps` and `/proc/<pid>/comm` call this process `twelvefs`, however its file is named.
     package static func nameThisProcess() {

@@ -2,36 +2,40 @@
 import Glibc
 #endif
 
-/// How a new mount gets the uploads of a process whose mount is gone and that continues them.
-///
-/// It is asked as people ask it: a first SIGTERM has it finish, a second one has it stop at once, without loss. What it
-/// leaves, the new mount continues.
+/// How a new mount gets the uploads of a process whose mount is gone and that continues them: it asks that process, which
+/// alone knows whether its mount is gone. From another mount namespace it only looks so.
 enum UploadHandover {
     /// How long the other process may take to put on disk what it leaves.
     private static let patience: Duration = .seconds(60)
-    private static let interval: Duration = .milliseconds(250)
 
-    /// Whether a process that holds a state directory's lock serves nobody any more.
-    static func isPossible(_ holder: ServerRecord, _ stateDirectory: String) throws -> Bool {
-        guard holder.isRunning, holder.wasMounted == true else { return false }
-        let mount = try MountPoint.mount(at: holder.mountPoint)
-        return mount?.source != stateDirectory
-    }
-
-    /// Asks until `isFree`; false when the process keeps what it has.
-    static func request(_ holder: ServerRecord, isFree: () throws -> Bool) throws -> Bool {
-        let clock = ContinuousClock()
-        let end = clock.now + patience
-        var next = clock.now
-        while holder.isRunning, clock.now < end {
+    /// Asks the process that has the lock, and waits until `isFree`; false when the process keeps what it has.
+    ///
+    /// - Throws: a ``CommandFailure`` when that process is stopped; `CancellationError` when this one is asked to end.
+    static func request(in stateDirectory: String, isFree: () throws -> Bool) throws -> Bool {
+        guard let line = try? ServerLine(to: stateDirectory), (try? line.give(.handOver)) != nil else { return false }
+        let deadline = ContinuousClock.now + patience
+        var isSilent = false
+        while ContinuousClock.now < deadline {
+            if isAskedToEnd { throw CancellationError() }
             if try isFree() { return true }
-            if clock.now >= next {
-                kill(holder.pid, SIGTERM)
-                next = clock.now + interval
+            guard !isSilent else {
+                // It has said its last word. The lock of another process can only be tried.
+                usleep(10_000)
+                continue
             }
-            // The lock of another process can only be tried.
-            usleep(10_000)
+            switch try line.listen() {
+            case .answer(.refused), .answer(.busy): return false
+            case .answer(.waiting), .answer(.ended), .silence: break
+            case .end: isSilent = true
+            }
         }
         return try isFree()
+    }
+
+    /// Whether a signal to end waits: they are blocked until the mount serves (``MountSupervisor``).
+    private static var isAskedToEnd: Bool {
+        var pending = sigset_t()
+        sigpending(&pending)
+        return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1
     }
 }

@@ -9,32 +9,36 @@ import Glibc
 package struct DrainProgress {
     let server: Server
 
-    /// - Throws: a ``CommandFailure`` when the mount goes on since somebody is in it.
-    func waitForEnd() throws {
-        let showsProgress = Terminal.isTerminal(STDERR_FILENO)
-        var reader = StatusReader(mountPoint: server.mountPoint)
-        var shown = false
-        var ticks = 0
-        while !server.hasEnded {
-            let news = server.news
-            if let news, news.isBusy {
-                if shown { Terminal.write("\r\u{1B}[K", to: STDERR_FILENO) }
-                throw Self.busy(news.users)
+    /// - Returns: what it left; nil when it ended without a word.
+    /// - Throws: a ``CommandFailure`` when the mount goes on since somebody is in it, or the process does not answer.
+    func waitForEnd(_ line: ServerLine) throws -> DrainOutcome? {
+        var display = ProgressDisplay(mountPoint: server.mountPoint)
+        defer { display.clear() }
+        var outcome: DrainOutcome?
+        hearing: while true {
+            switch try line.listen() {
+            case .answer(.waiting(let users)): display.users = users
+            case .answer(.busy(let users)): throw Self.busy(users)
+            case .answer(.refused(let reason)):
+                throw CommandFailure("\(server.mountPoint) cannot be unmounted: \(reason)")
+            case .answer(.ended(let left)): outcome = left
+            case .silence: display.show()
+            case .end: break hearing
             }
-            if showsProgress, ticks % 10 == 5 {
-                let width = Terminal.size(STDERR_FILENO)?.columns ?? 80
-                // The mount may go while it is looked at: then there is nothing more to tell.
-                let uploads = (try? reader.read()).map(Self.line) ?? "waiting for the serving process to end"
-                let line = Self.line(users: news?.users ?? [], uploads)
-                Terminal.write("\r\u{1B}[K" + TerminalText.cut(line, to: width - 1), to: STDERR_FILENO)
-                shown = true
-            }
-            ticks += 1
-            // Processes of others cannot be waited for but by looking.
-            usleep(100_000)
         }
-        if shown { Terminal.write("\r\u{1B}[K", to: STDERR_FILENO) }
+        // The connection ends a moment before its process, and processes of others cannot be waited for but by looking.
+        let deadline = ContinuousClock.now + Self.patience
+        while !server.hasEnded {
+            guard ContinuousClock.now < deadline else {
+                throw CommandFailure("what serves \(server.mountPoint) (\(server.record.words)) has not ended")
+            }
+            usleep(10_000)
+        }
+        return outcome
     }
+
+    /// The kernel closes what a process had while it ends.
+    private static let patience: Duration = .seconds(30)
 
     /// `busy: video.mp4 (cp, pid 4242)`
     package static func busy(_ users: [String]) -> CommandFailure {
@@ -60,5 +64,36 @@ package struct DrainProgress {
         var line = "finishing \(underWay.count) \(underWay.count == 1 ? "upload" : "uploads"), \(ByteCount(left)) left"
         if let rate = status.summary.bytesPerSecond, rate > 0 { line += ", \(ByteCount(rate))/s" }
         return line
+    }
+}
+
+/// The line in the terminal.
+private struct ProgressDisplay {
+    /// Who is in the mount.
+    var users: [String] = []
+    private let isUseful = Terminal.isTerminal(STDERR_FILENO)
+    private var reader: StatusReader
+    private var isShown = false
+    private var ticks = 0
+
+    init(mountPoint: String) {
+        reader = StatusReader(mountPoint: mountPoint)
+    }
+
+    /// Shows how far it is: about every second.
+    mutating func show() {
+        ticks += 1
+        guard isUseful, ticks % 10 == 5 else { return }
+        let width = Terminal.size(STDERR_FILENO)?.columns ?? 80
+        // The mount may go while it is looked at: then there is nothing more to tell.
+        let uploads = (try? reader.read()).map(DrainProgress.line) ?? "waiting for the serving process to end"
+        let line = DrainProgress.line(users: users, uploads)
+        Terminal.write("\r\u{1B}[K" + TerminalText.cut(line, to: width - 1), to: STDERR_FILENO)
+        isShown = true
+    }
+
+    mutating func clear() {
+        if isShown { Terminal.write("\r\u{1B}[K", to: STDERR_FILENO) }
+        isShown = false
     }
 }

@@ -8,12 +8,10 @@ import Glibc
 #endif
 
 /// The process that serves a mount, found by the mount's source: that is its state directory, whose lock it holds.
-struct Server {
+package struct Server {
     let mountPoint: String
     let stateDirectory: String
     let record: ServerRecord
-    /// What this process is told apart by.
-    let request = "\(getpid())-\(ProcessClock.startTime(of: getpid()) ?? 0)"
 
     /// The server of `mount`, which is at `path`; nil when it is gone.
     ///
@@ -27,65 +25,85 @@ struct Server {
                 }
                 return nil
             }
-            mountPoint = path
-            stateDirectory = mount.source
-            record = holder
+            self.init(holder, in: mount.source)
         } catch Errno.permissionDenied {
             throw Self.anothers(path)
         }
+    }
+
+    /// The holder of the lock of `stateDirectory`.
+    package init(_ holder: ServerRecord, in stateDirectory: String) {
+        mountPoint = holder.mountPoint
+        self.stateDirectory = stateDirectory
+        record = holder
     }
 
     private static func anothers(_ path: String) -> CommandFailure {
         CommandFailure("the mount on \(path) belongs to another user", hint: "Unmount it as that user, or as root")
     }
 
-    /// Asks it to drain and end.
+    /// Gives it an order.
     ///
-    /// The pid cannot have been given to another process since: it was read from a lock that its process held a moment ago.
-    func stop(drainTimeout: Duration?, isForced: Bool) throws {
+    /// - Returns: the connection on which it answers; nil when it has ended meanwhile.
+    /// - Throws: a ``CommandFailure``.
+    package func ask(_ order: ServerOrder) throws -> ServerLine? {
         do {
-            // The directory lets nobody else in; the file itself must be readable for its owner even if root writes it.
-            try StateFile.write(
-                DrainRequest(pid: record.pid, timeout: drainTimeout, isForced: isForced, id: request),
-                to: DrainRequest.path(in: stateDirectory), permissions: [.ownerReadWrite, .groupRead, .otherRead])
+            let line = try ServerLine(to: stateDirectory)
+            try line.give(order)
+            return line
+        } catch Errno.permissionDenied {
+            throw Self.anothers(mountPoint)
         } catch {
-            throw CommandFailure(
-                "the serving process cannot be asked: \(CommandFailure(wrapping: error).message)")
+            if hasEnded { return nil }
+            throw cannotAsk(error)
         }
-        guard kill(record.pid, SIGTERM) != 0 else { return }
-        guard errno == ESRCH else { throw Self.anothers(mountPoint) }
     }
 
-    /// Whether the process and its mount are both gone.
-    var hasEnded: Bool { !record.isRunning }
+    /// Earlier versions took orders in another way, in which one could be taken for another.
+    private func cannotAsk(_ error: any Error) -> CommandFailure {
+        let reason =
+            record.version.map { "\(CommandFailure(wrapping: error).message) (twelvefs \($0))" }
+            ?? "it was started by an earlier version of twelvefs"
+        let signal = record.isNumberedHere ? "'kill \(record.pid)'" : "SIGTERM"
+        return CommandFailure(
+            "what serves \(mountPoint) (\(record.words)) takes no orders: \(reason)",
+            hint: "Unmount it with that version, or by \(signal), which does as 'unmount --force'")
+    }
 
-    /// How the end fares that was asked for; nil while nothing is to be told.
-    var news: DrainNews? {
-        guard let news = StateFile.read(DrainNews.self, from: DrainNews.path(in: stateDirectory)),
-            news.requests.contains(request)
-        else { return nil }
-        return news
+    /// Whether the process is gone.
+    var hasEnded: Bool {
+        if let isRunning = record.isRunning { return !isRunning }
+        // In another pid namespace its lock tells.
+        guard let holder = try? StateLock.holder(in: stateDirectory) else { return true }
+        return holder.pid != record.pid || holder.startTime != record.startTime
     }
 
     /// Takes the mount away if the process could not, and tells what it left.
-    func end() throws -> ExitStatus {
+    ///
+    /// - Parameter said: what it said itself; nil when it could not, as the record of its end may.
+    func end(_ said: DrainOutcome?) throws -> ExitStatus {
         if let mount = try MountPoint.mount(at: mountPoint), mount.source == stateDirectory,
             try MountPoint.isDead(mount)
         {
-            try MountPoint.clear(mountPoint)
+            try MountPoint.clear(mount)
         }
-        let stop = StateFile.read(StopRecord.self, from: StopRecord.path(in: stateDirectory))
-        guard let stop, stop.pid == record.pid, stop.startTime == record.startTime else {
+        guard let outcome = said ?? recordedOutcome else {
             throw CommandFailure(
-                "the serving process (pid \(record.pid)) ended without saying how",
+                "the serving process (\(record.words)) ended without saying how",
                 hint:
                     "Its log, by default \(stateDirectory)/\(StateDirectory.logName), may tell; nothing accepted is lost"
             )
         }
-        if stop.outcome.resumable > 0 {
-            let uploads = stop.outcome.resumable == 1 ? "1 upload is" : "\(stop.outcome.resumable) uploads are"
+        if outcome.resumable > 0 {
+            let uploads = outcome.resumable == 1 ? "1 upload is" : "\(outcome.resumable) uploads are"
             Terminal.complain("\(uploads) left; the next mount with --state-dir \(stateDirectory) goes on")
         }
-        return stop.status
+        return outcome.status
+    }
+
+    private var recordedOutcome: DrainOutcome? {
+        let stop = StateFile.read(StopRecord.self, from: StopRecord.path(in: stateDirectory))
+        guard let stop, stop.pid == record.pid, stop.startTime == record.startTime else { return nil }
+        return stop.outcome
     }
 }

@@ -11,9 +11,10 @@ struct UnmountCommand: ParsableCommand {
         discussion: """
             Waits for programs that have files open or stand in a directory, and for uploads; only programs that write may \
             open more files meanwhile. When somebody is still there in the end, it says who, exits with \
-            \(ExitStatus.failure.rawValue), and the mount goes on; --force ends it all the same. Otherwise it returns when the \
-            serving process has ended. What cannot be finished in time is kept in the state directory, and the next mount with \
-            it goes on; the exit status is \(ExitStatus.resumable.rawValue) then. A mount whose process died is cleared away.
+            \(ExitStatus.failure.rawValue), and the mount goes on, as it does after Ctrl-C; --force ends it all the same. \
+            Otherwise it returns when the serving process has ended. What cannot be finished in time is kept in the state \
+            directory, and the next mount with it goes on; the exit status is \(ExitStatus.resumable.rawValue) then. A mount \
+            whose process died is cleared away.
             """,
         aliases: ["umount"])
 
@@ -33,13 +34,14 @@ struct UnmountCommand: ParsableCommand {
     func run() throws {
         let (path, mount) = try located()
         guard let server = try Server(of: mount, at: path) else {
-            try MountPoint.clear(path)
+            try MountPoint.clear(mount)
             Terminal.complain("the process that served \(path) was gone; the dead mount is cleared")
             return
         }
-        try server.stop(drainTimeout: drainTimeout?.duration, isForced: force)
-        try DrainProgress(server: server).waitForEnd()
-        let status = try server.end()
+        let left = try server.ask(.unmount(timeout: drainTimeout?.duration, isForced: force)).flatMap { line in
+            try DrainProgress(server: server).waitForEnd(line)
+        }
+        let status = try server.end(left)
         if status != .success { throw status }
     }
 

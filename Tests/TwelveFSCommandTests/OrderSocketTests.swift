@@ -1,0 +1,117 @@
+import Foundation
+import Testing
+import TwelveFSCommand
+
+import struct TestSupport.ShownStatements
+
+/// What one process tells another through the socket in the state directory.
+@Suite struct OrderSocketTests {
+    private let scratch: ScratchDirectory
+
+    init() throws {
+        scratch = try ScratchDirectory()
+    }
+
+    private static let order = ServerOrder.unmount(timeout: .milliseconds(1500), isForced: true)
+
+    /// The next word that is one.
+    private func hear(_ line: ServerLine) throws -> ServerLine.Word {
+        while true {
+            let word = try line.listen()
+            if word != .silence { return word }
+        }
+    }
+
+    private func placed(_ event: OrderEvent?) throws -> (order: ServerOrder, client: OrderClient) {
+        guard case .placed(let order, let client)? = event else {
+            throw CommandFailure("no order, but \(String(describing: event))")
+        }
+        return (order, client)
+    }
+
+    @Test(.shows("drain-together")) func eachClientHasItsOwnAnswers() async throws {
+        let socket = try OrderSocket(in: scratch.path)
+        #expect(try mode(of: scratch.path(OrderSocket.name)) == 0o600)
+        var events = socket.events.makeAsyncIterator()
+        let first = try ServerLine(to: scratch.path)
+        try first.give(Self.order)
+        let one = try placed(await events.next())
+        let second = try ServerLine(to: scratch.path)
+        try second.give(.handOver)
+        let two = try placed(await events.next())
+        #expect(one.order == Self.order)
+        #expect(two.order == .handOver)
+        two.client.answer(.refused(reason: "no"))
+        one.client.answer(.waiting(users: ["a\nb"]))
+        one.client.answer(.ended(DrainOutcome(resumable: 3)))
+        #expect(try hear(first) == .answer(.waiting(users: ["a\nb"])))
+        #expect(try hear(first) == .answer(.ended(DrainOutcome(resumable: 3))))
+        #expect(try hear(second) == .answer(.refused(reason: "no")))
+    }
+
+    @Test(.shows("drain-withdrawn")) func whoIsGoneHasTakenItsOrderBack() async throws {
+        let socket = try OrderSocket(in: scratch.path)
+        var events = socket.events.makeAsyncIterator()
+        var id = 0
+        do {
+            let line = try ServerLine(to: scratch.path)
+            try line.give(Self.order)
+            let placed = try placed(await events.next())
+            id = placed.client.id
+            withExtendedLifetime(line) {}
+        }
+        guard case .withdrawn(id)? = await events.next() else {
+            Issue.record("it was not taken back")
+            return
+        }
+    }
+
+    @Test func whatIsNoOrderIsRefused() async throws {
+        let socket = try OrderSocket(in: scratch.path)
+        let line = try ServerLine(to: scratch.path)
+        try line.send(Array("{\"dance\":{}}\n".utf8))
+        guard case .answer(.refused(let reason)) = try hear(line) else {
+            Issue.record("it was not refused")
+            return
+        }
+        #expect(reason.contains(TwelveFS.version))
+        withExtendedLifetime(socket) {}
+    }
+
+    @Test(.shows("drain-stopped")) func serverThatNeverAnswersIsNotWaitedForForEver() throws {
+        let socket = try OrderSocket(in: scratch.path)
+        let line = try ServerLine(to: scratch.path, longestSilence: .zero)
+        try line.give(.handOver)
+        let failure = #expect(throws: CommandFailure.self) { try hear(line) }
+        #expect(failure?.message == "the serving process (pid \(getpid())) does not answer")
+        withExtendedLifetime(socket) {}
+    }
+
+    @Test func endOfTheServerIsHeard() async throws {
+        var socket: OrderSocket? = try OrderSocket(in: scratch.path)
+        let line = try ServerLine(to: scratch.path)
+        try line.give(.handOver)
+        var events = socket?.events.makeAsyncIterator()
+        _ = await events?.next()
+        socket = nil
+        #expect(try hear(line) == .end)
+        #expect(throws: (any Error).self) { try ServerLine(to: scratch.path) }
+    }
+
+    @Test func directoryWithALongPathHasOneToo() throws {
+        let name = String(repeating: "x", count: 60)
+        let deep = try scratch.directory("\(name)/\(name)/\(name)")
+        let socket = try OrderSocket(in: deep)
+        _ = try ServerLine(to: deep)
+        withExtendedLifetime(socket) {}
+    }
+
+    @Test(.shows("drain-earlier-version")) func serverOfAnEarlierVersionIsNamed() async throws {
+        let start = try #require(ProcessClock.startTime(of: getpid()))
+        try scratch.file("lock", #"{"mountPoint":"/mnt/a","pid":\#(getpid()),"startTime":\#(start),"wasMounted":true}"#)
+        let holder = try #require(StateFile.read(ServerRecord.self, from: scratch.path("lock")))
+        let failure = #expect(throws: CommandFailure.self) { try Server(holder, in: scratch.path).ask(Self.order) }
+        #expect(failure?.message.contains("started by an earlier version") == true)
+        #expect(failure?.hint?.contains("'kill \(getpid())'") == true)
+    }
+}
