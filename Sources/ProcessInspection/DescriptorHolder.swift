@@ -1,3 +1,4 @@
+import CProcess
 import Formats
 import Glibc
 
@@ -76,6 +77,18 @@ extension ProcessTable {
         } ?? .failed
     }
 
+    /// Whether a process has a file open for writing; nil where that is not to be seen, or the look failed.
+    public func isHolding(_ file: HeldFile, _ process: Int32) -> Bool? {
+        let look = threads.run { [self] steps in
+            DescriptorSearch(table: self, file: file, openers: [], earlier: .none, steps: steps).look(in: process)
+        }
+        switch look {
+        case .found(.yes), .found(.untilExec): return true
+        case .found(.no), .absent: return false
+        case .hidden, .failed, nil: return nil
+        }
+    }
+
     /// The numbers of a process's (or thread's) open descriptors, as long as `body` returns true.
     ///
     /// A program whose first thread has ended shows none there: then they are listed from another of its threads.
@@ -83,28 +96,17 @@ extension ProcessTable {
     /// - Returns: whether they could be listed.
     @discardableResult
     func eachDescriptor(of pid: Int32, _ body: (_ holder: String, _ number: Int32) -> Bool) -> Look<Void> {
-        func list(_ holder: String, _ thread: Int32) -> Look<Bool> {
-            var isEmpty = true
-            let listed = RawFile.eachEntry(of: "\(holder)/fd") { entry in
-                guard let number = entry.number else { return true }
-                isEmpty = false
-                return body(holder, number)
-            }
-            // One that has ended, or is about to, shows its table to root alone; it says to all that it has none.
-            if case .hidden = listed, hasNoDescriptors(thread) { return .found(false) }
-            return listed.flatMap { .found(!isEmpty) }
-        }
-        let first = list("\(root)/\(pid)", pid)
+        let first = list("\(root)/\(pid)", pid, body)
         guard case .found(false) = first else { return first.flatMap { _ in .found(()) } }
-        var threads: [Int32] = []
-        let listed = RawFile.eachEntry(of: path(pid, "task")) { entry in
-            if let thread = entry.number, thread != pid { threads.append(thread) }
-            return threads.count < 64
-        }
+        let threads: [Int32]
+        switch otherThreads(of: pid) {
+        case .found(let all): threads = all
+        case .failed: return .failed
         // Of a thread that is asked for by its own number there are no others to ask.
-        if case .failed = listed { return .failed }
+        case .absent, .hidden: threads = []
+        }
         for thread in threads {
-            switch list(path(pid, "task/\(thread)"), thread) {
+            switch list(path(pid, "task/\(thread)"), thread, body) {
             case .found(true): return .found(())
             case .found(false), .absent: break
             case .hidden: return .hidden
@@ -112,6 +114,67 @@ extension ProcessTable {
             }
         }
         return .found(())
+    }
+
+    /// The same, and those that threads have in tables of their own (`unshare(CLONE_FILES)`).
+    func eachDescriptorOfAnyThread(
+        of pid: Int32, _ body: (_ holder: String, _ number: Int32) -> Bool
+    ) -> Look<Void> {
+        var isDone = false
+        let first = eachDescriptor(of: pid) { holder, number in
+            isDone = !body(holder, number)
+            return !isDone
+        }
+        guard case .found = first, !isDone else { return first }
+        let others: [Int32]
+        switch otherThreads(of: pid) {
+        case .found(let all): others = all
+        case .failed: return .failed
+        case .absent, .hidden: return first
+        }
+        for thread in others where !sharesDescriptors(pid, thread) {
+            let listed = list(path(pid, "task/\(thread)"), thread) { holder, number in
+                isDone = !body(holder, number)
+                return !isDone
+            }
+            switch listed {
+            case .found, .absent: break
+            case .hidden: return .hidden
+            case .failed: return .failed
+            }
+            if isDone { break }
+        }
+        return first
+    }
+
+    /// Lists one table; gives whether there was anything in it.
+    private func list(
+        _ holder: String, _ thread: Int32, _ body: (_ holder: String, _ number: Int32) -> Bool
+    ) -> Look<Bool> {
+        var isEmpty = true
+        let listed = RawFile.eachEntry(of: "\(holder)/fd") { entry in
+            guard let number = entry.number else { return true }
+            isEmpty = false
+            return body(holder, number)
+        }
+        // One that has ended, or is about to, shows its table to root alone; it says to all that it has none.
+        if case .hidden = listed, hasNoDescriptors(thread) { return .found(false) }
+        return listed.flatMap { .found(!isEmpty) }
+    }
+
+    private func otherThreads(of pid: Int32) -> Look<[Int32]> {
+        var threads: [Int32] = []
+        let listed = RawFile.eachEntry(of: path(pid, "task")) { entry in
+            if let thread = entry.number, thread != pid { threads.append(thread) }
+            return true
+        }
+        return listed.flatMap { .found(threads) }
+    }
+
+    /// Whether two threads are known to have one table. The kernel is asked, since reading all of them would take its time
+    /// in a program of a hundred threads.
+    private func sharesDescriptors(_ first: Int32, _ second: Int32) -> Bool {
+        root == "/proc" && process_shares_descriptors(first, second) == 0
     }
 
     /// Whether a thread has closed its descriptor table.
@@ -165,7 +228,7 @@ private struct DescriptorSearch {
     /// Whether a process has the file open for writing.
     func look(in pid: Int32) -> Look<Holding> {
         var found: Look<Holding> = .found(.no)
-        let listed = table.eachDescriptor(of: pid) { holder, number in
+        let listed = table.eachDescriptorOfAnyThread(of: pid) { holder, number in
             steps.next()
             switch holding(holder, number) {
             case .found(.yes):
@@ -201,7 +264,7 @@ private struct DescriptorSearch {
     }
 
     /// Whether a process that may not be looked into could have inherited the file: it descends from one that is known to have
-    /// had it, or, of the own user's, from one that is gone.
+    /// had it, or from one that is gone, and is the own user's or belongs together with one of those.
     ///
     /// Whoever descends from a process that was there before and is none of the openers cannot, unless that one only took
     /// it over from a parent that is gone: the first process does, and systemd for those of a user.
@@ -217,7 +280,12 @@ private struct DescriptorSearch {
             if wasThere, table.command(of: pid) != Array("systemd".utf8) { return false }
             ancestor = table.parent(of: pid)
         }
-        return users.contains(own)
+        if users.contains(own) { return true }
+        let bonds = ProcessBonds(of: pid, status, in: table)
+        return bonds.isLed(byOneOf: openers)
+            || openers.contains { opener in
+                table.status(of: opener).map { bonds.areShared(with: ProcessBonds(of: opener, $0, in: table)) } ?? false
+            }
     }
 
     /// The text of the link is not asked for, though it would tell sockets from files: it cannot be read while a process

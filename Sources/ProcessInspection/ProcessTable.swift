@@ -53,8 +53,11 @@ public final class ProcessTable: Sendable {
     }
 
     /// The signals that wait for a thread: of this very thread, which need not be its process's first.
-    public func pendingSignals(of thread: Int32) -> PendingSignals? {
-        status(of: thread).flatMap { PendingSignals($0) }
+    public func pendingSignals(of thread: Int32) -> PendingSignals? { lookAtSignals(of: thread).value }
+
+    /// The signals that wait for a thread: of this very thread, which need not be its process's first.
+    public func lookAtSignals(of thread: Int32) -> Look<PendingSignals> {
+        lookAtStatus(of: thread).compactMap { PendingSignals($0) }
     }
 
     // MARK: - Which processes there are

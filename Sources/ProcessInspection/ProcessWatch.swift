@@ -79,8 +79,7 @@ public final class ProcessWatch: Sendable {
     /// - Returns: hidden where the kernel does not tell how it ends; failed while too many are watched.
     public func watch(_ process: Int32, isVital: Bool) -> Look<WatchedProcess> {
         guard isAvailable, process > 0 else { return .hidden }
-        let known = state.withLock { $0.entries[process]?.process }
-        if let known, known.end == nil { return .found(known) }
+        if let known = known(process) { return .found(known) }
         guard state.withLock({ $0.entries.count < (isVital ? limit : limit / 2) }) else { return .failed }
         let descriptor = process_pidfd_open(process, 0)
         guard descriptor >= 0 else { return Look(failure: errno) }
@@ -93,16 +92,39 @@ public final class ProcessWatch: Sendable {
             return state.lastNumber
         }
         let watched = WatchedProcess(pid: process) { [weak self] in self?.unwatch(process, number) }
-        let replaced = state.withLock { state in
+        // Nobody may be released under the lock.
+        let (other, replaced) = state.withLock { state -> (WatchedProcess?, WatchedProcess?) in
+            // Somebody else has begun to watch it meanwhile: what that one keeps has to be told, too.
+            if let other = state.entries[process]?.process, other.end == nil {
+                state.unwatched.append(descriptor)
+                return (other, nil)
+            }
             let entry = Entry(number: number, descriptor: descriptor, process: watched)
             let old = state.entries.updateValue(entry, forKey: process)
             if let old { state.unwatched.append(old.descriptor) }
-            // Nobody may release it under the lock.
-            return old?.process
+            return (nil, old?.process)
         }
         withExtendedLifetime(replaced) {}
         wakeUp?.send()
-        return .found(watched)
+        return .found(other ?? watched)
+    }
+
+    /// Who is watched under that number and has not ended. Of one that has, and has left its number to another process, the
+    /// thread that waits for it may not have told yet: then it is told now.
+    private func known(_ process: Int32) -> WatchedProcess? {
+        let (known, end) = state.withLock { state -> (WatchedProcess?, ProcessEnd?) in
+            guard let entry = state.entries[process] else { return (nil, nil) }
+            // Nobody closes it meanwhile: that is done under this lock.
+            var polled = pollfd(fd: entry.descriptor, events: 0, revents: 0)
+            guard poll(&polled, 1, 0) > 0 else { return (entry.process, nil) }
+            state.entries[process] = nil
+            state.unwatched.append(entry.descriptor)
+            return (entry.process, Self.end(of: entry.descriptor))
+        }
+        guard let end else { return known?.end == nil ? known : nil }
+        wakeUp?.send()
+        queue.async { known?.ended(end) }
+        return nil
     }
 
     /// How many are watched.

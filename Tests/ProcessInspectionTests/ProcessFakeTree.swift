@@ -35,7 +35,7 @@ final class FakeProc: Sendable {
     /// A process with everything that is read of one; the first thread of its own unless told otherwise.
     func add(
         _ pid: Int32, command: String = "cp", group: Int32? = nil, parent: Int32 = 1, flags: UInt32 = 0x40_0000,
-        exitCode: Int32 = 0, descriptors: Int = 64, program: Int = 68, user: UInt32 = 4711
+        exitCode: Int32 = 0, descriptors: Int = 64, program: Int = 68, user: UInt32 = 4711, more: String = ""
     ) throws {
         try write("\(pid)/stat", Self.stat(pid, command, parent, flags, exitCode))
         try write(
@@ -56,7 +56,7 @@ final class FakeProc: Sendable {
             SigIgn:\t0000000000000000
             SigCgt:\t0000000000000000
 
-            """)
+            """ + more)
         try write("\(pid)/comm", command + "\n")
         try FileManager.default.createDirectory(atPath: "\(root)/\(pid)/fd", withIntermediateDirectories: true)
     }

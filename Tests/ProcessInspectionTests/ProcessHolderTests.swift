@@ -307,7 +307,7 @@ import Testing
     // MARK: - Real processes
 
     /// A real file as `fdinfo` tells it, seen through a descriptor of this process that is closed again.
-    private func held(_ path: String) throws -> HeldFile {
+    func held(_ path: String) throws -> HeldFile {
         let handle = try #require(FileHandle(forReadingAtPath: path))
         defer { try? handle.close() }
         let text = try String(contentsOfFile: "/proc/self/fdinfo/\(handle.fileDescriptor)", encoding: .utf8)

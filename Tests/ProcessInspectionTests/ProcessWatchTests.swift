@@ -66,6 +66,23 @@ struct ProcessWatches {
         withExtendedLifetime((first, second)) {}
     }
 
+    /// Whoever is not told would wait for the end for ever.
+    @Test func whoBeginsToWatchAtTheSameMomentWatchesTheSame() throws {
+        let watch = ProcessWatch()
+        let child = try Child("sleep", "600")
+        defer { child.end() }
+        for _ in 0..<200 {
+            let watched = Mutex<[WatchedProcess]>([])
+            DispatchQueue.concurrentPerform(iterations: 8) { _ in
+                guard let process = watch.watch(child.pid, isVital: true).value else { return }
+                watched.withLock { $0.append(process) }
+            }
+            let all = watched.withLock { $0 }
+            #expect(all.count == 8)
+            #expect(Set(all.map { ObjectIdentifier($0) }).count == 1)
+        }
+    }
+
     @Test func noMoreAreWatchedThanMayBe() throws {
         let watch = ProcessWatch(limit: 4)
         var kept: [WatchedProcess] = []
@@ -98,6 +115,18 @@ struct ProcessWatches {
             #expect(await Self.end(of: process) == .killed(signal: SIGKILL))
         }
         try await awaitTrue("the descriptors are closed") { try open() <= before }
+    }
+
+    /// Not even a moment after its end, when its number may be another one's.
+    @Test func whoHasEndedIsNotTakenForWhoHasItsNumberNow() throws {
+        let watch = ProcessWatch()
+        for _ in 0..<50 {
+            let child = try Child("sleep", "600")
+            let process = try Self.watched(watch, child.pid)
+            child.end()
+            #expect(watch.watch(child.pid, isVital: true).pid == .absent)
+            withExtendedLifetime(process) {}
+        }
     }
 
     @Test func whoIsGoneCannotBeWatched() throws {
