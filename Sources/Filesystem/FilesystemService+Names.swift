@@ -189,7 +189,7 @@ extension FilesystemService: FuseOperations {
             // Through a handle it is what is open that changes.
             if handle == nil { try checkMayChange(context.pid) } else { try namespace.checkWritable() }
             let file = try namespace.file(node)
-            try content.truncate(file, node: node, to: size, context: context)
+            try content.truncate(file, node: node, to: size, isByName: handle == nil, context: context)
             if handle == nil, file.look.writeHandles == 0 {
                 if committer.lastWriterReleased(file, node: node) { throw .ioError }
             }

@@ -38,6 +38,25 @@ extension Mounted {
             }
         }
 
+        @Test("A write with O_SYNC is not on the disk before an fsync", .shows("fsync-alone"))
+        func synchronousWrites() async throws {
+            try await withMount { stage in
+                let program = """
+                    import json, os, sys
+                    def durable():
+                        return json.load(open(sys.argv[1] + "/.status/by-name/video.mp4.json"))["durable"]
+                    fd = os.open(sys.argv[1] + "/video.mp4", os.O_CREAT | os.O_WRONLY | os.O_SYNC, 0o644)
+                    os.write(fd, bytes(100000))
+                    print(durable())
+                    os.fsync(fd)
+                    print(durable())
+                    os.close(fd)
+                    """
+                let outcome = try await run("python3", "-c", program, stage.mount.path)
+                #expect(outcome.output == "False\nTrue\n", "\(outcome)")
+            }
+        }
+
         @Test("A read-only mount refuses every change", .shows("read-only"))
         func readOnly() async throws {
             try await withPlace { source, _, options in

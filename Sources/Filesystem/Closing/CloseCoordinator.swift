@@ -35,7 +35,8 @@ final class CloseCoordinator: Sendable {
         // Weakly: a wait that nobody holds any more answers by going.
         wait.onInterrupt { [weak wait] in
             guard let wait else { return }
-            self.interrupts.watch(isOver: { wait.isOver }, isAskedToEnd: { self.writers.isAskedToEnd(pid) }) {
+            // Of whoever is not to be seen the signal may be a harmless one: the wait goes on.
+            self.interrupts.watch(isOver: { wait.isOver }, isAskedToEnd: { self.writers.isAskedToEnd(pid) ?? false }) {
                 wait.interrupt()
             }
         }

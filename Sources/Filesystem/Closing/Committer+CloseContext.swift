@@ -41,19 +41,19 @@ extension Committer {
     private static let keptHere = UploadFailure(
         .cancelled, code: "kept_here", message: "the file was renamed to a name of those that are not uploaded")
 
-    /// Ends the version that was looked at, unless somebody changes it; tells whether it has come to its end so.
+    /// Ends the version that was looked at, unless somebody changes it.
     func interrupt(
         _ file: MountedFile, _ looked: FileVersion?, reason: String, _ closing: CommitRule.CloseContext
-    ) -> Bool {
-        let ended = file.end(looked, .interrupted)
-        if let ended, let upload = ended.upload {
+    ) -> MountedFile.Decision<FileVersion> {
+        let decision = file.end(looked, .interrupted)
+        if case .made(let ended) = decision, let upload = ended.upload {
             upload.apply(
                 .interrupted(
                     .unfinished(
                         reason, isOnDisk: upload.isDurable, lacksBytes: CommitRule.lacksBytes(closing),
                         cause: ended.refused.isEmpty ? nil : ended.refusal)))
         }
-        return ended != nil
+        return decision
     }
 
     // MARK: Facts
@@ -91,7 +91,11 @@ extension Committer {
         }
         closing.size = version.size
         if let close {
-            switch holder(of: file, version, node: node, besides: close) {
+            let holder = holder(of: file, version, node: node, besides: close)
+            if let process = close.process, let hasAnother = hasAnother(close, holder, node) {
+                file.looked(at: process, hasAnother: hasAnother)
+            }
+            switch holder {
             case .nobody: closing.held = version.changesUnderWay > 0 ? .yes : .no
             case .process: closing.held = .yes
             case .hidden: closing.held = .unseen
@@ -100,7 +104,7 @@ extension Committer {
             case .failed: closing.held = .unseen
             }
         }
-        look(atWritersOf: version, in: file, node: node, besides: close?.process, &closing)
+        look(atWritersOf: version, in: file, node: node, close, &closing)
         if !version.refused.isEmpty { closing.refusal = version.refusal?.message ?? "it found no space" }
         closing.isCutOffInPlace = version.awaitsFinalTruncation
         closing.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
@@ -115,10 +119,20 @@ extension Committer {
         of file: MountedFile, _ version: FileVersion?, node: NodeID, besides close: PendingClose
     ) -> ProcessTable.Holder {
         let look = file.look
-        var involved = look.openers.union(version?.writers ?? [])
+        var involved = look.openers.union(version?.writers.processes ?? [])
         if close.closer != .unseen { involved.insert(close.process ?? close.pid) }
         let earlier = look.processesBefore ?? .none
         return writers.holder(ofInode: node.rawValue, openers: involved, notIn: earlier)
+    }
+
+    /// Whether the process that closes a descriptor, and goes on, has another one; nil where that is not to be seen.
+    private func hasAnother(_ close: PendingClose, _ holder: ProcessTable.Holder, _ node: NodeID) -> Bool? {
+        guard close.closer == .running, let process = close.process else { return nil }
+        switch holder {
+        case .nobody: return false
+        case .process(process): return true
+        case .process, .hidden, .failed: return writers.holds(process, inode: node.rawValue)
+        }
     }
 
     /// Why the version can't become an asset any more, if a writer of it was killed, and whether that is known of all.
@@ -126,18 +140,33 @@ extension Committer {
     /// A writer that dies beside others that hold the file closes at the same moment as they do. Its own FLUSH may not
     /// have been decided, or not even have come; but until that is answered it is on its way out, for everyone to see.
     /// Hence the writers are looked at first, and what was remembered of those that are gone is read after it.
+    ///
+    /// Some never tell by a FLUSH: who writes through a table that another process has as well, or through a ring.
     private func look(
-        atWritersOf version: FileVersion, in file: MountedFile, node: NodeID, besides closer: Int32?,
+        atWritersOf version: FileVersion, in file: MountedFile, node: NodeID, _ close: PendingClose?,
         _ closing: inout CommitRule.CloseContext
     ) {
         var death: String?
-        // One whose end is known has told of it, and its number may be another process's by now.
-        for writer in version.writers where writer != closer && version.watched[writer]?.end == nil {
-            switch writers.closer(writer) {
-            case .dying(let how): death = death ?? how
-            case .ending: awaitEnd(of: writer, in: file, version, node: node)
-            // One that is gone has told of its end by then.
-            case .running, .exiting, .unseen: break
+        for (writer, record) in version.writers.records where writer != close?.process && record.standing != .closed {
+            let fate = fate(of: writer, record)
+            // It may have closed the file before that look.
+            switch (fate, file.standing(ofWriter: writer, in: version)) {
+            case (_, .closed), (.goesOn, _): break
+            case (.unknown, _): closing.hasFailedLooks = true
+            case (.spoils(let how), .writing): death = death ?? how
+            case (.exits, .writing): awaitEnd(of: writer, in: file, version, node: node)
+            case (.isGone, .writing):
+                awaitEnd(ofGone: writer, record, in: file, version, node: node, close, &closing)
+            // If its end closes another descriptor, that has not been decided yet. The last release comes after it.
+            case (.spoils, .closedOne), (.exits, .closedOne):
+                if close != nil, record.watched?.end == nil, closing.held == .no { closing.held = .unseen }
+            case (.isGone, .closedOne): break
+            }
+        }
+        for writer in version.writers.earlier {
+            switch writer.end.map({ ProcessInspector.reason($0, acceptingUnknown: configuration.takesUnseenWriters) }) {
+            case let reason?: death = death ?? reason
+            // That is on its way: the number has been given to another one.
             case nil: closing.hasFailedLooks = true
             }
         }
@@ -146,13 +175,54 @@ extension Committer {
         closing.awaitsEnds = awaitsEnds
     }
 
+    /// What a writer that has not closed the file does to the version.
+    private enum Fate {
+        /// Nothing: it runs, or has ended well.
+        case goesOn
+        /// Its end spoils it.
+        case spoils(String)
+        /// It exits; it is yet to be learnt how.
+        case exits
+        /// It is not to be seen any more.
+        case isGone
+        /// The look failed.
+        case unknown
+    }
+
+    private func fate(of writer: Int32, _ record: VersionWriters.Record) -> Fate {
+        // Its number may be another process's by now.
+        if let end = record.watched?.end {
+            let reason = ProcessInspector.reason(end, acceptingUnknown: configuration.takesUnseenWriters)
+            return reason.map { .spoils($0) } ?? .goesOn
+        }
+        return switch writers.closer(writer) {
+        case .running, .exiting: .goesOn
+        case .dying(let how): .spoils(how)
+        case .ending: .exits
+        case .unseen: .isGone
+        case nil: .unknown
+        }
+    }
+
+    /// A writer is gone that had not closed the file: whoever watches it is told in a moment how it ended.
+    private func awaitEnd(
+        ofGone writer: Int32, _ record: VersionWriters.Record, in file: MountedFile, _ version: FileVersion,
+        node: NodeID, _ close: PendingClose?, _ closing: inout CommitRule.CloseContext
+    ) {
+        guard let close, record.watched != nil, close.deadline > .now else {
+            return awaitEnd(of: writer, in: file, version, node: node)
+        }
+        // Where others have it open, one of their closes decides.
+        if closing.held != .yes { closing.hasFailedLooks = true }
+    }
+
     /// A writer exited with the file open: nothing is committed before it is known how it ended.
     func awaitEnd(of writer: Int32, in file: MountedFile, _ version: FileVersion?, node: NodeID) {
         guard let version,
             let watched = file.awaitEnd(of: writer, in: version, acceptingUnknown: configuration.takesUnseenWriters)
         else { return }
         watched.whenEnded { end in
-            let reason = end == .exited(status: 0) ? nil : ProcessInspector.words(for: end)
+            let reason = ProcessInspector.reason(end, acceptingUnknown: false)
             guard file.endIsKnown(of: writer, in: version, spoiltBy: reason) else { return }
             self.decideAgain(file, node: node)
         }

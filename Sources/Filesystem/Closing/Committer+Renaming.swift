@@ -40,7 +40,12 @@ extension Committer {
         guard let file, let version = file.version else { return nil }
         // An earlier rename was answered before it was confirmed, and is tried again.
         if version.phase == .sealed { return version.upload }
-        return file.seal(version, .whole, unlessOpen: true)
+        return seal(version, of: file)
+    }
+
+    private func seal(_ version: FileVersion, of file: MountedFile) -> Upload? {
+        guard case .made(let upload) = file.seal(version, .whole, unlessOpen: true) else { return nil }
+        return upload
     }
 
     /// After a file got another name: content that waited for it is committed in the background. Whoever renamed is not
@@ -76,7 +81,7 @@ extension Committer {
         guard let (node, file) = found, let remover = writers.threadGroup(of: pid) else { return nil }
         let look = file.look
         guard look.writeHandles == 0, let version = look.version, version.writers.contains(remover) else { return nil }
-        if version.phase == .staged, let upload = file.seal(version, .whole, unlessOpen: true) { return upload }
+        if version.phase == .staged, let upload = seal(version, of: file) { return upload }
         lastWriterReleased(file, node: node)
         return nil
     }

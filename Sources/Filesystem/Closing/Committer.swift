@@ -17,6 +17,8 @@ package final class Committer: Sendable {
     let reclaimer: SpoolReclaimer
     let writers: any WriterInspector
     let configuration: FilesystemConfiguration
+    /// What the last release has left undecided.
+    let undecided = UndecidedFiles()
 
     init(
         configuration: FilesystemConfiguration, namespace: Namespace, handles: HandleTable<OpenFile>,
@@ -67,10 +69,13 @@ package final class Committer: Sendable {
         }
         // One that is on its way out can be interrupted by nothing, and is gone with the answer.
         if closer == .running { closing.begin(wait, pid: pid) }
-        decide(
-            PendingClose(
-                open: open, pid: pid, closer: closer, process: closer == .unseen ? nil : writers.threadGroup(of: pid),
-                deadline: deadline), wait)
+        let process = closer == .unseen ? nil : writers.threadGroup(of: pid)
+        switch closer {
+        // Before it is decided: an interrupt may end the wait, and it has closed the file all the same.
+        case .running, .exiting: if let process { open.file.closes(by: process) }
+        case .ending, .dying, .unseen: break
+        }
+        decide(PendingClose(open: open, pid: pid, closer: closer, process: process, deadline: deadline), wait)
     }
 
     /// Looks again soon, unless the close is answered by then: whoever was interrupted leaves it to the last release.
@@ -132,16 +137,22 @@ package final class Committer: Sendable {
             if isFinalCloseOfLocalFile(close, version, closing) { return .awaitJournal(open) }
             return joinedAnswer(open.file, closing)
         case .commit(let scope):
-            return commit(open, version, scope, isForNow: false, closing)
+            return commit(close, version, scope, isForNow: false, closing)
         case .commitForNow(let scope):
-            return commit(open, version, scope, isForNow: true, closing)
+            return commit(close, version, scope, isForNow: true, closing)
         case .commitInBackground(let scope):
-            open.file.seal(version, scope, unlessOpen: false)?.apply(.committed(scope))
+            // Where that is outdated, whoever has come decides, or the last release.
+            if case .made(let upload) = open.file.seal(version, scope, unlessOpen: false) {
+                upload.apply(.committed(scope))
+            }
             namespace.markDirty([open.node])
             return .immediate(nil)
         case .interrupt(let reason):
-            return interrupt(open.file, version, reason: reason, closing)
-                ? .immediate(.ioError) : joinedAnswer(open.file, closing)
+            switch interrupt(open.file, version, reason: reason, closing) {
+            case .outdated where close.deadline > .now: return .lookAgain
+            case .made, .outdated: return .immediate(.ioError)
+            case .refused: return joinedAnswer(open.file, closing)
+            }
         }
     }
 
@@ -160,14 +171,20 @@ package final class Committer: Sendable {
     }
 
     private func commit(
-        _ open: OpenFile, _ version: FileVersion?, _ scope: CommitScope, isForNow: Bool,
+        _ close: PendingClose, _ version: FileVersion?, _ scope: CommitScope, isForNow: Bool,
         _ closing: CommitRule.CloseContext
     ) -> FlushAnswer {
-        guard let upload = open.file.seal(version, scope, unlessOpen: false, isForNow: isForNow) else {
-            return joinedAnswer(open.file, closing)
+        let open = close.open
+        switch open.file.seal(version, scope, unlessOpen: false, isForNow: isForNow) {
+        case .made(let upload):
+            namespace.markDirty([open.node])
+            return .awaitUpload(upload, scope)
+        // Somebody has come while it was looked who is there.
+        case .outdated where close.deadline > .now: return .lookAgain
+        // They come and go all the time: the last release tells.
+        case .outdated: return commit(close, version, scope == .whole ? .allButLast : scope, isForNow: true, closing)
+        case .refused: return joinedAnswer(open.file, closing)
         }
-        namespace.markDirty([open.node])
-        return .awaitUpload(upload, scope)
     }
 
     /// A close that decides nothing shares the fate of a version that is on its way, if its caller can hear of it.
@@ -205,6 +222,8 @@ package final class Committer: Sendable {
 
     /// The last descriptor of a handle is gone.
     package func release(_ handle: UInt64) {
+        // Before nobody has it open for all to see: it is not decided yet.
+        if let open = try? handles.get(handle), open.canWrite { undecided.add(open.file, node: open.node) }
         guard let open = handles.remove(handle) else { return }
         let file = open.file
         if open.canWrite { namespace.closed(by: open.opener) }
@@ -239,20 +258,45 @@ package final class Committer: Sendable {
         startUploadIfLacking(file, node: node)
         endNeedlessUploads(file)
         let (closing, version) = closeContext(of: file, node: node, nil)
-        switch CommitRule.onLastRelease(closing) {
+        let verdict = CommitRule.onLastRelease(closing)
         // How its writers ended calls again.
+        guard verdict != .awaitEnds else {
+            undecided.add(file, node: node)
+            return false
+        }
+        switch verdict {
         case .nothing, .notYet, .taint, .refuse, .awaitEnds: break
         case .lookAgain:
-            BackgroundWork.after(Self.pause) { BackgroundWork.decide { self.decideAgain(file, node: node) } }
+            decideLater(file, node: node)
+            return false
         case .commit(let scope), .commitForNow(let scope), .commitInBackground(let scope):
-            file.seal(version, scope, unlessOpen: true)?.apply(.committed(scope))
+            switch file.seal(version, scope, unlessOpen: true) {
+            case .made(let upload): upload.apply(.committed(scope))
+            case .outdated:
+                decideLater(file, node: node)
+                return false
+            case .refused: break
+            }
             namespace.markDirty([node])
         case .interrupt(let reason):
-            guard interrupt(file, version, reason: reason, closing) else { break }
-            unlistIfInterrupted(file, node: node)
-            return true
+            switch interrupt(file, version, reason: reason, closing) {
+            case .made:
+                unlistIfInterrupted(file, node: node)
+                undecided.remove(file)
+                return true
+            case .outdated:
+                decideLater(file, node: node)
+                return false
+            case .refused: break
+            }
         }
+        undecided.remove(file)
         return false
+    }
+
+    private func decideLater(_ file: MountedFile, node: NodeID) {
+        undecided.add(file, node: node)
+        BackgroundWork.after(Self.pause) { BackgroundWork.decide { self.decideAgain(file, node: node) } }
     }
 
     /// Takes an interrupted file out of the listing, unless somebody has opened it again or it is to stay there: rsync's

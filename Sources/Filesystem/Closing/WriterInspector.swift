@@ -21,12 +21,15 @@ package protocol WriterInspector: Sendable {
     func snapshot() -> ProcessSnapshot
     /// Whether any process has the file open for writing.
     func holder(ofInode inode: UInt64, openers: Set<Int32>, notIn earlier: ProcessSnapshot) -> ProcessTable.Holder
+    /// Whether a process has the file open for writing; nil where that is not to be seen.
+    func holds(_ process: Int32, inode: UInt64) -> Bool?
     /// The file that a writer copies into the target.
     func source(of pid: Int32, for target: SourceTarget) -> FoundSource?
     /// The size of a source now, in bytes; nil when nobody can tell any more.
     func currentSize(of source: FoundSource) -> Int64?
-    /// Whether a signal is on its way to the thread that wants it to stop what it does.
-    func isAskedToEnd(_ pid: Int32) -> Bool
+    /// Whether a signal is on its way to the thread that wants it to stop what it does, or it is gone; nil where that is not
+    /// to be seen.
+    func isAskedToEnd(_ pid: Int32) -> Bool?
     /// Whether the process is an rsync that ends before it is done, and cleans up.
     func isRsyncAborting(_ pid: Int32) -> Bool
     /// The processes that stand in a directory of the mount, and where.
@@ -70,6 +73,15 @@ package final class ProcessInspector: WriterInspector {
         pid > 0 && table.matchesOwnNamespace ? table.exit(of: pid) : .unknown
     }
 
+    /// Why an end spoils what the process had not closed; nil for one that does not.
+    static func reason(_ end: ProcessEnd, acceptingUnknown: Bool) -> String? {
+        switch end {
+        case .exited(status: 0): nil
+        case .unknown where acceptingUnknown: nil
+        case .exited, .killed, .unknown: words(for: end)
+        }
+    }
+
     /// Why an end spoils what the process had not closed.
     static func words(for end: ProcessEnd) -> String {
         switch end {
@@ -104,15 +116,25 @@ package final class ProcessInspector: WriterInspector {
             holding: HeldFile(inode: inode, mount: mount.identity), openers: openers, notIn: earlier)
     }
 
+    package func holds(_ process: Int32, inode: UInt64) -> Bool? {
+        located.flatMap { table.isHolding(HeldFile(inode: inode, mount: $0.identity), process) }
+    }
+
     package func source(of pid: Int32, for target: SourceTarget) -> FoundSource? {
         located?.finder.source(of: pid, for: target)
     }
 
     package func currentSize(of source: FoundSource) -> Int64? { located?.finder.currentSize(of: source) }
 
-    package func isAskedToEnd(_ pid: Int32) -> Bool {
-        guard let signals = table.pendingSignals(of: pid) else { return true }
-        return !signals.endingTheWait.isEmpty
+    package func isAskedToEnd(_ pid: Int32) -> Bool? {
+        // Of one in another namespace nothing is told, and the number may be somebody else's here.
+        guard pid > 0, table.matchesOwnNamespace else { return nil }
+        switch table.lookAtSignals(of: pid) {
+        case .found(let signals): return !signals.endingTheWait.isEmpty
+        // Gone, or hidden by the options of /proc: the kernel knows.
+        case .absent: return kill(pid, 0) != 0 && errno == ESRCH ? true : nil
+        case .hidden, .failed: return nil
+        }
     }
 
     /// rsync's clean-up (`_exit_cleanup`), whatever led to it, begins by ignoring the two signals by which its processes

@@ -11,8 +11,10 @@ import UploadStore
 
 extension ContentStore {
     /// Sets the size. What changes nothing, or is refused, leaves the file exactly as it was.
+    ///
+    /// - Parameter isByName: whether it comes through no handle: then no close follows.
     func truncate(
-        _ file: MountedFile, node: NodeID, to size: Int64, context: FuseRequestContext
+        _ file: MountedFile, node: NodeID, to size: Int64, isByName: Bool = false, context: FuseRequestContext
     ) throws(FuseErrno) {
         guard size >= 0 else { throw .invalidArgument }
         let before = file.version
@@ -22,8 +24,9 @@ extension ContentStore {
         try checkSize(size, of: before, name)
         let open = OpenFile(node: node, file: file, canWrite: true)
         let change = PendingChange(open: open, pid: context.pid, range: 0..<0)
-        let writer: MountedFile.Writer
+        var writer: VersionWriters.Writer
         do throws(UploadFailure) { writer = try self.writer(context.pid, into: file) } catch { throw FuseErrno(error) }
+        writer.isDone = isByName
         var isDone = false
         while !isDone {
             let place: MountedFile.ChangePlace
@@ -55,7 +58,7 @@ extension ContentStore {
 
     /// Truncates or extends the version that can be changed.
     private func truncate(
-        _ begun: FileVersion, to size: Int64, _ change: PendingChange, by writer: MountedFile.Writer
+        _ begun: FileVersion, to size: Int64, _ change: PendingChange, by writer: VersionWriters.Writer
     ) throws(FuseErrno) -> Bool {
         let file = change.open.file
         var version = begun
@@ -80,7 +83,7 @@ extension ContentStore {
     /// Makes another version of that size beside one that is committed, which takes its place as the last step; false when
     /// somebody else was faster.
     private func truncate(
-        besides last: FileVersion, to size: Int64, _ change: PendingChange, by writer: MountedFile.Writer
+        besides last: FileVersion, to size: Int64, _ change: PendingChange, by writer: VersionWriters.Writer
     ) throws(FuseErrno) -> Bool {
         let file = change.open.file
         var next: FileVersion
@@ -100,10 +103,7 @@ extension ContentStore {
         if next.size < size { next.upload?.apply(.truncated(to: size)) }
         next.size = size
         next.hasContent = size > 0
-        if let process = writer.process {
-            next.writers.insert(process)
-            next.watched[process] = writer.watched
-        }
+        _ = next.writers.writes(writer)
         // One that was promised to be safe goes on until this one is.
         let outlives = size == 0 && last.upload.map { $0.isWhollyDurable && $0.currentState.isUnderWay } ?? false
         if outlives, next.isToBeUploaded { next.predecessors = [last.upload].compactMap { $0 } }

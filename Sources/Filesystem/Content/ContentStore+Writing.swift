@@ -163,7 +163,7 @@ extension ContentStore {
 
     /// The process that a writing thread belongs to. Asked anew only when another thread writes than last time, since
     /// asking costs more than a small write.
-    func writer(_ thread: Int32, into file: MountedFile) throws(UploadFailure) -> MountedFile.Writer {
+    func writer(_ thread: Int32, into file: MountedFile) throws(UploadFailure) -> VersionWriters.Writer {
         if let writer = file.writer(ofLastWriter: thread) { return writer }
         let writer = try admission.writer(thread)
         file.setLastWriter(thread: thread, writer)
@@ -171,7 +171,7 @@ extension ContentStore {
     }
 
     /// Remembers who writes; a new writer is looked at more closely.
-    func recordWriter(_ writer: MountedFile.Writer, of file: MountedFile) {
+    func recordWriter(_ writer: VersionWriters.Writer, of file: MountedFile) {
         guard file.addWriter(writer), let process = writer.process, let command = writers.command(of: process) else {
             return
         }

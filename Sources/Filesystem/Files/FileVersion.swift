@@ -32,11 +32,10 @@ struct FileVersion: Sendable {
     /// Whether anything was written, or the size changed, since the version began.
     var hasContent = false
     /// Thread groups that wrote into it.
-    var writers: Set<Int32> = []
-    /// Those of them whose end is told, while it matters.
-    var watched: [Int32: WatchedProcess] = [:]
-    /// Those of them that exited with the file open, and how they ended is not known yet.
-    var awaitedEnds: Set<Int32> = []
+    var writers = VersionWriters()
+    /// How often something happened on which a decision about it depends: an open for writing, the end of a change, a refused
+    /// write. What was decided by a look that is older than the last of them is not so any more.
+    var events = 0
     /// Whether it was committed for now only: nobody could tell whether it was the last close.
     var isCommittedForNow = false
     /// Whether one of them is aria2, which says by a file beside it that it is not done.

@@ -117,6 +117,7 @@ extension MountedFile {
             guard version.truncationsDone == begun.truncationsDone else { return version }
             state.version?.changesUnderWay -= 1
             state.version?.writesDone += 1
+            state.version?.events += 1
             state.version?.refused.remove(written)
             state.version?.size = max(version.size, written.upperBound)
             state.version?.hasContent = true
@@ -144,6 +145,7 @@ extension MountedFile {
             state.version?.refused.insert(range)
             state.version?.refusal = reason
             state.version?.hasContent = true
+            state.version?.events += 1
         }
     }
 
@@ -152,14 +154,15 @@ extension MountedFile {
 
     /// The truncation has ended; false when a write did since it began, so that bytes may lie beyond the end: then `begun`
     /// is the version as it is now, and the truncation is to be made once more.
-    func endTruncation(_ begun: inout FileVersion, to size: Int64, by writer: Writer) -> Bool {
+    func endTruncation(_ begun: inout FileVersion, to size: Int64, by writer: VersionWriters.Writer) -> Bool {
         let now = FileTime.now()
-        let current = door.withLock { state -> FileVersion? in
+        let (current, unwatched) = door.withLock { state -> (FileVersion?, WatchedProcess?) in
             // Gone with its file.
-            guard let version = state.version, version.isSame(as: begun) else { return nil }
-            guard version.writesDone == begun.writesDone else { return version }
+            guard let version = state.version, version.isSame(as: begun) else { return (nil, nil) }
+            guard version.writesDone == begun.writesDone else { return (version, nil) }
             state.version?.changesUnderWay -= 1
             state.version?.truncationsDone += 1
+            state.version?.events += 1
             state.version?.size = size
             state.version?.refused.remove(size..<Int64.max)
             state.version?.awaitsFinalTruncation = false
@@ -168,13 +171,10 @@ extension MountedFile {
                 state.version?.hintSearch = .notTried
             }
             if size > 0 { state.version?.hasContent = true }
-            if let process = writer.process { state.version?.writers.insert(process) }
-            if let process = writer.process, let watched = writer.watched {
-                state.version?.watched[process] = watched
-            }
             state.modified = now
-            return nil
+            return (nil, state.version?.writers.writes(writer).unwatched)
         }
+        withExtendedLifetime(unwatched) {}
         if let current { begun = current }
         return current == nil
     }
@@ -189,13 +189,15 @@ extension MountedFile {
 
     // MARK: Who writes
 
-    /// What is known of the process that the thread belongs to which wrote last, if it is this one.
-    func writer(ofLastWriter thread: Int32) -> Writer? {
-        door.withLock { state in state.lastWriter.flatMap { $0.thread == thread ? $0.writer : nil } }
+    /// What is known of the process that the thread belongs to which wrote last, if it is this one still: one that has ended
+    /// has left its number to others.
+    func writer(ofLastWriter thread: Int32) -> VersionWriters.Writer? {
+        let last = door.withLock { state in state.lastWriter.flatMap { $0.thread == thread ? $0.writer : nil } }
+        return last?.watched?.end == nil ? last : nil
     }
 
     /// Remembers which process the writing thread belongs to.
-    func setLastWriter(thread: Int32, _ writer: Writer) {
+    func setLastWriter(thread: Int32, _ writer: VersionWriters.Writer) {
         let last = door.withLock { state in
             defer { state.lastWriter = (thread: thread, writer: writer) }
             return state.lastWriter
@@ -205,13 +207,27 @@ extension MountedFile {
     }
 
     /// Remembers who writes; tells whether it is somebody new.
-    func addWriter(_ writer: Writer) -> Bool {
-        door.withLock { state in
+    func addWriter(_ writer: VersionWriters.Writer) -> Bool {
+        let (isNew, unwatched) = door.withLock { state -> (Bool, WatchedProcess?) in
             if state.version?.isWrittenInPlace == true { state.version?.awaitsFinalTruncation = true }
-            guard let process = writer.process else { return false }
-            if let watched = writer.watched { state.version?.watched[process] = watched }
-            return state.version?.writers.insert(process).inserted ?? false
+            return state.version?.writers.writes(writer) ?? (false, nil)
         }
+        withExtendedLifetime(unwatched) {}
+        return isNew
+    }
+
+    /// A process that wrote closes a descriptor, and goes on or has come to a good end.
+    func closes(by process: Int32) { door.withLock { $0.version?.writers.closes(process) } }
+
+    /// A process that closed a descriptor was seen to have another one, or none.
+    func looked(at process: Int32, hasAnother: Bool) {
+        door.withLock { $0.version?.writers.looked(at: process, hasAnother: hasAnother) }
+    }
+
+    /// Whether a writer is done with that version, as is known now.
+    func standing(ofWriter process: Int32, in looked: FileVersion) -> VersionWriters.Standing {
+        let version = version.flatMap { $0.isSame(as: looked) ? $0 : nil } ?? looked
+        return version.writers.records[process]?.standing ?? .closed
     }
 
     /// An rsync writes into it under its final name.

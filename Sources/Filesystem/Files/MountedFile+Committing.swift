@@ -5,43 +5,53 @@ import UploadEngine
 // What becomes of a file's content: committing, ending, trying again, and evicting it.
 
 extension MountedFile {
-    /// Commits the version that was looked at, so far; gives its upload. Nil when it is another version by now, when somebody
-    /// changes it (whoever does has yet to close it), while it is not known how its writers ended, or when it was decided
-    /// before.
+    /// What came of the attempt to decide what becomes of a version.
+    enum Decision<Value: Sendable>: Sendable {
+        case made(Value)
+        /// Something has happened to it since it was looked at: it is to be looked at again.
+        case outdated
+        /// It is another version by now, somebody changes it (whoever does has yet to close it), or it was decided before.
+        case refused
+    }
+
+    /// Commits the version that was looked at, so far; gives its upload.
     ///
     /// - Parameters:
     ///   - unlessOpen: whether a handle that can write keeps it from being committed.
     ///   - isForNow: whether the last release has to decide again.
-    func seal(_ looked: FileVersion?, _ scope: CommitScope, unlessOpen: Bool, isForNow: Bool = false) -> Upload? {
-        let (upload, forgotten) = door.withLock { state -> (Upload?, Forgotten) in
-            guard let looked, let version = state.version, version.isSame(as: looked) else { return (nil, []) }
-            guard version.changesUnderWay == 0, let upload = version.upload else { return (nil, []) }
-            if unlessOpen, state.writeHandles > 0 { return (nil, []) }
+    func seal(
+        _ looked: FileVersion?, _ scope: CommitScope, unlessOpen: Bool, isForNow: Bool = false
+    ) -> Decision<Upload> {
+        let (decision, forgotten) = door.withLock { state -> (Decision<Upload>, Forgotten) in
+            guard let looked, let version = state.version, version.isSame(as: looked) else { return (.refused, []) }
+            guard version.changesUnderWay == 0, let upload = version.upload else { return (.refused, []) }
+            if unlessOpen, state.writeHandles > 0 { return (.refused, []) }
             if !isForNow {
-                guard version.awaitedEnds.isEmpty else { return (nil, []) }
+                let isKnown = version.events == looked.events && version.writers.awaited.isEmpty
+                guard isKnown, version.taint == nil || looked.taint != nil else { return (.outdated, []) }
                 state.version?.isCommittedForNow = false
             }
-            guard state.version?.phase.apply(.commit(scope)) == .granted else { return (nil, []) }
+            guard state.version?.phase.apply(.commit(scope)) == .granted else { return (.refused, []) }
             state.declaredSize = nil
             if isForNow { state.version?.isCommittedForNow = true }
-            return (upload, isForNow ? [] : Self.forgetEnds(&state))
+            return (.made(upload), isForNow ? [] : Self.forgetEnds(&state))
         }
         withExtendedLifetime(forgotten) {}
-        return upload
+        return decision
     }
 
-    /// Ends the version that was looked at, so that nothing becomes of it; gives it as it was at its end. Nil where it
-    /// goes on: while somebody changes it, and after it was decided.
-    func end(_ looked: FileVersion?, _ ending: VersionPhase.Ending) -> FileVersion? {
-        let (ended, forgotten) = door.withLock { state -> (FileVersion?, Forgotten) in
-            guard let looked, let version = state.version, version.isSame(as: looked), version.changesUnderWay == 0,
-                state.version?.phase.apply(.end(ending)) == .granted
-            else { return (nil, []) }
+    /// Ends the version that was looked at, so that nothing becomes of it; gives it as it was at its end.
+    func end(_ looked: FileVersion?, _ ending: VersionPhase.Ending) -> Decision<FileVersion> {
+        let (decision, forgotten) = door.withLock { state -> (Decision<FileVersion>, Forgotten) in
+            guard let looked, let version = state.version, version.isSame(as: looked), version.changesUnderWay == 0
+            else { return (.refused, []) }
+            guard version.events == looked.events else { return (.outdated, []) }
+            guard state.version?.phase.apply(.end(ending)) == .granted else { return (.refused, []) }
             state.version?.isCommittedForNow = false
-            return (version, Self.forgetEnds(&state))
+            return (.made(version), Self.forgetEnds(&state))
         }
         withExtendedLifetime(forgotten) {}
-        return ended
+        return decision
     }
 
     /// What is released outside the lock.
@@ -49,10 +59,8 @@ extension MountedFile {
 
     /// What is decided does not ask any more how its writers end.
     private static func forgetEnds(_ state: inout State) -> Forgotten {
-        let forgotten: Forgotten = [state.lastWriter?.writer.watched] + (state.version?.watched.values.map { $0 } ?? [])
+        let forgotten: Forgotten = [state.lastWriter?.writer.watched] + (state.version?.writers.settle() ?? [])
         state.lastWriter = nil
-        state.version?.watched = [:]
-        state.version?.awaitedEnds = []
         return forgotten
     }
 
@@ -73,13 +81,14 @@ extension MountedFile {
             guard let looked, let version = state.version, version.isSame(as: looked),
                 version.phase == .writing || version.isCommittedForNow
             else { return nil }
-            guard let watched = version.watched[writer] else {
+            state.version?.writers.exits(writer)
+            guard let watched = version.writers.records[writer]?.watched else {
                 if !acceptingUnknown, version.taint == nil {
                     state.version?.taint = ProcessInspector.words(for: .unknown)
                 }
                 return nil
             }
-            return state.version?.awaitedEnds.insert(writer).inserted == true ? watched : nil
+            return state.version?.writers.awaited.insert(writer).inserted == true ? watched : nil
         }
     }
 
@@ -87,9 +96,9 @@ extension MountedFile {
     func endIsKnown(of writer: Int32, in looked: FileVersion, spoiltBy reason: String?) -> Bool {
         door.withLock { state in
             guard let version = state.version, version.isSame(as: looked) else { return false }
-            guard state.version?.awaitedEnds.remove(writer) != nil else { return false }
+            guard state.version?.writers.awaited.remove(writer) != nil else { return false }
             if let reason, version.taint == nil { state.version?.taint = reason }
-            return state.version?.awaitedEnds.isEmpty == true && state.writeHandles == 0
+            return state.version?.writers.awaited.isEmpty == true && state.writeHandles == 0
         }
     }
 
@@ -97,11 +106,21 @@ extension MountedFile {
     func standing(of looked: FileVersion) -> (taint: String?, awaitsEnds: Bool) {
         door.withLock { state in
             guard let version = state.version, version.isSame(as: looked) else {
-                return (looked.taint, !looked.awaitedEnds.isEmpty)
+                return (looked.taint, !looked.writers.awaited.isEmpty)
             }
-            return (version.taint, !version.awaitedEnds.isEmpty)
+            return (version.taint, !version.writers.awaited.isEmpty)
         }
     }
+
+    /// Whether nobody can write it any more, and what becomes of it is not decided.
+    var isUndecided: Bool {
+        door.withLock { state in
+            state.writeHandles == 0 && !state.isRemoved && state.version?.hasUncommittedContent ?? false
+        }
+    }
+
+    /// The writers that exited with the file open, and how they ended is not known yet.
+    var awaitedWriters: Set<Int32> { door.withLock { $0.version?.writers.awaited ?? [] } }
 
     /// A user tries again what ended badly, as far as it was committed.
     func retried(_ upload: Upload, as scope: CommitScope) {

@@ -24,7 +24,7 @@ public final class MountedFile: Sendable {
         /// Thread groups that opened it for writing.
         var openers: Set<Int32> = []
         /// The thread that wrote last, and what is known of its process.
-        var lastWriter: (thread: Int32, writer: Writer)?
+        var lastWriter: (thread: Int32, writer: VersionWriters.Writer)?
         /// Ranges whose write was refused because no version could be begun for it.
         var refused = SegmentMap()
         /// Why no version could be begun when it was last tried.
@@ -45,14 +45,6 @@ public final class MountedFile: Sendable {
         var isKnownAsLocal = false
         /// It has no name any more.
         var isRemoved = false
-    }
-
-    /// A process that writes.
-    struct Writer: Sendable {
-        /// Its id; nil for one that is not to be seen.
-        var process: Int32?
-        /// Its end, where that is told.
-        var watched: WatchedProcess?
     }
 
     /// Only the extensions in this folder.
@@ -103,6 +95,7 @@ public final class MountedFile: Sendable {
                 (state.refused, state.refusal) = (SegmentMap(), nil)
             }
             state.writeHandles += 1
+            state.version?.events += 1
             if let opener { state.openers.insert(opener) }
             return true
         }

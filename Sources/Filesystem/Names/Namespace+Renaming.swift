@@ -67,7 +67,10 @@ extension Namespace {
 
     /// Such a file is listed, so that rsync finds it again, and never uploaded.
     private func setAsidePartial(_ file: MountedFile) {
-        file.end(file.version, .partial)?.upload?.apply(
+        var decision = file.end(file.version, .partial)
+        while case .outdated = decision { decision = file.end(file.version, .partial) }
+        guard case .made(let ended) = decision else { return }
+        ended.upload?.apply(
             .interrupted(
                 UploadFailure(
                     .interrupted, message: "rsync was cut off and kept a partial file",

@@ -124,7 +124,11 @@ final class ModelWriters: WriterInspector {
 
     func currentSize(of source: FoundSource) -> Int64? { nil }
 
-    func isAskedToEnd(_ pid: Int32) -> Bool { false }
+    func holds(_ process: Int32, inode: UInt64) -> Bool? {
+        state.withLock { $0.holders[inode]?.contains(process) ?? false }
+    }
+
+    func isAskedToEnd(_ pid: Int32) -> Bool? { false }
 
     func isRsyncAborting(_ pid: Int32) -> Bool { false }
     func processesInside() -> [(process: Int32, path: [UInt8])] { [] }

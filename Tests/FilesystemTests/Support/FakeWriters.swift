@@ -18,7 +18,15 @@ final class FakeWriters: WriterInspector {
         var looks = 0
         /// How often it was looked for who has a file open.
         var holderLooks = 0
+        /// The processes that were said to have had it, the last time.
+        var lookedAt: Set<Int32> = []
         var askedToEnd: Set<Int32> = []
+        /// The processes of which it is not to be seen whether they are asked to end.
+        var unseenSignals: Set<Int32> = []
+        /// How often it was looked whether one is.
+        var signalLooks = 0
+        /// Called once, when it has been looked for who has a file open: before anything follows from that.
+        var onHolder: (@Sendable () -> Void)?
         /// Called once, when it is asked which program a process is: in the middle of its first write.
         var onCommand: [Int32: @Sendable () -> Void] = [:]
         /// Called once, when it is asked which process a thread belongs to: while a truncation by path makes another version.
@@ -60,9 +68,20 @@ final class FakeWriters: WriterInspector {
     func holder(
         ofInode inode: UInt64, openers: Set<Int32>, notIn earlier: ProcessSnapshot
     ) -> ProcessTable.Holder {
-        state.withLock { state in
+        let (holder, hook) = state.withLock { state in
             state.holderLooks += 1
-            return state.holder
+            state.lookedAt = openers
+            return (state.holder, state.onHolder.take())
+        }
+        hook?()
+        return holder
+    }
+
+    func holds(_ process: Int32, inode: UInt64) -> Bool? {
+        switch state.withLock({ $0.holder }) {
+        case .nobody: false
+        case .process(let holder): holder == process
+        case .hidden, .failed: nil
         }
     }
 
@@ -70,11 +89,25 @@ final class FakeWriters: WriterInspector {
 
     func currentSize(of source: FoundSource) -> Int64? { nil }
 
-    func isAskedToEnd(_ pid: Int32) -> Bool { state.withLock { $0.askedToEnd.contains(pid) } }
+    func isAskedToEnd(_ pid: Int32) -> Bool? {
+        state.withLock { state in
+            state.signalLooks += 1
+            return state.unseenSignals.contains(pid) ? nil : state.askedToEnd.contains(pid)
+        }
+    }
 
     func isRsyncAborting(_ pid: Int32) -> Bool { false }
 
     func processesInside() -> [(process: Int32, path: [UInt8])] {
         state.withLock { $0.directories.map { (process: $0.key, path: Array($0.value.utf8)) } }
     }
+}
+
+/// A value that comes later, from another thread.
+final class Late<Value: Sendable>: Sendable {
+    private let state = Mutex<Value?>(nil)
+
+    var value: Value? { state.withLock { $0 } }
+
+    func set(_ value: Value) { state.withLock { $0 = value } }
 }

@@ -1,0 +1,239 @@
+import Filesystem
+import FuseLowLevel
+import ProcessInspection
+import TestSupport
+import Testing
+import UploadCore
+import UploadEngine
+
+/// How a writer ended counts for what it had not closed, whoever tells of it, and for nothing else.
+@Suite(.timeLimit(.minutes(2)))
+struct WriterEndTests {
+    private static let killed = "its writer was killed by signal 9"
+    private static let bad = "its writer exited with status 1 without closing it"
+
+    // MARK: It had closed the file
+
+    @Test(
+        .shows("asset-closed-before", "asset-killed-in-close"),
+        arguments: [ProcessEnd.exited(status: 1), .killed(signal: 9)])
+    func theEndOfAHiddenWriterThatHasClosedDoesNotCount(end: ProcessEnd) async throws {
+        try await InProcess.run { run in
+            let process = WatchedProcess(pid: 1)
+            run.writers.change { $0.watched[1] = process }
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            run.writers.change { $0.holder = .hidden(1) }
+            #expect(await run.close(handle) == nil)
+            // The release comes when it is on its way out already.
+            run.writers.change { $0.closers[1] = .ending }
+            run.filesystem.committer.release(handle)
+            process.ended(end)
+            await run.engine.untilIdle()
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
+    @Test(.shows("asset-closed-before")) func aWriterThatClosedAndDiesBesideAnotherCloseDoesNotCount() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle, by: 2)
+            run.writers.change { $0.holder = .process(1) }
+            #expect(await run.close(handle, by: 2) == nil)
+            run.writers.change { state in
+                state.holder = .nobody
+                state.dying[2] = Self.bad
+            }
+            #expect(await run.close(handle) == nil)
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
+    @Test(.shows("asset-killed")) func aWriterThatClosedOnlyOneOfItsDescriptorsCounts() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle, by: 2)
+            run.writers.change { $0.holder = .process(2) }
+            #expect(await run.close(handle, by: 2) == nil)
+            run.writers.change { state in
+                state.holder = .nobody
+                state.dying[2] = Self.killed
+            }
+            #expect(await run.close(handle) == .ioError)
+            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+        }
+    }
+
+    @Test(.shows("asset-killed")) func aWriterThatWroteAfterItsCloseCounts() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle, by: 2)
+            run.writers.change { $0.holder = .process(1) }
+            #expect(await run.close(handle, by: 2) == nil)
+            try run.write([4], to: handle, at: 3, by: 2)
+            run.writers.change { state in
+                state.holder = .nobody
+                state.dying[2] = Self.killed
+            }
+            #expect(await run.close(handle) == .ioError)
+            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+        }
+    }
+
+    /// What it closed may have been a duplicate, and its end closes the other one: nobody can tell before that is decided.
+    @Test(.shows("asset-killed", "close-hidden-writer"))
+    func aHiddenWriterThatClosedADuplicateIsWaitedFor() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle, by: 2)
+            run.writers.change { $0.holder = .hidden(2) }
+            #expect(await run.close(handle, by: 2) == nil)
+            run.writers.change { state in
+                state.holder = .nobody
+                state.dying[2] = Self.killed
+            }
+            #expect(await run.close(handle) == nil)
+            #expect(run.engine.uploads.map(\.currentState) == [.staged])
+            #expect(await run.close(handle, by: 2) == .ioError)
+            run.filesystem.committer.release(handle)
+            await run.engine.untilIdle()
+            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+            #expect(try await run.sandbox.completeAssets().isEmpty)
+        }
+    }
+
+    // MARK: No close tells of it
+
+    /// As of one that shares its descriptors with another process, or that writes through a ring.
+    @Test(
+        .shows("asset-end-unknown", "asset-killed", "asset-error-exit"),
+        arguments: [
+            (ProcessEnd.exited(status: 0), UploadState.completed), (.exited(status: 1), .interrupted),
+            (.killed(signal: 9), .interrupted), (.unknown, .interrupted),
+        ])
+    func anEndThatNoCloseTellsOfCounts(end: ProcessEnd, outcome: UploadState) async throws {
+        try await InProcess.run { run in
+            let process = WatchedProcess(pid: 2)
+            run.writers.change { $0.watched[2] = process }
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle, by: 2)
+            process.ended(end)
+            run.writers.change { $0.closers[2] = .unseen }
+            #expect(await run.close(handle) == (outcome == .completed ? nil : .ioError))
+            #expect(run.engine.uploads.map(\.currentState) == [outcome])
+        }
+    }
+
+    @Test(
+        .shows("asset-end-unknown"),
+        arguments: [(ProcessEnd.exited(status: 0), UploadState.completed), (.killed(signal: 9), .interrupted)])
+    func theLastReleaseWaitsForTheEndOfOneThatIsGone(end: ProcessEnd, outcome: UploadState) async throws {
+        try await InProcess.run { run in
+            let process = WatchedProcess(pid: 1)
+            run.writers.change { $0.watched[1] = process }
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            run.writers.change { $0.closers[1] = .unseen }
+            run.filesystem.committer.release(handle)
+            #expect(run.engine.uploads.map(\.currentState) == [.open])
+            process.ended(end)
+            await run.engine.untilIdle()
+            #expect(run.engine.uploads.map(\.currentState) == [outcome])
+        }
+    }
+
+    @Test(.shows("close-confirmed", "asset-killed")) func aCloseWaitsUntilItIsToldHowOneEndedThatIsGone() async throws {
+        try await InProcess.run { run in
+            let process = WatchedProcess(pid: 2)
+            run.writers.change { $0.watched[2] = process }
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle, by: 2)
+            run.writers.change { $0.closers[2] = .unseen }
+            async let closed = run.close(handle)
+            try await eventually("it is looked at again") { run.writers.state.withLock { $0.holderLooks > 2 } }
+            process.ended(.killed(signal: 9))
+            #expect(await closed == .ioError)
+            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+        }
+    }
+
+    @Test(.shows("asset-end-unknown")) func oneThatIsGoneAndOfWhichNobodyTellsMakesNoAsset() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            run.writers.change { $0.closers[1] = .unseen }
+            run.filesystem.committer.release(handle)
+            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+        }
+    }
+
+    @Test(.shows("asset-killed"), arguments: [false, true])
+    func aNumberThatIsUsedAgainIsAnotherWriter(firstIsKilled: Bool) async throws {
+        try await InProcess.run { run in
+            let (first, second) = (WatchedProcess(pid: 2), WatchedProcess(pid: 2))
+            run.writers.change { $0.watched[2] = first }
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle, by: 2)
+            first.ended(firstIsKilled ? .killed(signal: 9) : .exited(status: 0))
+            run.writers.change { $0.watched[2] = second }
+            try run.write([4], to: handle, at: 3, by: 2)
+            second.ended(firstIsKilled ? .exited(status: 0) : .killed(signal: 9))
+            run.writers.change { $0.closers[2] = .unseen }
+            #expect(await run.close(handle) == .ioError)
+            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+        }
+    }
+
+    @Test(.shows("truncate-by-name")) func whoCutsItByNameIsNotWaitedFor() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            try run.cut("a.mp4", to: 2, through: nil, by: 5)
+            run.writers.change { $0.closers[5] = .unseen }
+            #expect(await run.close(handle) == nil)
+            #expect(try await run.onlyAsset() == [1, 2])
+        }
+    }
+
+    // MARK: The look and the decision
+
+    @Test(.shows("close-passed-descriptor")) func whoGotADescriptorIsLookedAtOnceItHasWritten() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            run.writers.change { $0.holder = .process(9) }
+            #expect(await run.close(handle) == nil)
+            #expect(run.writers.state.withLock { $0.lookedAt } == [1])
+            try run.write([4], to: handle, at: 3, by: 2)
+            #expect(await run.close(handle) == nil)
+            #expect(run.writers.state.withLock { $0.lookedAt } == [1, 2])
+        }
+    }
+
+    /// Another process opens the file while a close looks who has it.
+    @Test(.shows("close-last-descriptor", "close-one-asset"), arguments: [true, false])
+    func aCloseThatSawNobodyLooksAgainWhenSomebodyHasCome(hasWritten: Bool) async throws {
+        try await InProcess.run { run in
+            let first = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: first)
+            let second = Late<UInt64>()
+            run.writers.change { state in
+                state.onHolder = { [weak run] in
+                    guard let run, let handle = try? run.open("a.mp4", by: 2) else { return }
+                    second.set(handle)
+                    if hasWritten { _ = try? run.write([4], to: handle, at: 3, by: 2) }
+                    run.writers.change { $0.holder = .process(2) }
+                }
+            }
+            #expect(await run.close(first) == nil)
+            run.filesystem.committer.release(first)
+            #expect(run.engine.uploads.map(\.currentState) == [.open])
+            let handle = try #require(second.value)
+            try run.write([4, 5], to: handle, at: 3, by: 2)
+            run.writers.change { $0.holder = .nobody }
+            #expect(await run.close(handle, by: 2) == nil)
+            run.filesystem.committer.release(handle)
+            #expect(try await run.onlyAsset() == [1, 2, 3, 4, 5])
+        }
+    }
+}
