@@ -52,10 +52,17 @@ public struct DrainOutcome: Sendable, Equatable, Codable {
     public var resumable: Int
     /// Uploads that failed or were interrupted, for the log: they do not count against a clean end.
     public var unfinished: Int
+    /// Files that everybody had closed and that were not decided yet, and why, in words: the next mount finds them interrupted.
+    /// Nil from a server that does not tell.
+    public var undecided: [String]?
 
     /// An outcome; nothing left by default.
-    public init(resumable: Int = 0, unfinished: Int = 0) {
+    public init(resumable: Int = 0, unfinished: Int = 0, undecided: [String]? = nil) {
         self.resumable = resumable
         self.unfinished = unfinished
+        self.undecided = undecided
     }
+
+    /// Whether all that was closed has come to what it was to come to.
+    public var isClean: Bool { resumable == 0 && undecided?.isEmpty ?? true }
 }

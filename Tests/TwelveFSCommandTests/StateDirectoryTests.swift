@@ -140,6 +140,7 @@ import struct TestSupport.ShownStatements
         #expect(try String(contentsOfFile: victim, encoding: .utf8) == "precious")
         #expect(record.outcome.status == .resumable)
         #expect(DrainOutcome(unfinished: 9).status == .success)
+        #expect(DrainOutcome(undecided: ["a.mp4"]).status == .resumable)
         try scratch.file("garbage", "{")
         #expect(StateFile.read(StopRecord.self, from: scratch.path("garbage")) == nil)
     }

@@ -48,7 +48,8 @@ final class ServedMount: RunningMount {
         while true {
             let filesystem = parts.filesystem
             var users = isGone ? [] : await offPool { filesystem.users().map(\.words) }
-            let isIdle = isIdle
+            let undecided = await offPool { filesystem.undecided }
+            let isIdle = isIdle && undecided.isEmpty
             var step = agenda.step(users: users, isIdle: isIdle)
             if step == .detach, await !detach() {
                 users = [Self.unknown]
@@ -119,7 +120,10 @@ final class ServedMount: RunningMount {
                 parts.logger.error("the mount point could not be freed", metadata: ["reason": "\(error)"])
             }
         }
-        let outcome = leftBehind()
+        let outcome = await offPool { self.leftBehind() }
+        for file in outcome.undecided ?? [] {
+            parts.logger.warning("what becomes of a file was not decided at the end", metadata: ["file": "\(file)"])
+        }
         await parts.engine.stop()
         // What the next mount recovers may have to outlive the machine.
         await offPool { [parts] in parts.filesystem.putLeftoversOnDisk() }
@@ -128,7 +132,7 @@ final class ServedMount: RunningMount {
     }
 
     private func leftBehind() -> DrainOutcome {
-        var outcome = DrainOutcome()
+        var outcome = DrainOutcome(undecided: parts.filesystem.undecided)
         for upload in parts.engine.uploads {
             switch upload.currentState {
             case .completed, .cancelled: break

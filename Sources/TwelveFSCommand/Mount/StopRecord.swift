@@ -17,5 +17,5 @@ package struct StopRecord: Codable, Equatable {
 
 extension DrainOutcome {
     /// The status that mount, in the foreground, and unmount exit with.
-    package var status: ExitStatus { resumable == 0 ? .success : .resumable }
+    package var status: ExitStatus { isClean ? .success : .resumable }
 }

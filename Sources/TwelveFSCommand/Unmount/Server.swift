@@ -98,6 +98,9 @@ package struct Server {
             let uploads = outcome.resumable == 1 ? "1 upload is" : "\(outcome.resumable) uploads are"
             Terminal.complain("\(uploads) left; the next mount with --state-dir \(stateDirectory) goes on")
         }
+        for file in outcome.undecided ?? [] {
+            Terminal.complain("\(file); the next mount has it as interrupted")
+        }
         return outcome.status
     }
 
