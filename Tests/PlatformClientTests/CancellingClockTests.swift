@@ -2,7 +2,7 @@ import PlatformClient
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct CancellingClockTests {
     @Test("Who sleeps is woken at the deadline, though another one sleeps for longer since before")
     func sleepersAreWokenAtTheirDeadlines() async throws {
