@@ -150,6 +150,10 @@ package final class ProcessInspector: WriterInspector {
         located.map { table.processes(inside: mountPoint, on: $0.identity.device) } ?? []
     }
 
+    /// Looks where the mount is, in the kernel's table: to be called while it is there. One that is taken away lazily goes on for
+    /// whoever is in it, and cannot be found any more.
+    package func locate() { _ = located }
+
     private var located: (identity: MountIdentity, finder: SourceHintFinder)? {
         if let known = mount.withLock({ $0 }) { return known }
         guard let identity = MountIdentity(mountPoint: mountPoint) else { return nil }

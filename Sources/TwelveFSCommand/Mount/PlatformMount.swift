@@ -69,10 +69,10 @@ struct PlatformMount: MountService {
         let engine = UploadEngine(
             configuration: Self.engine(configuration, keyWatch), client: client, threads: threads, clock: .system,
             logger: logger, journal: journal)
+        let inspector = ProcessInspector(mountPoint: configuration.mountPoint)
         let filesystem = FilesystemService(
-            configuration: Self.filesystem(configuration), engine: engine, spool: spool,
-            writers: ProcessInspector(mountPoint: configuration.mountPoint), logger: logger,
-            journal: journal)
+            configuration: Self.filesystem(configuration), engine: engine, spool: spool, writers: inspector,
+            logger: logger, journal: journal)
         let parts = MountParts(
             client: client, threads: threads, engine: engine, filesystem: filesystem, journal: journal,
             logger: logger)
@@ -88,6 +88,7 @@ struct PlatformMount: MountService {
             try await offPool {
                 let beneath = try MountPoint.makeFree(configuration.mountPoint)
                 try session.mount()
+                inspector.locate()
                 try beneath.checkStillEmpty()
                 try session.start()
             }
