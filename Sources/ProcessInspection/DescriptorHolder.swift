@@ -264,7 +264,7 @@ private struct DescriptorSearch {
     }
 
     /// Whether a process that may not be looked into could have inherited the file: it descends from one that is known to have
-    /// had it, or from one that is gone, and is the own user's or belongs together with one of those.
+    /// had it; or from one that is gone, where it is the own user's, or was left by its parent and belongs together with one of those.
     ///
     /// Whoever descends from a process that was there before and is none of the openers cannot, unless that one only took
     /// it over from a parent that is gone: the first process does, and systemd for those of a user.
@@ -281,11 +281,19 @@ private struct DescriptorSearch {
             ancestor = table.parent(of: pid)
         }
         if users.contains(own) { return true }
+        // Of the others a machine has many: only one that has itself been left by its parent may be such an heir.
+        guard isLeftByItsParent(status) else { return false }
         let bonds = ProcessBonds(of: pid, status, in: table)
         return bonds.isLed(byOneOf: openers)
             || openers.contains { opener in
                 table.status(of: opener).map { bonds.areShared(with: ProcessBonds(of: opener, $0, in: table)) } ?? false
             }
+    }
+
+    /// Whether the first process, or systemd for those of a user, has taken it over, or its parent is gone just now.
+    private func isLeftByItsParent(_ status: KeyedLines) -> Bool {
+        guard let parent = ProcessTable.id("PPid", in: status), parent > 1 else { return true }
+        return table.command(of: parent).map { $0 == Array("systemd".utf8) } ?? true
     }
 
     /// The text of the link is not asked for, though it would tell sockets from files: it cannot be read while a process

@@ -116,7 +116,8 @@ extension Mounted {
                 let source = try await TestFile.random(at: scratch.appending("video.mp4"), size: 2_500_000)
                 try await withMount(options) { mount in
                     // Before anybody has written, and hence before anybody was looked at.
-                    let copy = try await shell(#"cd "$1" && fusermount3 -uz "$1" && cp "$2" late.mp4"#, mount.path, source)
+                    let script = #"cd "$1" && fusermount3 -uz "$1" && cp "$2" late.mp4"#
+                    let copy = try await shell(script, mount.path, source)
                     #expect(copy.succeeded, "\(copy)")
                     try await expectOneAsset(of: source, on: sandbox)
                     try await eventually("the process has ended") { !mount.isServed }
