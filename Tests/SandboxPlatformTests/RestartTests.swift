@@ -53,13 +53,18 @@ import Testing
         await after.stop()
     }
 
-    /// A process may be killed at any moment: whatever it has answered by then, the next one knows.
-    @Test func whatWasAnsweredIsKnownToANewProcessWheneverTheOldOneEnds() async throws {
-        let (directory, copies) = (try SandboxTestDirectory(), try SandboxTestDirectory())
+    private static func quick(_ directory: SandboxTestDirectory) -> SandboxConfiguration {
         var configuration = SandboxConfiguration()
         configuration.stateDirectory = directory.path
         configuration.chunkSize = 1000
         configuration.processingTime = .zero
+        return configuration
+    }
+
+    /// A process may be killed at any moment: whatever it has answered by then, the next one knows.
+    @Test func whatWasAnsweredIsKnownToANewProcessWheneverTheOldOneEnds() async throws {
+        let (directory, copies) = (try SandboxTestDirectory(), try SandboxTestDirectory())
+        let configuration = Self.quick(directory)
         let sandbox = try await Sandbox.start(configuration)
         let client = SandboxClient(sandbox)
         var moments = 0

@@ -5,79 +5,10 @@ import struct TestSupport.ShownStatements
 
 /// Which assets are asked for, and when.
 @Suite struct AssetWatcherTests {
-    /// A watcher whose calls are answered by a platform that is made up as the test goes.
-    private final class Watch {
-        var watcher: AssetWatcher
-        var now = ContinuousClock.now
-        let start: Instant
-        /// Every call, and how long after the start it was made.
-        private(set) var calls: [(at: Duration, call: AssetWatcher.Call)] = []
-        private(set) var news: [AssetWatcher.News] = []
-        /// What the platform says of an asset; nil: it does not know it.
-        var asset: (String, Duration) -> Asset? = { id, _ in Asset(id: id, status: .processing) }
-        /// What a list leaves out.
-        var isListed: (String, Duration) -> Bool = { _, _ in true }
-        /// July's specification: only *retrieve asset* tells of sizes and reasons.
-        var listsHaveDetails = false
-        var failure: (AssetWatcher.Call, Duration) -> UploadFailure? = { _, _ in nil }
-
-        init(_ limits: AssetWatcher.Limits = .init()) {
-            start = now
-            watcher = AssetWatcher(limits: limits, at: now)
-        }
-
-        var elapsed: Duration { now - start }
-
-        var times: [Int] { calls.map { Int($0.at / .seconds(1)) } }
-
-        func watch(_ id: String, size: Int64 = 10) { watcher.watch(id, size: size, at: now) }
-
-        static let notThere = UploadFailure(
-            .requestRefused, code: "resource_not_exist", message: "no such asset", httpStatus: 404)
-
-        private func answer(_ call: AssetWatcher.Call) -> AssetWatcher.Answer {
-            if let failure = failure(call, elapsed) { return .failed(failure) }
-            switch call {
-            case .list(let ids):
-                var assets = ids.filter { isListed($0, elapsed) }.compactMap { asset($0, elapsed) }
-                if !listsHaveDetails {
-                    for index in assets.indices {
-                        (assets[index].size, assets[index].sourceSize, assets[index].error) = (nil, nil, nil)
-                    }
-                }
-                return .listed(AssetList(assets: assets))
-            case .retrieve(let id):
-                return asset(id, elapsed).map { .retrieved($0) } ?? .failed(Self.notThere)
-            }
-        }
-
-        /// Makes the calls that are due until `end`, each answered at once.
-        func run(until end: Duration) {
-            while let deadline = watcher.nextDeadline(at: now), deadline <= start + end {
-                now = max(now, deadline)
-                guard let call = watcher.takeCall(at: now) else {
-                    // A moment at which nothing can be asked must have a later one.
-                    if watcher.nextDeadline(at: now).map({ $0 <= now }) ?? false {
-                        Issue.record("it is due at \(elapsed), and there is no call")
-                        return
-                    }
-                    continue
-                }
-                #expect(watcher.takeCall(at: now) == nil, "one at a time")
-                #expect(watcher.nextDeadline(at: now) == nil)
-                calls.append((elapsed, call))
-                news += watcher.answered(call, answer(call), at: now)
-            }
-            now = max(now, start + end)
-        }
-
-        func standing(_ id: String) -> AssetStanding? { news.last { $0.assetID == id }?.standing }
-    }
-
     // MARK: Pauses
 
     @Test func pausesGrowToAMinute() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.watch("a")
         watch.run(until: .seconds(300))
         #expect(watch.times == [1, 2, 4, 8, 16, 32, 64, 124, 184, 244])
@@ -93,7 +24,7 @@ import struct TestSupport.ShownStatements
         ),
     ])
     func whatIsDecidedIsNotAskedForAgain(_ asset: Asset, _ standing: AssetStanding) {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { _, at in at < .seconds(3) ? Asset(id: "a", status: .processing) : asset }
         watch.watch("a")
         watch.run(until: .seconds(1000))
@@ -105,7 +36,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func aWordThatIsNotKnownIsAskedForAgain() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { _, _ in Asset(id: "a", status: .unknown("resting")) }
         watch.watch("a")
         watch.run(until: .seconds(10))
@@ -118,7 +49,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func whatNobodyWantsToKnowIsNotAskedFor() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.watch("a")
         watch.watcher.unwatch("a")
         watch.run(until: .seconds(100))
@@ -137,7 +68,7 @@ import struct TestSupport.ShownStatements
     // MARK: Many
 
     @Test func manyAreAskedForInOneCall() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.listsHaveDetails = true
         let ids = (10..<30).map { "a\($0)" }
         for id in ids { watch.watch(id) }
@@ -148,7 +79,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test(.shows("asset-calls")) func aCallIsForFiftyAtMost() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.listsHaveDetails = true
         for number in 0..<120 { watch.watch("a\(100 + number)") }
         watch.asset = { id, _ in Asset(id: id, status: .ready, size: 10) }
@@ -161,7 +92,7 @@ import struct TestSupport.ShownStatements
     /// Whatever the pace at which files arrive: 2000 of them, each ready a second later, cost few calls.
     @Test(arguments: [1, 7, 30, 270, 1000, 3000])
     func twoThousandSmallFilesCostFewCalls(millisecondsApart: Int) {
-        let watch = Watch()
+        let watch = AssetWatch()
         var completed: [String: Duration] = [:]
         watch.asset = { id, at in
             let isReady = completed[id].map { $0 + .seconds(1) <= at } ?? false
@@ -180,7 +111,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func aFewFilesAreKnownToBeReadySoonEvenThoughOneTakesLong() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.watch("long")
         watch.run(until: .seconds(1200))
         watch.asset = { id, _ in Asset(id: id, status: id == "long" ? .processing : .ready) }
@@ -192,7 +123,7 @@ import struct TestSupport.ShownStatements
     // MARK: Not there
 
     @Test func whatIsNotThereYetIsAskedForAgain() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { id, at in at < .seconds(15) ? nil : Asset(id: id, status: .ready) }
         watch.watch("a")
         watch.run(until: .seconds(600))
@@ -201,7 +132,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test(.shows("asset-unknown")) func whatIsNotThereForFiveMinutesIsUnknown() throws {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { _, _ in nil }
         watch.watch("a")
         watch.run(until: .seconds(3600))
@@ -214,7 +145,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func thatAListLacksAnAssetDecidesNothing() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.isListed = { id, _ in id != "hidden" }
         watch.asset = { id, at in Asset(id: id, status: at < .seconds(30) ? .processing : .ready) }
         watch.watch("hidden")
@@ -228,7 +159,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func whatNoListAndNoCallKnowsIsUnknownInTheEnd() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { id, _ in id.hasPrefix("gone") ? nil : Asset(id: id, status: .processing) }
         for id in ["gone1", "gone2", "there1", "there2"] { watch.watch(id) }
         watch.run(until: .seconds(450))
@@ -239,7 +170,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func aListThatIsShortForAMomentIsNoReasonToAskForEach() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.listsHaveDetails = true
         watch.isListed = { _, at in at > .seconds(3) }
         for number in 0..<40 { watch.watch("a\(number)") }
@@ -250,7 +181,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func anAssetWithoutAStatusIsUnknownInTheEnd() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { id, _ in Asset(id: id) }
         watch.watch("a")
         watch.watch("b")
@@ -262,7 +193,7 @@ import struct TestSupport.ShownStatements
     // MARK: Refusals
 
     @Test func anAssetThatMayNotBeReadIsUnknownAtOnce() {
-        let watch = Watch()
+        let watch = AssetWatch()
         let refusal = UploadFailure(.accessUnclear, code: "read_not_allowed", message: "not yours", httpStatus: 403)
         watch.failure = { _, _ in refusal }
         watch.watch("a")
@@ -275,7 +206,7 @@ import struct TestSupport.ShownStatements
 
     /// One asset of another account must not cost the others theirs.
     @Test func aListThatIsRefusedForOneAssetIsTakenApart() {
-        let watch = Watch()
+        let watch = AssetWatch()
         let refusal = UploadFailure(.requestRefused, code: "read_not_allowed", message: "not yours", httpStatus: 403)
         watch.failure = { call, _ in
             switch call {
@@ -294,7 +225,7 @@ import struct TestSupport.ShownStatements
 
     @Test(arguments: [400, 403, 404])
     func aPlatformWithoutTheListIsAskedForEach(status: Int) {
-        let watch = Watch()
+        let watch = AssetWatch()
         let kind: UploadFailure.Kind = status == 403 ? .accessUnclear : .requestRefused
         watch.failure = { call, _ in
             if case .list = call { UploadFailure(kind, message: "no such call", httpStatus: status) } else { nil }
@@ -311,7 +242,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func listsThatCannotBeReadAreLeftForAWhile() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.failure = { call, at in
             guard case .list = call, at < .seconds(60) else { return nil }
             return UploadFailure(.unreadableAnswer, message: "HTML")
@@ -328,7 +259,7 @@ import struct TestSupport.ShownStatements
     // MARK: Trouble
 
     @Test func troubleIsNoAnswerAndSlowsDown() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.failure = { _, at in
             at < .seconds(200) ? UploadFailure(.platformUnavailable, message: "500", httpStatus: 500) : nil
         }
@@ -341,7 +272,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func aRateLimitIsWaitedFor() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.failure = { _, at in
             at < .seconds(900) ? UploadFailure(.rateLimited, message: "429", retryAfter: .seconds(899)) : nil
         }
@@ -351,7 +282,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func oneAssetThatCannotBeToldOfDoesNotHoldUpTheOthers() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.failure = { call, _ in
             switch call {
             case .list: UploadFailure(.requestRefused, message: "no lists here", httpStatus: 404)
@@ -375,7 +306,7 @@ import struct TestSupport.ShownStatements
         (Asset(id: "a", status: .ready, size: 10, sourceSize: 9), false),
     ])
     func sizesAreCompared(_ asset: Asset, _ isTheSame: Bool) throws {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { _, _ in asset }
         watch.watch("a", size: 10)
         watch.run(until: .seconds(2))
@@ -388,7 +319,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func aSizeIsNotFinalBeforeTheAssetIsReady() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { id, _ in Asset(id: id, status: .processing, size: 3) }
         watch.watch("a", size: 10)
         watch.run(until: .seconds(2))
@@ -396,7 +327,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func theReasonThatAListDoesNotTellIsAskedFor() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { id, _ in Asset(id: id, status: .failed, error: id == "a" ? "no picture" : nil) }
         watch.watch("a")
         watch.watch("b")
@@ -409,7 +340,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func theSizesOfAFewAreAskedForThoughListsDoNotTellThem() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { id, _ in Asset(id: id, status: .ready, size: id == "b" ? 9 : 10) }
         for id in ["a", "b", "c"] { watch.watch(id, size: 10) }
         watch.run(until: .seconds(60))
@@ -418,7 +349,7 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func theSizesOfManyAreNotWorthACallEach() {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { id, _ in Asset(id: id, status: .ready, size: 10) }
         for number in 0..<200 { watch.watch("a\(number)", size: 10) }
         watch.run(until: .seconds(60))
@@ -438,7 +369,7 @@ import struct TestSupport.ShownStatements
         UploadFailure(.requestRefused, code: "read_not_allowed", message: "not yours"),
     ])
     func anAssetThatAListCallsReadyIsReady(_ failure: UploadFailure) {
-        let watch = Watch()
+        let watch = AssetWatch()
         watch.asset = { id, _ in Asset(id: id, status: .ready, size: 10) }
         watch.failure = { call, _ in if case .retrieve = call { failure } else { nil } }
         for id in ["a", "b"] { watch.watch(id, size: 10) }

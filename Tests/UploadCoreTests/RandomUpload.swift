@@ -3,24 +3,6 @@ import UploadCore
 
 /// One upload with a random writer, platform, network and clock. It executes what the state machine asks for.
 final class RandomUpload {
-    private struct Call {
-        var id: CallID
-        var call: PlatformCall
-        /// What comes back, where the platform has acted already.
-        var outcome: UploadEvent?
-
-        var isReport: Bool { if case .report = call { true } else { false } }
-    }
-
-    private struct Put {
-        var order: ChunkPut
-        var isBegun = false
-        /// The first bytes, as they were when they were read.
-        var head: [Int] = []
-        /// Abandoned meanwhile: it may still reach the store, and nobody awaits its answer.
-        var isStopped = false
-    }
-
     private(set) var machine: UploadStateMachine
     private let platform: ModelPlatform
     private var rng: SplitMix64

@@ -200,7 +200,9 @@ def main():
             for group in circles(texts):
                 complain(f"Sources/{target}", "these types know each other in a circle: " + ", ".join(group))
     for path in sorted((root / "Tests").rglob("*.swift")):
-        named.append((path.relative_to(root), blanked(path.read_text())))
+        text = blanked(path.read_text())
+        check_lengths(path.relative_to(root), text)
+        named.append((path.relative_to(root), text))
     check_names(named)
     for line in found:
         print(line)
