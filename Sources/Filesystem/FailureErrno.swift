@@ -1,7 +1,6 @@
 import FileTree
 import FuseLowLevel
 import UploadCore
-import UploadStore
 
 // What a program sees when something fails: errno is chosen here and nowhere else. The reason in words is in the status
 // document and in the log.
@@ -17,7 +16,7 @@ extension FuseErrno {
         case .keyRefused, .accessRefused: self = .permissionDenied
         // The platform does not take a file like this one.
         case .sessionRefused, .typeRefused, .invalidConfiguration: self = .invalidArgument
-        case .spoolFailed where failure.code == SpoolError.outOfDescriptors: self = .tooManyOpenFiles
+        case .spoolFailed where failure.code == UploadFailure.outOfDescriptors: self = .tooManyOpenFiles
         // Everything else did not work out, and the bytes are not on the platform: that is an I/O error.
         case .requestRefused, .accessUnclear, .sessionGone, .conflict, .rateLimited, .platformUnavailable, .unreachable,
             .connectionLost, .unreadableAnswer, .urlExpired, .storeRefused, .storeRedirected, .storeUnavailable,

@@ -113,6 +113,8 @@ public struct RetryPolicy: Sendable {
             return .awaitKey
         case .sessionGone:
             return .newSession
+        case .spoolFailed where failure.code == UploadFailure.outOfDescriptors:
+            return .again(after: backoff(attempt: attempt, random: random))
         case .accessRefused, .sessionRefused, .sizeRefused, .typeRefused, .requestRefused, .storeRefused:
             return .fail
         case .tooLarge, .noSpace, .spoolFailed, .stalled, .interrupted, .cancelled, .replaced, .invalidConfiguration:

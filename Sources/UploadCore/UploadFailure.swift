@@ -3,6 +3,9 @@
 /// Retry-or-not is decided from `kind` in ``RetryPolicy``; the errno that a program sees, in the mounted file system.
 /// Texts never hold the API key or a presigned URL: whoever makes a failure keeps them out.
 public struct UploadFailure: Error, Sendable, Equatable {
+    /// The code of a `spoolFailed` for want of descriptors: the spool is well, and others will be given back.
+    public static let outOfDescriptors = "too_many_open_files"
+
     /// What happened, coarse enough to decide by.
     public enum Kind: String, Sendable, CaseIterable {
         // The API answered.

@@ -21,7 +21,12 @@ struct SpoolChunk: ChunkSource {
         return try await threads.runIfActive {
             var buffer = ByteBufferAllocator().buffer(capacity: wanted)
             let got = try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: wanted) { space in
-                try spool.read(at: start, into: UnsafeMutableRawBufferPointer(rebasing: space[..<wanted]))
+                do throws(SpoolError) {
+                    return try spool.read(at: start, into: UnsafeMutableRawBufferPointer(rebasing: space[..<wanted]))
+                } catch {
+                    // Which of them passes by itself is told by its code.
+                    throw error.uploadFailure
+                }
             }
             // Only what was written is read: a spool that ends before has been tampered with, and zeros in its place
             // would be a lie.

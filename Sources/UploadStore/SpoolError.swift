@@ -28,9 +28,6 @@ extension SpoolError {
 }
 
 extension SpoolError {
-    /// The code of the failure of an upload that ran out of descriptors.
-    public static let outOfDescriptors = "too_many_open_files"
-
     /// Whether the process, or the machine, may have no more files open.
     public var isOutOfDescriptors: Bool {
         switch self {
@@ -71,7 +68,7 @@ extension SpoolError: CustomStringConvertible {
                 hint: "unmount, and mount again: uploads that had not reached the platform have to be copied anew")
         case .failed where isOutOfDescriptors:
             UploadFailure(
-                .spoolFailed, code: Self.outOfDescriptors, message: description,
+                .spoolFailed, code: UploadFailure.outOfDescriptors, message: description,
                 hint: "raise the limit of open files (ulimit -n) for twelvefs, or fs.file-max")
         case .failed:
             UploadFailure(.spoolFailed, message: description, hint: "look at the disk that --state-dir is on")

@@ -21,6 +21,21 @@ import UploadCore
         #expect(decide(kind, attempt: 1000, sinceFirst: .seconds(86_400)) == .again(after: .milliseconds(7500)))
     }
 
+    /// The bytes are where they were.
+    @Test func repeatsWhatFoundNoDescriptorToReadTheSpoolWith() {
+        let failure = UploadFailure(.spoolFailed, code: UploadFailure.outOfDescriptors, message: "a test")
+        #expect(
+            policy.decide(failure, attempt: 1000, sinceFirst: .seconds(86_400), random: 0.5)
+                == .again(after: .milliseconds(7500)))
+        let rig = Rig()
+        rig.write(0..<20)
+        rig.commit()
+        #expect(throws: Never.self) { try rig.open() }
+        for order in rig.takeAll() { rig.apply(.chunkFailed(order, failure, random: 0.5)) }
+        #expect(rig.machine.state == .finishing)
+        #expect(rig.machine.statusDocument(at: rig.now).error?.code == UploadFailure.outOfDescriptors)
+    }
+
     @Test func doublesTheLongestWaitUpToTheCap() {
         let longest = [1, 2, 3, 4, 5, 6, 7, 64, 65, 10_000, Int.max].map {
             decide(.platformUnavailable, attempt: $0, random: 1)

@@ -3,7 +3,6 @@ import Logging
 import ProcessInspection
 import Synchronization
 import UploadCore
-import UploadStore
 
 /// Lets writers in of which it can be told how they end, and refuses the others: what one leaves half-written could not be
 /// told from what another has completed.
@@ -55,7 +54,7 @@ package final class WriterAdmission: Sendable {
     }
 
     private static let tooMany = UploadFailure(
-        .spoolFailed, code: SpoolError.outOfDescriptors,
+        .spoolFailed, code: UploadFailure.outOfDescriptors,
         message: "there is no descriptor left to see how the writer ends",
         hint: "raise the limit of open files (ulimit -n), or write fewer files at a time")
 
