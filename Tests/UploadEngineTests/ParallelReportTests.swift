@@ -26,7 +26,8 @@ import func TestSupport.eventually
             let content = bytes(chunks * 1000 - 300)
             try await stage.upload("a.mp4", content).answer().get()
             #expect(try await stage.content(of: "a.mp4") == content)
-            #expect(sizes(stage) == reports)
+            // The last may overtake the one before.
+            #expect(sizes(stage).sorted(by: >) == reports)
             #expect(stage.sandbox.journal(of: .status).isEmpty)
             #expect(stage.sandbox.journal(of: .create).count == 1)
         }
