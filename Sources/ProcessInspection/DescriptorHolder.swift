@@ -98,6 +98,28 @@ extension ProcessTable {
     func eachDescriptor(of pid: Int32, _ body: (_ holder: String, _ number: Int32) -> Bool) -> Look<Void> {
         let first = list("\(root)/\(pid)", pid, body)
         guard case .found(false) = first else { return first.flatMap { _ in .found(()) } }
+        return eachOtherThread(of: pid) { list(path(pid, "task/\($0)"), $0, body) }
+    }
+
+    /// The same, and those that threads have in tables of their own (`unshare(CLONE_FILES)`).
+    func eachDescriptorOfAnyThread(
+        of pid: Int32, _ body: (_ holder: String, _ number: Int32) -> Bool
+    ) -> Look<Void> {
+        var isDone = false
+        func visit(_ holder: String, _ number: Int32) -> Bool {
+            isDone = !body(holder, number)
+            return !isDone
+        }
+        let first = eachDescriptor(of: pid, visit)
+        guard case .found = first, !isDone else { return first }
+        return eachOtherThread(of: pid) { thread in
+            if sharesDescriptors(pid, thread) { return .found(false) }
+            return list(path(pid, "task/\(thread)"), thread, visit).flatMap { _ in .found(isDone) }
+        }
+    }
+
+    /// Looks at a process's threads but the first, until `body` says that it is enough, or a look fails.
+    private func eachOtherThread(of pid: Int32, _ body: (_ thread: Int32) -> Look<Bool>) -> Look<Void> {
         let threads: [Int32]
         switch otherThreads(of: pid) {
         case .found(let all): threads = all
@@ -106,7 +128,7 @@ extension ProcessTable {
         case .absent, .hidden: threads = []
         }
         for thread in threads {
-            switch list(path(pid, "task/\(thread)"), thread, body) {
+            switch body(thread) {
             case .found(true): return .found(())
             case .found(false), .absent: break
             case .hidden: return .hidden
@@ -114,37 +136,6 @@ extension ProcessTable {
             }
         }
         return .found(())
-    }
-
-    /// The same, and those that threads have in tables of their own (`unshare(CLONE_FILES)`).
-    func eachDescriptorOfAnyThread(
-        of pid: Int32, _ body: (_ holder: String, _ number: Int32) -> Bool
-    ) -> Look<Void> {
-        var isDone = false
-        let first = eachDescriptor(of: pid) { holder, number in
-            isDone = !body(holder, number)
-            return !isDone
-        }
-        guard case .found = first, !isDone else { return first }
-        let others: [Int32]
-        switch otherThreads(of: pid) {
-        case .found(let all): others = all
-        case .failed: return .failed
-        case .absent, .hidden: return first
-        }
-        for thread in others where !sharesDescriptors(pid, thread) {
-            let listed = list(path(pid, "task/\(thread)"), thread) { holder, number in
-                isDone = !body(holder, number)
-                return !isDone
-            }
-            switch listed {
-            case .found, .absent: break
-            case .hidden: return .hidden
-            case .failed: return .failed
-            }
-            if isDone { break }
-        }
-        return first
     }
 
     /// Lists one table; gives whether there was anything in it.

@@ -12,6 +12,26 @@ struct WriterEndTests {
     private static let killed = "its writer was killed by signal 9"
     private static let bad = "its writer exited with status 1 without closing it"
 
+    /// A file into which a process has written and of which it has closed a descriptor, while `holder` had it open, as far as
+    /// is to be seen.
+    private func closed(
+        by pid: Int32, whileHeldBy holder: ProcessTable.Holder, in run: InProcess
+    ) async throws -> UInt64 {
+        let handle = try run.create("a.mp4")
+        try run.write([1, 2, 3], to: handle, by: pid)
+        run.writers.change { $0.holder = holder }
+        #expect(await run.close(handle, by: pid) == nil)
+        return handle
+    }
+
+    /// A process is on its way out, and nobody else has the file open.
+    private func dies(_ pid: Int32, _ how: String, in run: InProcess) {
+        run.writers.change { state in
+            state.holder = .nobody
+            state.dying[pid] = how
+        }
+    }
+
     // MARK: It had closed the file
 
     @Test(
@@ -36,14 +56,8 @@ struct WriterEndTests {
 
     @Test(.shows("asset-closed-before")) func aWriterThatClosedAndDiesBesideAnotherCloseDoesNotCount() async throws {
         try await InProcess.run { run in
-            let handle = try run.create("a.mp4")
-            try run.write([1, 2, 3], to: handle, by: 2)
-            run.writers.change { $0.holder = .process(1) }
-            #expect(await run.close(handle, by: 2) == nil)
-            run.writers.change { state in
-                state.holder = .nobody
-                state.dying[2] = Self.bad
-            }
+            let handle = try await closed(by: 2, whileHeldBy: .process(1), in: run)
+            dies(2, Self.bad, in: run)
             #expect(await run.close(handle) == nil)
             #expect(try await run.onlyAsset() == [1, 2, 3])
         }
@@ -51,14 +65,8 @@ struct WriterEndTests {
 
     @Test(.shows("asset-killed")) func aWriterThatClosedOnlyOneOfItsDescriptorsCounts() async throws {
         try await InProcess.run { run in
-            let handle = try run.create("a.mp4")
-            try run.write([1, 2, 3], to: handle, by: 2)
-            run.writers.change { $0.holder = .process(2) }
-            #expect(await run.close(handle, by: 2) == nil)
-            run.writers.change { state in
-                state.holder = .nobody
-                state.dying[2] = Self.killed
-            }
+            let handle = try await closed(by: 2, whileHeldBy: .process(2), in: run)
+            dies(2, Self.killed, in: run)
             #expect(await run.close(handle) == .ioError)
             #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
         }
@@ -66,15 +74,9 @@ struct WriterEndTests {
 
     @Test(.shows("asset-killed")) func aWriterThatWroteAfterItsCloseCounts() async throws {
         try await InProcess.run { run in
-            let handle = try run.create("a.mp4")
-            try run.write([1, 2, 3], to: handle, by: 2)
-            run.writers.change { $0.holder = .process(1) }
-            #expect(await run.close(handle, by: 2) == nil)
+            let handle = try await closed(by: 2, whileHeldBy: .process(1), in: run)
             try run.write([4], to: handle, at: 3, by: 2)
-            run.writers.change { state in
-                state.holder = .nobody
-                state.dying[2] = Self.killed
-            }
+            dies(2, Self.killed, in: run)
             #expect(await run.close(handle) == .ioError)
             #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
         }
@@ -84,14 +86,8 @@ struct WriterEndTests {
     @Test(.shows("asset-killed", "close-hidden-writer"))
     func aHiddenWriterThatClosedADuplicateIsWaitedFor() async throws {
         try await InProcess.run { run in
-            let handle = try run.create("a.mp4")
-            try run.write([1, 2, 3], to: handle, by: 2)
-            run.writers.change { $0.holder = .hidden(2) }
-            #expect(await run.close(handle, by: 2) == nil)
-            run.writers.change { state in
-                state.holder = .nobody
-                state.dying[2] = Self.killed
-            }
+            let handle = try await closed(by: 2, whileHeldBy: .hidden(2), in: run)
+            dies(2, Self.killed, in: run)
             #expect(await run.close(handle) == nil)
             #expect(run.engine.uploads.map(\.currentState) == [.staged])
             #expect(await run.close(handle, by: 2) == .ioError)

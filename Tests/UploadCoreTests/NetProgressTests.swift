@@ -19,9 +19,7 @@ import UploadCore
 
     @Test(.shows("close-stall")) func aStoreThatTakesEveryByteAndRefusesItIsAStall() throws {
         let rig = Rig()
-        rig.write(0..<40)
-        rig.commit()
-        try rig.open()
+        try rig.openWholeFile(40)
         let begin = rig.now
         for _ in 1...1000 where rig.machine.stall == nil {
             refuseAll(rig)
@@ -36,9 +34,7 @@ import UploadCore
 
     @Test func bytesThatAreSentAgainCountBeyondTheFurthestOnly() throws {
         let rig = Rig()
-        rig.write(0..<20)
-        rig.commit()
-        try rig.open()
+        try rig.openWholeFile(20)
         let first = try #require(rig.take())
         rig.apply(.bytesSent(first, 6))
         rig.wait(.seconds(200))
@@ -55,9 +51,7 @@ import UploadCore
     /// Chunks that take longer than the stall timeout, and the one that is furthest is lost.
     @Test func aLossOnASlowLineIsNoStall() throws {
         let rig = Rig()
-        rig.write(0..<100)
-        rig.commit()
-        try rig.open()
+        try rig.openWholeFile(100)
         var puts = try (1...4).map { _ in try #require(rig.take()) }
         for put in puts { rig.apply(.bytesSent(put, 9)) }
         for put in puts.dropLast() { rig.store(put) }
@@ -74,9 +68,7 @@ import UploadCore
     /// One chunk after another, each for the first time.
     @Test func aStoreThatRefusesOneChunkAfterAnotherIsAStall() throws {
         let rig = Rig()
-        rig.write(0..<1000)
-        rig.commit()
-        try rig.open()
+        try rig.openWholeFile(1000)
         let begin = rig.now
         for _ in 1...1000 where rig.machine.stall == nil {
             if let put = rig.take() {
@@ -92,9 +84,7 @@ import UploadCore
 
     @Test func aChunkThatIsStoredIsProgressThoughMoreWasSentBefore() throws {
         let rig = Rig()
-        rig.write(0..<20)
-        rig.commit()
-        try rig.open()
+        try rig.openWholeFile(20)
         refuseAll(rig)
         rig.wait(.seconds(250))
         if rig.pending != nil { try rig.giveURLs() }
@@ -139,9 +129,7 @@ import UploadCore
         var configuration = Self.patient
         configuration.reportBatch = 1
         let rig = Rig(configuration)
-        rig.write(0..<30)
-        rig.commit()
-        try rig.open()
+        try rig.openWholeFile(30)
         for _ in 1...2 { rig.store(try #require(rig.take())) }
         for chunk in 1...2 { try rig.acceptReport(with: chunk) }
         rig.wait(.seconds(100))
@@ -193,9 +181,7 @@ import UploadCore
 
     @Test func anotherTryBeginsAnew() throws {
         let rig = Rig()
-        rig.write(0..<20)
-        rig.commit()
-        try rig.open()
+        try rig.openWholeFile(20)
         refuseAll(rig)
         rig.wait(.seconds(300))
         #expect(rig.machine.stall != nil)
@@ -231,9 +217,7 @@ import UploadCore
 
     @Test func whatIsSentAndLostAgainHasAPaceAndNoTimeLeft() throws {
         let rig = Rig()
-        rig.write(0..<40)
-        rig.commit()
-        try rig.open()
+        try rig.openWholeFile(40)
         for _ in 1...200 {
             refuseAll(rig)
             if rig.pending != nil { try rig.giveURLs() }
@@ -248,9 +232,7 @@ import UploadCore
 
     @Test func aPaceBeginsAnewAfterASilence() throws {
         let rig = Rig()
-        rig.write(0..<1000)
-        rig.commit()
-        try rig.open()
+        try rig.openWholeFile(1000)
         let put = try #require(rig.take())
         for _ in 1...3 {
             rig.apply(.bytesSent(put, 1000))

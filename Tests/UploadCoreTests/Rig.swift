@@ -243,11 +243,16 @@ final class Rig {
 
     // MARK: From here to there
 
-    /// A file of `size` bytes, written and committed, all of its chunks stored and its session open.
-    func storeWholeFile(_ size: Int64) throws {
+    /// Writes and commits a file of so many bytes, and opens its session.
+    func openWholeFile(_ size: Int64) throws {
         write(0..<size)
         commit()
         try open()
+    }
+
+    /// A file of `size` bytes, written and committed, all of its chunks stored and its session open.
+    func storeWholeFile(_ size: Int64) throws {
+        try openWholeFile(size)
         storeAll()
     }
 

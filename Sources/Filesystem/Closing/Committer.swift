@@ -252,51 +252,58 @@ package final class Committer: Sendable {
         unlist(file, node: node, upload)
     }
 
+    /// What the last release comes to.
+    private enum ReleaseOutcome {
+        case decided
+        /// Nothing becomes of the version.
+        case interrupted
+        /// It is to be looked at again.
+        case lookAgain
+        /// How its writers ended calls again.
+        case awaitEnds
+    }
+
     /// Nobody can write into the file any more: what no close has decided is decided now; tells whether it came to nothing.
     @discardableResult
     func lastWriterReleased(_ file: MountedFile, node: NodeID) -> Bool {
         startUploadIfLacking(file, node: node)
         endNeedlessUploads(file)
-        let (closing, version) = closeContext(of: file, node: node, nil)
-        let verdict = CommitRule.onLastRelease(closing)
-        // How its writers ended calls again.
-        guard verdict != .awaitEnds else {
+        let outcome = decideOnRelease(of: file, node: node)
+        switch outcome {
+        case .decided, .interrupted:
+            undecided.remove(file)
+        case .awaitEnds:
             undecided.add(file, node: node)
-            return false
-        }
-        switch verdict {
-        case .nothing, .notYet, .taint, .refuse, .awaitEnds: break
         case .lookAgain:
-            decideLater(file, node: node)
-            return false
+            undecided.add(file, node: node)
+            BackgroundWork.after(Self.pause) { BackgroundWork.decide { self.decideAgain(file, node: node) } }
+        }
+        return outcome == .interrupted
+    }
+
+    private func decideOnRelease(of file: MountedFile, node: NodeID) -> ReleaseOutcome {
+        let (closing, version) = closeContext(of: file, node: node, nil)
+        switch CommitRule.onLastRelease(closing) {
+        case .nothing, .notYet, .taint, .refuse: return .decided
+        case .awaitEnds: return .awaitEnds
+        case .lookAgain: return .lookAgain
         case .commit(let scope), .commitForNow(let scope), .commitInBackground(let scope):
             switch file.seal(version, scope, unlessOpen: true) {
             case .made(let upload): upload.apply(.committed(scope))
-            case .outdated:
-                decideLater(file, node: node)
-                return false
+            case .outdated: return .lookAgain
             case .refused: break
             }
             namespace.markDirty([node])
+            return .decided
         case .interrupt(let reason):
             switch interrupt(file, version, reason: reason, closing) {
-            case .made:
-                unlistIfInterrupted(file, node: node)
-                undecided.remove(file)
-                return true
-            case .outdated:
-                decideLater(file, node: node)
-                return false
-            case .refused: break
+            case .made: break
+            case .outdated: return .lookAgain
+            case .refused: return .decided
             }
+            unlistIfInterrupted(file, node: node)
+            return .interrupted
         }
-        undecided.remove(file)
-        return false
-    }
-
-    private func decideLater(_ file: MountedFile, node: NodeID) {
-        undecided.add(file, node: node)
-        BackgroundWork.after(Self.pause) { BackgroundWork.decide { self.decideAgain(file, node: node) } }
     }
 
     /// Takes an interrupted file out of the listing, unless somebody has opened it again or it is to stay there: rsync's

@@ -22,6 +22,9 @@ struct VersionWriters: Sendable {
         var watched: WatchedProcess?
         /// Whether its change is a close as well: how it ends does not matter.
         var isDone = false
+
+        /// What is known of it when it has just written.
+        var record: Record { Record(standing: isDone ? .closed : .writing, watched: watched) }
     }
 
     /// One process that wrote.
@@ -48,13 +51,13 @@ struct VersionWriters: Sendable {
     mutating func writes(_ writer: Writer) -> (isNew: Bool, unwatched: WatchedProcess?) {
         guard let process = writer.process else { return (false, nil) }
         guard let known = records[process] else {
-            records[process] = Record(standing: writer.isDone ? .closed : .writing, watched: writer.watched)
+            records[process] = writer.record
             return (true, nil)
         }
         if let before = known.watched, let now = writer.watched, before !== now {
             // The process is another one, with the number of the first.
             if known.standing == .writing { earlier.append(before) }
-            records[process] = Record(standing: writer.isDone ? .closed : .writing, watched: now)
+            records[process] = writer.record
             return (true, before)
         }
         // Mostly nothing changes: then nothing is copied.
