@@ -17,7 +17,12 @@ public final class SpoolDirectory: Sendable {
     /// Of the spool files that are open now.
     let descriptors: DescriptorCache
     private let files = Mutex(Files())
-    private let releaseHandler = Mutex<(@Sendable () -> Void)?>(nil)
+    private let releaseHandler = Mutex(ReleaseHandler())
+
+    /// In a type of its own: a closure that is a lock's whole value is wrapped once more each time it is looked at.
+    private struct ReleaseHandler {
+        var call: (@Sendable () -> Void)?
+    }
 
     private struct Files {
         /// The files that are open.
@@ -248,10 +253,10 @@ public final class SpoolDirectory: Sendable {
 
     /// Has `handler` called whenever files have given space back, from now on. It must not block.
     public func whenSpaceIsReleased(_ handler: @escaping @Sendable () -> Void) {
-        releaseHandler.withLock { $0 = handler }
+        releaseHandler.withLock { $0.call = handler }
     }
 
-    func spaceWasReleased() { releaseHandler.withLock { $0 }?() }
+    func spaceWasReleased() { releaseHandler.withLock { $0 }.call?() }
 
     func withLedger<Value>(_ body: (inout SpaceLedger) -> Value) -> Value {
         ledger.withLock { body(&$0) }

@@ -1,5 +1,6 @@
 import Formats
 import Glibc
+import Synchronization
 import Testing
 import UploadCore
 import UploadStore
@@ -30,6 +31,19 @@ struct SpoolDirectoryTests {
     }
 
     // MARK: Space
+
+    /// As often as a mount of many files gives space back: each time is told once, and costs what the first did.
+    @Test func spaceThatIsGivenBackIsToldHoweverOften() throws {
+        let spool = try directory.spool()
+        let file = try spool.create()
+        let told = Mutex(0)
+        spool.whenSpaceIsReleased { told.withLock { $0 += 1 } }
+        for _ in 0..<50_000 {
+            try file.reserve(0..<4096)
+            try file.truncate(to: 0)
+        }
+        #expect(told.withLock { $0 } == 50_000)
+    }
 
     @Test func concurrentReservationsNeverPassTheLimit() async throws {
         let spool = try directory.spool(limit: .mebibytes(100))

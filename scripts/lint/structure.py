@@ -113,6 +113,13 @@ def check_names(texts):
             complain(", ".join(bearers), f"more than one type is called {name}")
 
 
+def check_locks(path, text):
+    """A closure that is a lock's whole value is wrapped once more at each access, for ever; as a member of a type it is not."""
+    for match in re.finditer(r"Mutex<\(*\s*@?[^<>=\n]*->", text):
+        line = text.count("\n", 0, match.start()) + 1
+        complain(f"{path}:{line}", "a lock whose value is a closure: give it a type of its own")
+
+
 def circles(texts):
     """The groups of a target's types that know each other in a circle."""
     bodies = {}
@@ -171,7 +178,8 @@ def self_test():
     before = len(found)
     check_imports("UploadCore", "x", "import UploadEngine\n")
     check_lengths("x", "func long() {\n" + "a\n" * LONGEST_FUNCTION + "}\n" + "\n" * LONGEST_FILE)
-    assert len(found) == before + 3, found
+    check_locks("x", "let a = Mutex<(@Sendable () -> Void)?>(nil)\nlet b = Mutex<State>(State())\n")
+    assert len(found) == before + 4, found
     del found[before:]
     check_names([("x", one), ("y", "@Suite(.tags(.slow), .serialized) struct A {}\npublic actor D {\n    enum C {}\n}\n"),
                  ("z", "private struct D {}\nfileprivate enum C {}\nextension D {}\n")])
@@ -194,6 +202,7 @@ def main():
             shown = path.relative_to(root)
             check_imports(target, shown, text)
             check_lengths(shown, text)
+            check_locks(shown, text)
             texts.append(text)
             named.append((shown, text))
         if target in ACYCLIC:
