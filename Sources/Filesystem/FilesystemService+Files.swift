@@ -20,7 +20,9 @@ extension FilesystemService {
             let (node, file) = try namespace.createFile(
                 name, in: try ownDirectory(parent), permissions: permissions, context: context)
             let entry = self.entry(try namespace.found(node))
-            reply.succeed(entry, try content.openHandle(file, node: node, canWrite: flags.canWrite, context: context))
+            let open = try content.openHandle(
+                file, node: node, canWrite: flags.canWrite, isExclusive: flags.isExclusive, context: context)
+            reply.succeed(entry, open)
         } catch {
             reply.fail(error)
         }

@@ -177,20 +177,26 @@ struct ClosingTests {
         }
     }
 
-    @Test(.shows("asset-rsync-cut")) func aPartialFileOfRsyncsNeverBecomesAnAsset() async throws {
+    @Test(.shows("name-temporary-unknown"))
+    func whatIsClosedUnderATemporaryNameThatTellsNothingIsStaged() async throws {
         try await InProcess.run { run in
-            let handle = try run.create(".a.mp4.x1Y2z3")
+            try await run.finish("o.m3u8.tmp")
+            #expect(run.engine.uploads.map(\.currentState) == [.staged])
+            #expect(run.engine.uploads.first?.status().filename == "o.m3u8.tmp")
+        }
+    }
+
+    @Test(.shows("change-emptied")) func theUploadOfAFileThatIsEmptiedEndsAndSaysSo() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
             try run.write([1, 2, 3], to: handle)
+            try run.cut("a.mp4", to: 0, through: handle)
             #expect(await run.close(handle) == nil)
             run.filesystem.committer.release(handle)
-            var changes = FileAttributeChanges()
-            changes.modificationTime = .at(FileTime(seconds: 0, nanoseconds: 0))
-            _ = try run.filesystem.setAttributes(
-                of: try run.node(".a.mp4.x1Y2z3"), changes, handle: nil, context: InProcess.caller(1))
-            #expect(await run.rename(".a.mp4.x1Y2z3", to: "a.mp4") == nil)
-            #expect(try run.filesystem.namespace.attributes(of: try run.node("a.mp4")).size == 3)
-            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
-            #expect(try await run.sandbox.completeAssets().isEmpty)
+            let status = try #require(run.engine.uploads.first?.status())
+            #expect(status.state == .cancelled)
+            #expect(status.error?.code == "emptied")
+            #expect(try run.content("a.mp4").isEmpty)
         }
     }
 

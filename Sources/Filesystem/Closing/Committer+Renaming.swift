@@ -18,7 +18,7 @@ extension Committer {
     ) {
         do throws(FuseErrno) {
             let plan = try namespace.planRename(name, in: parent, to: newName, in: newParent, flags: flags) {
-                writers.isRsyncAborting(pid)
+                isCutOff($0, renamedBy: pid)
             }
             if plan.completes, configuration.closeMode == .upload, let upload = seal(plan.file) {
                 return closing.confirm(upload, wait) { () throws(FuseErrno) in try self.carryOut(plan) }
@@ -28,6 +28,14 @@ extension Committer {
         } catch {
             wait.answer(.failure(error))
         }
+    }
+
+    /// Whether it is rsync that renames the file, and keeps as partial what it was cut off in; nil where that is not to be seen,
+    /// and the file is not as long as its source either, as far as that is known.
+    private func isCutOff(_ version: FileVersion, renamedBy pid: Int32) -> Bool? {
+        if let known = writers.isRsyncAborting(pid) { return known }
+        let whole = version.source.flatMap { writers.currentSize(of: $0) }
+        return whole == version.size ? false : nil
     }
 
     private func carryOut(_ plan: Namespace.RenamePlan) throws(FuseErrno) {

@@ -30,8 +30,8 @@ package protocol WriterInspector: Sendable {
     /// Whether a signal is on its way to the thread that wants it to stop what it does, or it is gone; nil where that is not
     /// to be seen.
     func isAskedToEnd(_ pid: Int32) -> Bool?
-    /// Whether the process is an rsync that ends before it is done, and cleans up.
-    func isRsyncAborting(_ pid: Int32) -> Bool
+    /// Whether the process is an rsync that ends before it is done, and cleans up; nil where that is not to be seen.
+    func isRsyncAborting(_ pid: Int32) -> Bool?
     /// The processes that stand in a directory of the mount, and where.
     func processesInside() -> [(process: Int32, path: [UInt8])]
 }
@@ -139,11 +139,10 @@ package final class ProcessInspector: WriterInspector {
 
     /// rsync's clean-up (`_exit_cleanup`), whatever led to it, begins by ignoring the two signals by which its processes
     /// tell each other to end; while it works it catches them. Seen with 3.5.0.
-    package func isRsyncAborting(_ pid: Int32) -> Bool {
-        guard let group = table.threadGroup(of: pid), table.command(of: group) == Array("rsync".utf8) else {
-            return false
-        }
-        return table.pendingSignals(of: pid)?.ignored.isSuperset(of: SignalSet(signals: [SIGUSR1, SIGUSR2])) ?? false
+    package func isRsyncAborting(_ pid: Int32) -> Bool? {
+        guard let group = table.threadGroup(of: pid), let command = table.command(of: group) else { return nil }
+        guard command.elementsEqual("rsync".utf8) else { return false }
+        return table.pendingSignals(of: pid)?.ignored.isSuperset(of: SignalSet(signals: [SIGUSR1, SIGUSR2]))
     }
 
     package func processesInside() -> [(process: Int32, path: [UInt8])] {

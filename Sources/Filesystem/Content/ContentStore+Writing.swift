@@ -106,7 +106,7 @@ extension ContentStore {
         if version.upload == nil, version.isToBeUploaded, version.size == 0 {
             version.upload = uploadForContent(of: version, in: file, node: node)
         }
-        recordWriter(try writer(write.pid, into: file), of: file)
+        recordWriter(try writer(write.pid, into: file), through: write.open)
         findSize(file, node: node, pid: write.pid, upTo: write.range.upperBound)
         let terms = try self.terms(of: version, for: write.range)
         if let needed = terms.space { try space.reserve(needed, in: version.spool) }
@@ -144,7 +144,7 @@ extension ContentStore {
         }
         begun = next
         replaced(last, by: next, in: file, node: node)
-        recordWriter(writer, of: file)
+        recordWriter(writer, through: write.open)
         findSize(file, node: node, pid: write.pid, upTo: taken.upperBound)
         while !file.endWrite(&next, written: taken) { try put(data, taken, into: next) }
         return taken.count
@@ -171,12 +171,15 @@ extension ContentStore {
     }
 
     /// Remembers who writes; a new writer is looked at more closely.
-    func recordWriter(_ writer: VersionWriters.Writer, of file: MountedFile) {
+    ///
+    /// An rsync that made the file with `O_EXCL` copies it (from `--temp-dir`, into a backup), and no truncation ends that.
+    func recordWriter(_ writer: VersionWriters.Writer, through open: OpenFile) {
+        let file = open.file
         guard file.addWriter(writer), let process = writer.process, let command = writers.command(of: process) else {
             return
         }
         guard file.version?.name == .upload else { return }
-        if command.elementsEqual("rsync".utf8) { file.isWrittenInPlace() }
+        if command.elementsEqual("rsync".utf8), !open.isExclusive { file.isWrittenInPlace() }
         if command.elementsEqual("aria2c".utf8) { file.isWrittenByAria2() }
     }
 

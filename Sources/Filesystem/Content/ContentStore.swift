@@ -51,7 +51,7 @@ package final class ContentStore: Sendable {
     ///
     /// Whoever opens for writing is to have been admitted.
     package func openHandle(
-        _ file: MountedFile, node: NodeID, canWrite: Bool, context: FuseRequestContext
+        _ file: MountedFile, node: NodeID, canWrite: Bool, isExclusive: Bool = false, context: FuseRequestContext
     ) throws(FuseErrno) -> FuseOpen {
         let opener = canWrite ? writers.threadGroup(of: context.pid) : nil
         let processes = canWrite ? writers.snapshot() : nil
@@ -59,7 +59,8 @@ package final class ContentStore: Sendable {
         guard file.opened(canWrite: canWrite, by: opener, among: processes) else { throw .staleFileHandle }
         if canWrite, let opener { namespace.opened(by: opener) }
         let number = handles.add(
-            OpenFile(node: node, file: file, canWrite: canWrite, opener: opener ?? context.pid))
+            OpenFile(
+                node: node, file: file, canWrite: canWrite, isExclusive: isExclusive, opener: opener ?? context.pid))
         return FuseOpen(handle: number, directIO: canWrite, noFlush: !canWrite)
     }
 

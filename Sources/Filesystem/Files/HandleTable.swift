@@ -42,6 +42,8 @@ package struct OpenFile: Sendable {
     let node: NodeID
     let file: MountedFile
     let canWrite: Bool
+    /// Whether it made the file, and was to fail if there was one (`O_EXCL`).
+    var isExclusive = false
     /// The thread that opened it to read, or the process that opened it for writing; 0 where it cannot be seen.
     var opener: Int32 = 0
 }

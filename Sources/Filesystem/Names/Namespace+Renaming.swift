@@ -22,7 +22,7 @@ extension Namespace {
     /// What a rename would do; nothing has changed yet, but that what rsync set aside is.
     func planRename(
         _ name: [UInt8], in parent: NodeID, to newName: [UInt8], in newParent: NodeID, flags: FileRenameFlags,
-        isRsyncAborting: () -> Bool
+        isCutOff: (FileVersion) -> Bool?
     ) throws(FuseErrno) -> RenamePlan {
         try checkWritable()
         let (name, newName) = (try ownName(name, in: parent), try ownName(newName, in: newParent))
@@ -40,7 +40,7 @@ extension Namespace {
         if file != nil { try checkUploadable(newName, in: newParent) }
         guard let file, isFinal(newName, in: newParent), let version = file.version, version.name != .upload
         else { return plan }
-        if isMarkedPartial(file, node) || isRsyncAborting() {
+        if isCutOff(version) ?? isMarkedPartial(file, node) {
             setAsidePartial(file)
             return plan
         }
@@ -58,7 +58,7 @@ extension Namespace {
         .interrupted, message: "the upload failed before the file got its name")
 
     /// rsync's mark of a file whose transfer was cut off: where it keeps times (`-t`), it sets this one's to 0 before it
-    /// gives it its final name.
+    /// gives it its final name. Only a mark where it is not to be seen what rsync does: files of 1970 bear it as well.
     private func isMarkedPartial(_ file: MountedFile, _ node: NodeID) -> Bool {
         let look = file.look
         guard look.modified == nil, look.version != nil else { return false }

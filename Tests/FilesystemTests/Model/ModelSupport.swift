@@ -130,7 +130,7 @@ final class ModelWriters: WriterInspector {
 
     func isAskedToEnd(_ pid: Int32) -> Bool? { false }
 
-    func isRsyncAborting(_ pid: Int32) -> Bool { false }
+    func isRsyncAborting(_ pid: Int32) -> Bool? { false }
     func processesInside() -> [(process: Int32, path: [UInt8])] { [] }
 }
 

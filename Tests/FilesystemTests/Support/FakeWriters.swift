@@ -23,6 +23,8 @@ final class FakeWriters: WriterInspector {
         var askedToEnd: Set<Int32> = []
         /// The processes of which it is not to be seen whether they are asked to end.
         var unseenSignals: Set<Int32> = []
+        /// Whether a process is an rsync that ends before it is done; nil where that is not to be seen.
+        var rsyncs: [Int32: Bool?] = [:]
         /// How often it was looked whether one is.
         var signalLooks = 0
         /// Called once, when it has been looked for who has a file open: before anything follows from that.
@@ -96,7 +98,7 @@ final class FakeWriters: WriterInspector {
         }
     }
 
-    func isRsyncAborting(_ pid: Int32) -> Bool { false }
+    func isRsyncAborting(_ pid: Int32) -> Bool? { state.withLock { $0.rsyncs[pid] ?? false } }
 
     func processesInside() -> [(process: Int32, path: [UInt8])] {
         state.withLock { $0.directories.map { (process: $0.key, path: Array($0.value.utf8)) } }

@@ -111,10 +111,12 @@ final class InProcess: Sendable {
     private static let writing = FileOpenFlags(rawValue: 1)
     private static let cutting = FileOpenFlags(rawValue: 1 | 0o1000)
 
-    func create(_ name: String, by pid: Int32 = 1) throws -> UInt64 {
+    func create(_ name: String, exclusively: Bool = false, by pid: Int32 = 1) throws -> UInt64 {
         let (node, file) = try filesystem.namespace.createFile(
             Array(name.utf8), in: .root, permissions: 0o644, context: Self.caller(pid))
-        return try filesystem.content.openHandle(file, node: node, canWrite: true, context: Self.caller(pid)).handle
+        return try filesystem.content.openHandle(
+            file, node: node, canWrite: true, isExclusive: exclusively, context: Self.caller(pid)
+        ).handle
     }
 
     func node(_ name: String) throws -> NodeID { try filesystem.namespace.lookup(Array(name.utf8), in: .root).node }
