@@ -133,7 +133,8 @@ extension Mounted {
                 #expect(try await writer.close() == "EIO")
                 let status = try await stage.mount.status(of: "video.mp4")
                 #expect(status.state == "failed")
-                #expect(status.error?.message.contains("the spool's disk failed: read") == true, "\(status.error?.message ?? "-")")
+                let message = status.error?.message ?? "-"
+                #expect(message.contains("the spool's disk failed: read"), "\(message)")
                 #expect(try await stage.sandbox.completeAssets().isEmpty)
                 disk.heal()
                 try await expectThatTheMountLivesOn(stage)
