@@ -44,10 +44,7 @@ struct RsyncRuleTests {
     func anExclusiveCopyIsNoTransfer() async throws {
         try await InProcess.run { run in
             run.writers.change { $0.commands[1] = "rsync" }
-            let handle = try run.create("a.mp4", exclusively: true)
-            try run.write([1, 2, 3], to: handle)
-            #expect(await run.close(handle) == nil)
-            run.filesystem.committer.release(handle)
+            try await run.finish("a.mp4", exclusively: true)
             #expect(run.engine.uploads.map(\.currentState) == [.completed])
         }
     }
@@ -57,10 +54,7 @@ struct RsyncRuleTests {
     func aTransferInPlaceNeedsItsTruncation() async throws {
         try await InProcess.run { run in
             run.writers.change { $0.commands[1] = "rsync" }
-            let made = try run.create("a.mp4", exclusively: true)
-            try run.write([1, 2, 3], to: made)
-            #expect(await run.close(made) == nil)
-            run.filesystem.committer.release(made)
+            try await run.finish("a.mp4", exclusively: true)
             let handle = try run.open("a.mp4")
             try run.write([4], to: handle)
             #expect(await run.close(handle) == .ioError)

@@ -140,7 +140,7 @@ package final class ProcessInspector: WriterInspector {
     /// rsync's clean-up (`_exit_cleanup`), whatever led to it, begins by ignoring the two signals by which its processes
     /// tell each other to end; while it works it catches them. Seen with 3.5.0.
     package func isRsyncAborting(_ pid: Int32) -> Bool? {
-        guard let group = table.threadGroup(of: pid), let command = table.command(of: group) else { return nil }
+        guard let command = table.command(of: pid) else { return nil }
         guard command.elementsEqual("rsync".utf8) else { return false }
         return table.pendingSignals(of: pid)?.ignored.isSuperset(of: SignalSet(signals: [SIGUSR1, SIGUSR2]))
     }

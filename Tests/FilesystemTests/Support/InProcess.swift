@@ -135,8 +135,8 @@ final class InProcess: Sendable {
     }
 
     /// Makes a file with these bytes, and closes it.
-    func finish(_ name: String, _ bytes: [UInt8] = [1, 2, 3]) async throws {
-        let handle = try create(name)
+    func finish(_ name: String, _ bytes: [UInt8] = [1, 2, 3], exclusively: Bool = false) async throws {
+        let handle = try create(name, exclusively: exclusively)
         try write(bytes, to: handle)
         #expect(await close(handle) == nil)
         filesystem.committer.release(handle)
