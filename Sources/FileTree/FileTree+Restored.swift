@@ -30,6 +30,9 @@ extension FileTree {
         return changed
     }
 
+    /// Counts nodes as changed of which something else did that follows from their place.
+    public mutating func markChanged(_ ids: some Sequence<NodeID>) { changed.formUnion(ids) }
+
     /// The directory of that name, made at the time of its attributes' change where there is none.
     ///
     /// Throws ``TreeError/notFound`` or ``TreeError/notDirectory`` for the parent, ``TreeError/exists`` never.

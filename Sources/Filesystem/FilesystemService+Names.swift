@@ -192,6 +192,9 @@ extension FilesystemService: FuseOperations {
             try content.truncate(file, node: node, to: size, isByName: handle == nil, context: context)
             if handle == nil, file.look.writeHandles == 0 {
                 if committer.lastWriterReleased(file, node: node) { throw .ioError }
+                let look = file.look
+                // Its name went meanwhile, and nobody else gives back what was just made of it.
+                if look.handles == 0, look.isRemoved { namespace.discard(file, node: node) }
             }
         }
         return try namespace.setAttributes(of: node, changes)

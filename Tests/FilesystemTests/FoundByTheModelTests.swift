@@ -174,6 +174,36 @@ struct FoundByTheModelTests {
         }
     }
 
+    @Test("What is written while its directory leaves the trash, and cut off by a kill, never becomes an asset")
+    func whatIsTakenOutOfTheTrashAndCutOffIsUnfinished() async throws {
+        try await InProcess.run { run in
+            let (trash, name) = (Array(".Trash-0".utf8), Array("a.mp4".utf8))
+            let caller = InProcess.caller(1)
+            let directory = try run.filesystem.namespace.makeDirectory(
+                trash, in: .root, permissions: 0o755, context: caller
+            ).node
+            let (node, file) = try run.filesystem.namespace.createFile(
+                name, in: directory, permissions: 0o644, context: caller)
+            for bytes in [[1, 2, 3], [4]] as [[UInt8]] {
+                let handle = try run.filesystem.content.openHandle(file, node: node, canWrite: true, context: caller)
+                    .handle
+                try run.write(bytes, to: handle)
+                guard bytes.count > 1 else { continue }
+                #expect(await run.close(handle) == nil)
+                run.filesystem.committer.release(handle)
+            }
+            #expect(await run.rename(".Trash-0", to: "films") == nil)
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            let films = try restored.namespace.lookup(Array("films".utf8), in: .root).node
+            let left = try restored.namespace.lookup(name, in: films).node
+            let again = try restored.open(left, flags: FileOpenFlags(rawValue: 1), context: InProcess.caller(9)).handle
+            _ = await run.answer { restored.committer.close(again, context: InProcess.caller(9), $0) }
+            restored.committer.release(again)
+            #expect(throws: FuseErrno.noSuchFileOrDirectory) { try restored.namespace.lookup(name, in: films) }
+        }
+    }
+
     @Test("What was refused to a writer that heard of it is not missed when a finished file is cut by its path")
     func whatWasRefusedBeforeATruncationIsNotMissed() async throws {
         try await InProcess.run({ $0.maxFileSize = 4 }) { run in

@@ -20,7 +20,7 @@ extension Committer {
         let upload = engine.begin(namespace.identity(for: path), spool: version.spool)
         upload.apply(.wrote(0..<version.size))
         guard file.attach(upload, to: version).upload === upload else { return reclaimer.drop(upload) }
-        namespace.contentWasSet(in: file, node: node)
+        namespace.contentWasSet(in: file, node: node, upload: upload)
     }
 
     /// What was emptied and closed so is an empty file, and what has got a name of those that stay here stays here: nothing

@@ -35,7 +35,7 @@ extension ContentStore {
         var first = try version(after: nil, keeping: 0, in: file, node: node)
         if first.isToBeUploaded { first.upload = beginUpload(of: first, in: file, node: node) }
         guard file.install(first, after: nil) else { return reclaimer.drop(first) }
-        namespace.contentWasSet(in: file, node: node)
+        namespace.contentWasSet(in: file, node: node, upload: first.upload)
         file.abandonChange(of: first)
     }
 
@@ -118,7 +118,7 @@ extension ContentStore {
         if attached !== upload { reclaimer.drop(upload) }
         for old in predecessors { upload.takePlace(of: old, reason: Self.overwritten) }
         if attached === upload {
-            namespace.contentWasSet(in: file, node: node)
+            namespace.contentWasSet(in: file, node: node, upload: upload)
             upload.tell(superseded: file.superseded)
         }
         return attached
@@ -126,7 +126,7 @@ extension ContentStore {
 
     /// What follows for a version whose place another one has taken.
     func replaced(_ last: FileVersion, by next: FileVersion, in file: MountedFile, node: NodeID) {
-        namespace.contentWasSet(in: file, node: node)
+        namespace.contentWasSet(in: file, node: node, upload: next.upload)
         if let upload = next.upload { upload.tell(superseded: file.superseded) }
         last.upload?.updateIdentity { $0.isListed = false }
         // What its writer did not finish, somebody has made something else of: nobody is to find it again.

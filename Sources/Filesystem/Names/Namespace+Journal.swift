@@ -28,7 +28,8 @@ extension Namespace {
     /// What the journal is to know of a node as it is now: of a file that is being written no more than its name, since
     /// nothing is known of it before its writer closes it. The name may be another's by then.
     private func change(of id: NodeID) -> JournalChange {
-        guard let node = tree.withLock({ try? $0.node(id) }), !node.isUnlinked else { return .removeNode(id.rawValue) }
+        let (found, path) = tree.withLock { (try? $0.node(id), $0.path(of: id)) }
+        guard let node = found, !node.isUnlinked else { return .removeNode(id.rawValue) }
         let (parent, name) = (node.location?.parent.rawValue ?? 0, node.location?.name.bytes ?? [])
         var attributes = node.attributes
         var content: NodeRecord.Content?
@@ -36,10 +37,9 @@ extension Namespace {
             let look = file.look
             let isBeingMade = look.writeHandles > 0 || !look.wasClosed
             // What stayed here, has got the name of those that are uploaded, and is written under it: before its writer closes it
-            // that is no whole file.
-            let isCutOff =
-                isBeingMade && look.isKnownAsLocal
-                && look.version.map { $0.isToBeUploaded && $0.phase == .writing } ?? false
+            // that is no whole file. By the name that is written down: the file is told of it later.
+            let isUploaded = path.map { verdict(on: $0).isUploaded } ?? false
+            let isCutOff = isBeingMade && look.isKnownAsLocal && isUploaded && look.version?.phase == .writing
             // What has an upload by now is known by that, as all that is being written.
             let isPromised = look.isPromised && look.version?.upload == nil || isCutOff
             if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true {

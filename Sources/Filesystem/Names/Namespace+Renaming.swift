@@ -80,8 +80,13 @@ extension Namespace {
     /// Changes the names, and tells the files. Gives those whose path is another now.
     func carryOut(_ plan: RenamePlan) throws(FuseErrno) -> [(node: NodeID, file: MountedFile)] {
         let result = try withTree { tree throws(TreeError) in
-            try tree.rename(
+            let old = tree.path(of: plan.parent).map { $0 + [plan.name.bytes] }
+            let new = tree.path(of: plan.newParent).map { $0 + [plan.newName.bytes] }
+            let result = try tree.rename(
                 plan.name, in: plan.parent, to: plan.newName, in: plan.newParent, rule: plan.rule, at: .now())
+            markJudgedAnew(result.moved, from: old, to: new, in: &tree)
+            if let exchanged = result.exchanged { markJudgedAnew(exchanged, from: new, to: old, in: &tree) }
+            return result
         }
         if let replaced = result.replaced {
             if let file = tree.withLock({ try? $0.file(replaced) }) {
@@ -95,6 +100,18 @@ extension Namespace {
             }
         }
         return pathsChanged(below: result.moved) + (result.exchanged.map { pathsChanged(below: $0) } ?? [])
+    }
+
+    /// What the journal knows of a file goes by what becomes of its path: another directory above it may decide that otherwise.
+    private func markJudgedAnew(
+        _ moved: NodeID, from old: [[UInt8]]?, to new: [[UInt8]]?, in tree: inout FileTree<MountedFile>
+    ) {
+        guard let old, let new else { return }
+        let judgedAnew = tree.files(atOrBelow: moved).map(\.0).filter { node in
+            guard let path = tree.path(of: node) else { return false }
+            return verdict(on: path) != verdict(on: old + path.dropFirst(new.count))
+        }
+        tree.markChanged(judgedAnew)
     }
 
     /// What was uploaded under a name is told by the upload of the file that took it.
@@ -113,9 +130,13 @@ extension Namespace {
 
     /// Another content, or an upload, has come into a file. The path by which it was made may be an old one by now, and whoever
     /// changed or removed that found what the file held before.
-    func contentWasSet(in file: MountedFile, node: NodeID) {
+    ///
+    /// - Parameter upload: what has come. Whoever removed the file may have taken its content away since.
+    func contentWasSet(in file: MountedFile, node: NodeID, upload: Upload?) {
         nameWasSet(file, node: node)
-        if path(of: node) == nil { cancel(file.removed().upload, reason: Self.wasRemoved) }
+        guard path(of: node) == nil else { return }
+        cancel(file.removed().upload, reason: Self.wasRemoved)
+        cancel(upload, reason: Self.wasRemoved)
     }
 
     /// Decides what becomes of a file by the path that it has now, which its upload bears in its status document.
