@@ -52,6 +52,9 @@ struct EngineServices: Sendable {
             return .sessionChecked(id, try await verdict(on: uploadID))
         case .checkAsset(let assetID):
             return .assetChecked(id, try await client.asset(assetID).status)
+        case .deleteAsset(let assetID):
+            try await client.deleteAsset(assetID)
+            return .assetDeleted(id)
         }
     }
 

@@ -76,7 +76,7 @@ extension PlatformCall {
         // The account may not open one.
         case .openSession: .accessRefused
         // The session is asked before anything is abandoned.
-        case .requestURLs, .report, .checkSession, .checkAsset: .requestRefused
+        case .requestURLs, .report, .checkSession, .checkAsset, .deleteAsset: .requestRefused
         }
     }
 }

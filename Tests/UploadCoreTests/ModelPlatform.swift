@@ -19,6 +19,8 @@ final class ModelPlatform {
         var deadline: Instant
         var isFailed = false
         var isDeleted = false
+        /// Whether it was not found though it was there.
+        var wasMissing = false
         /// Status answers for which the last report stays unnoticed.
         var finalizing = 0
 
@@ -87,6 +89,9 @@ final class ModelPlatform {
             return .reported(id, reports, try report(reports, uploadID, isHostile: isHostile, at: now))
         case .checkSession(let uploadID): return .sessionChecked(id, try check(uploadID, isHostile: isHostile, at: now))
         case .checkAsset(let assetID): return .assetChecked(id, try asset(assetID, isHostile: isHostile, at: now))
+        case .deleteAsset(let assetID):
+            try withdraw(assetID, isHostile: isHostile)
+            return .assetDeleted(id)
         }
     }
 
@@ -219,6 +224,20 @@ final class ModelPlatform {
         guard let session = sessions[uploadID] else { return violated("an asset is deleted that never was") }
         if session.isComplete { violated("a completed asset is deleted") }
         if session.isDeleted { violated("an asset is deleted twice") }
+        sessions[uploadID]?.isDeleted = true
+    }
+
+    /// An asset is deleted that may be complete: where it is, something may refer to it, or it may not be found yet.
+    private func withdraw(_ assetID: String, isHostile: Bool) throws {
+        let uploadID = String(assetID.dropLast("/asset".count))
+        guard let session = sessions[uploadID] else { return violated("an asset is deleted that never was") }
+        if isHostile, session.isComplete, chance(4) {
+            throw UploadFailure(.conflict, message: "something refers to it", httpStatus: 409)
+        }
+        if session.isDeleted || (isHostile && session.isComplete && !session.wasMissing && chance(4)) {
+            sessions[uploadID]?.wasMissing = true
+            throw UploadFailure(.requestRefused, message: "no such asset", httpStatus: 404)
+        }
         sessions[uploadID]?.isDeleted = true
     }
 

@@ -121,8 +121,15 @@ final class RandomUpload {
         if machine.state == .failed, machine.failure?.kind == .typeRefused {
             problems.append("it was no video at last")
         }
-        if machine.state == .completed, !wasAnswered { problems.append("completed without an answer") }
+        let isWithdrawn = wasStopped && machine.state == .completed
+        if machine.state == .completed, !wasAnswered, !isWithdrawn { problems.append("completed without an answer") }
+        if machine.state == .completed, machine.uploadID.flatMap(platform.content(of:)) == nil {
+            problems.append("completed, and there is no asset")
+        }
         let complete = deliveredSessions.filter { platform.content(of: $0) != nil }
+        if machine.state == .cancelled, machine.failure?.message == "removed", !complete.isEmpty {
+            problems.append("cancelled, and there is an asset")
+        }
         if !wasStopped, complete.count > 1 { problems.append("\(complete.count) assets of one file") }
         for uploadID in deliveredSessions where uploadID != machine.uploadID {
             guard let session = platform.sessions[uploadID] else { continue }
@@ -176,7 +183,7 @@ final class RandomUpload {
         guard case .report(_, let reports) = call else {
             if liveCall != nil { problems.append("a call while another is under way") }
             switch call {
-            case .checkSession, .checkAsset:
+            case .checkSession, .checkAsset, .deleteAsset:
                 if !liveReports.isEmpty { problems.append("a question beside reports") }
             case .openSession, .requestURLs, .report: break
             }

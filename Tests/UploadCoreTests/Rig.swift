@@ -193,6 +193,12 @@ final class Rig {
         return apply(.assetChecked(id, status))
     }
 
+    @discardableResult
+    func deleteAsset(_ location: SourceLocation = #_sourceLocation) throws -> [Seen] {
+        let (id, _) = try takePending(location) { if case .deleteAsset = $0 { true } else { false } }
+        return apply(.assetDeleted(id))
+    }
+
     /// The platform does not find what it is asked for.
     @discardableResult
     func findNothing(_ location: SourceLocation = #_sourceLocation) throws -> [Seen] {
@@ -266,6 +272,7 @@ final class Rig {
             case .report: try acceptReport(location)
             case .checkSession: try check(.completed, location)
             case .checkAsset: try tellOfAsset(.ready, location)
+            case .deleteAsset(let assetID): throw Unexpected(call: .deleteAsset(assetID: assetID))
             case nil where machine.areCallsHeldBack: release()
             case nil:
                 let due = try #require(machine.nextDeadline, "nothing is awaited", sourceLocation: location)

@@ -67,7 +67,7 @@ import struct TestSupport.ShownStatements
             case .checkAsset:
                 asked += 1
                 try rig.tellOfAsset(.processing)
-            case .openSession, .requestURLs, .report, nil: rig.wait(.seconds(50))
+            case .openSession, .requestURLs, .report, .deleteAsset, nil: rig.wait(.seconds(50))
             }
         }
         #expect(rig.machine.state == .failed)

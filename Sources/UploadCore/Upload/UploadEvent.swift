@@ -16,7 +16,7 @@ public enum UploadEvent: Sendable {
     case committed(CommitScope)
     /// The writer did not finish: nothing becomes of these bytes.
     case interrupted(UploadFailure)
-    /// The file was removed or replaced before it was confirmed.
+    /// The file was removed or replaced before it was confirmed. It is withdrawn first where all of it may have been reported.
     case cancelled(UploadFailure)
     /// A user wants what ended badly tried once more.
     case retried
@@ -38,6 +38,8 @@ public enum UploadEvent: Sendable {
     case callHeldBack(CallID?, UploadFailure, until: Instant? = nil)
     /// Calls may be made again; at least one.
     case callsReleased
+    /// The asset of an upload that is withdrawn was deleted.
+    case assetDeleted(CallID)
     /// Something new became known of the asset of a completed upload.
     case assetLearned(AssetStanding)
     /// A call failed; `random` in 0..<1 spreads the retries.
@@ -105,12 +107,14 @@ public enum PlatformCall: Sendable, Equatable {
     case checkSession(uploadID: String)
     /// Ask for the asset, where the session does not tell.
     case checkAsset(assetID: String)
+    /// Delete the asset of an upload that was withdrawn before it was confirmed.
+    case deleteAsset(assetID: String)
 
     /// Whether it is about a session that is open: refused, it may only mean that the session is over.
     var needsSession: Bool {
         switch self {
         case .requestURLs, .report: true
-        case .openSession, .checkSession, .checkAsset: false
+        case .openSession, .checkSession, .checkAsset, .deleteAsset: false
         }
     }
 }

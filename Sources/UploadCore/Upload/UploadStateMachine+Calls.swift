@@ -44,10 +44,11 @@ extension UploadStateMachine {
             return callRetry.succeeded()
         }
         let decision = callRetry.failed(reason, policy: configuration.retryPolicy, random: random, at: now)
+        if withdrawalCallFailed(pending.call, decision, reason, at: now, &reaction) { return }
         switch pending.call {
         case .checkSession: if sessionDoesNotTell(decision, reason, at: now) { return }
         case .checkAsset: if assetCheckFailed(decision, reason, at: now, &reaction) { return }
-        case .openSession, .requestURLs, .report: break
+        case .openSession, .requestURLs, .report, .deleteAsset: break
         }
         if let wait = follow(decision, after: reason, needsSession: pending.call.needsSession, &reaction) {
             callRetry.wait(until: now + wait, because: reason)

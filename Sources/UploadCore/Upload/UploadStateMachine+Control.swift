@@ -18,6 +18,7 @@ extension UploadStateMachine {
     ///
     /// - Parameter isDurable: whether its writer had put it on disk (`fsync`): what it holds then is what its writer wanted kept.
     public func retryRefusal(isDurable: Bool) -> RetryRefusal? {
+        if withdrawal != nil { return .isCancelled }
         switch state {
         case .open, .staged, .finishing: return .isUnderWay
         case .completed: return .isCompleted

@@ -25,7 +25,9 @@ extension UploadStateMachine {
 
     /// When the session is abandoned for its age: not while an answer is awaited, nor when it may be complete.
     var sessionExpiry: Instant? {
-        guard let session, pendingCall == nil, reportsUnderWay == 0, !session.mayBeComplete else { return nil }
+        guard let session, pendingCall == nil, reportsUnderWay == 0, !session.mayBeComplete, withdrawal == nil else {
+            return nil
+        }
         return session.deadline
     }
 
@@ -57,7 +59,7 @@ extension UploadStateMachine {
     }
 
     private mutating func answerStall(at now: Instant, _ reaction: inout UploadReaction) {
-        guard state == .finishing, stall == nil, stallDeadline <= now else { return }
+        guard let stallDeadline, stallDeadline <= now else { return }
         let cause = currentFailure
         let isReport = stallDeadline > progress.last + configuration.stallTimeout
         let words = DurationText.format(isReport ? reportPatience : configuration.stallTimeout)
@@ -97,6 +99,7 @@ extension UploadStateMachine {
         guard let session else {
             return sessionSizeWanted.map { .openSession(totalSize: $0) }
         }
+        if let withdrawal { return callForWithdrawal(withdrawal, session) }
         if doubt != nil { return reportsUnderWay == 0 ? questionInDoubt : nil }
         if refusal != nil || isUnverified {
             // What is under way may complete it: the session's answer would be out of date before it is here.

@@ -10,7 +10,7 @@ extension UploadStateMachine {
     public var writtenRanges: SegmentMap { written }
 
     /// Whether there is a chunk that could be sent but for a place and a URL.
-    public var hasChunksToSend: Bool { session.map { !$0.ready.isEmpty } ?? false }
+    public var hasChunksToSend: Bool { withdrawal == nil && session.map { !$0.ready.isEmpty } ?? false }
 
     /// Whether `declared` bytes were announced and there are holes below them.
     public var lacksDeclaredBytes: Bool {
@@ -35,7 +35,7 @@ extension UploadStateMachine {
             consider(sessionExpiry)
         }
         if let due = nextRepetition { consider(due) }
-        if state == .finishing, stall == nil { consider(stallDeadline) }
+        consider(stallDeadline)
         return earliest
     }
 
@@ -45,6 +45,7 @@ extension UploadStateMachine {
     /// What keeps the upload from going on: what happened to it, or to another that tried it for all.
     var currentFailure: UploadFailure? {
         if let failure { return failure }
+        if let withdrawal { return callRetry.cause ?? callsHeldBack?.reason ?? withdrawal.reason }
         guard state.isUnderWay else { return nil }
         if let cause = callRetry.cause ?? reports.lazy.compactMap(\.retry.cause).first { return cause }
         return callsHeldBack?.reason ?? (hasChunksToSend ? chunksHeldBack?.reason : nil)

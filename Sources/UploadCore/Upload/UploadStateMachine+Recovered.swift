@@ -147,7 +147,7 @@ extension UploadStateMachine {
 
     /// Ends an upload that needs bytes which are lost: nothing could be sent but lies.
     mutating func endIfContentIsMissed(_ reaction: inout UploadReaction) {
-        guard let contentLoss, state.isUnderWay, !isUnverified else { return }
+        guard let contentLoss, state.isUnderWay, !isUnverified, withdrawal == nil else { return }
         guard let session else { return end(.interrupted, contentLoss, &reaction) }
         if !session.isFullyStored { end(.interrupted, contentLoss, &reaction) }
     }

@@ -25,7 +25,8 @@ extension UploadStateMachine {
     /// Whether reports may be made: only content that is final is reported, since a chunk that changes after its report needs
     /// another session.
     private var mayReport: Bool {
-        state == .finishing && scope != nil && refusal == nil && doubt == nil && !isUnverified && callsHeldBack == nil
+        state == .finishing && scope != nil && withdrawal == nil && refusal == nil && doubt == nil && !isUnverified
+            && callsHeldBack == nil
     }
 
     // MARK: Making them
@@ -104,6 +105,11 @@ extension UploadStateMachine {
         if session?.delayed.isEmpty ?? true { failure = nil }
         sessionPollInterval = Self.pollInterval
         guard saysThatItIsComplete(answer) else { return }
+        guard withdrawal == nil else {
+            withdrawal?.isDecided = true
+            withdrawal?.isComplete = true
+            return
+        }
         session?.everythingIsReported()
         isConfirmed = true
         refusal = nil
@@ -121,6 +127,10 @@ extension UploadStateMachine {
         _ reaction: inout UploadReaction
     ) {
         guard state.isUnderWay else { return }
+        guard withdrawal == nil else {
+            session?.dissolve(report: report.number, report.chunks)
+            return
+        }
         failure = reason
         countAsProgress(report, until: now)
         var report = report
@@ -162,7 +172,7 @@ extension UploadStateMachine {
 
     /// Keeps a report that is to be made again, where its chunks are still what they were: not once the file is written again.
     private mutating func keep(_ report: PendingReport) {
-        guard scope != nil else {
+        guard scope != nil, withdrawal == nil else {
             session?.dissolve(report: report.number, report.chunks)
             return
         }
@@ -185,7 +195,8 @@ extension UploadStateMachine {
     ///
     /// A report on its way counts as progress, as finalising thousands of chunks takes time, but not for ever; and not one that
     /// is repeated.
-    var stallDeadline: Instant {
+    var stallDeadline: Instant? {
+        guard state == .finishing, stall == nil, withdrawal == nil else { return nil }
         let quiet = progress.last + configuration.stallTimeout
         let sent = reports.lazy.filter { $0.call != nil }.compactMap(\.firstSent).max()
         return sent.map { max(quiet, $0 + reportPatience) } ?? quiet

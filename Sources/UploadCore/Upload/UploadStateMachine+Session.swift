@@ -52,6 +52,7 @@ extension UploadStateMachine {
     ) {
         // Being told the same again is no movement: a session that never completes is a stall.
         guard finishCall(id) != nil else { return }
+        if withdrawalChecked(verdict.status) { return }
         doubt = nil
         isInherited = false
         if isUnverified, verifySession(verdict, at: now, &reaction) { return }

@@ -2,13 +2,17 @@
 extension UploadStateMachine {
     /// Whether a chunk that was taken is still wanted.
     public func isUnderWay(_ order: ChunkPut) -> Bool {
-        guard let session, session.uploadID == order.uploadID, state.isUnderWay else { return false }
+        guard let session, session.uploadID == order.uploadID, state.isUnderWay, withdrawal == nil else {
+            return false
+        }
         return session[order.chunkIndex].state == .uploading(generation: order.generation)
     }
 
     /// The next chunk to send, now under way; nil when none can be sent at this moment.
     public mutating func takeChunk(at now: Instant) -> ChunkPut? {
-        guard state.isUnderWay, refusal == nil, let order = session?.take(at: now) else { return nil }
+        guard state.isUnderWay, withdrawal == nil, refusal == nil, let order = session?.take(at: now) else {
+            return nil
+        }
         chunksHeldBack = nil
         return order
     }

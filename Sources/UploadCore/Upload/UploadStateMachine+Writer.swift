@@ -80,7 +80,11 @@ extension UploadStateMachine {
         failure = reason
         state = final
         switch final {
-        case .interrupted, .cancelled: abandonSession(&reaction)
+        case .interrupted, .cancelled:
+            // Of one that was withdrawn the asset has been seen to.
+            let isSeenTo = withdrawal != nil
+            withdrawal = nil
+            abandonSession(&reaction, isComplete: isSeenTo ? true : nil)
         case .failed:
             pendingCall = nil
             reports = []

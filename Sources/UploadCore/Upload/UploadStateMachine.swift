@@ -88,6 +88,8 @@ public struct UploadStateMachine: Sendable {
     var isConfirmed = false
     /// All of it may be complete, and its session does not tell.
     var doubt: CompletionDoubt?
+    /// It is not wanted any more, and all of it may have become an asset.
+    var withdrawal: Withdrawal?
     /// A refusal that may only mean that the session is over: the session is asked before anything is abandoned.
     var refusal: Refusal?
     /// The session was opened by another process or in a failed attempt, and it has not been asked since whether it lives.
@@ -136,14 +138,15 @@ public struct UploadStateMachine: Sendable {
         case .reopened: reopen(&reaction)
         case .hinted(let newHint): hinted(newHint)
         case .committed(let newScope): committed(newScope, at: now, &reaction)
-        case .interrupted(let reason): end(.interrupted, reason, &reaction)
-        case .cancelled(let reason): end(.cancelled, reason, &reaction)
+        case .interrupted(let reason): if withdrawal == nil { end(.interrupted, reason, &reaction) }
+        case .cancelled(let reason): cancelled(reason, &reaction)
         case .retried: retried(at: now)
         case .sessionOpened(let id, let opened): sessionOpened(id, opened, at: now, &reaction)
         case .urlsReceived(let id, let urls): urlsReceived(id, urls, at: now, &reaction)
         case .reported(let id, _, let answer): reported(id, answer, at: now)
         case .sessionChecked(let id, let verdict): sessionChecked(id, verdict, at: now, &reaction)
         case .assetChecked(let id, let status): assetChecked(id, status, at: now, &reaction)
+        case .assetDeleted(let id): assetDeleted(id, &reaction)
         case .assetLearned(let standing): assetLearned(standing)
         case .callFailed(let id, let failure, let random): callFailed(id, failure, random, at: now, &reaction)
         case .callHeldBack(let id, let reason, let until): callHeldBack(id, Hold(reason: reason, until: until))
