@@ -344,7 +344,8 @@ extension UploadEvent {
         case .chunkStored, .sessionOpened, .callFailed, .chunkFailed: true
         case .wrote, .truncated, .reopened, .hinted, .committed, .interrupted, .cancelled, .retried, .urlsReceived,
             .reported,
-            .sessionChecked, .assetChecked, .assetDeleted, .assetLearned, .callHeldBack, .callsReleased, .bytesSent, .chunksHeldBack,
+            .sessionChecked, .assetChecked, .assetDeleted, .assetLearned, .callHeldBack, .callsReleased, .bytesSent,
+            .chunksHeldBack,
             .tick:
             false
         }
@@ -356,7 +357,8 @@ extension UploadEvent {
         case .wrote, .truncated: true
         case .reopened, .hinted, .committed, .interrupted, .cancelled, .retried, .sessionOpened, .urlsReceived,
             .reported,
-            .sessionChecked, .assetChecked, .assetDeleted, .assetLearned, .callHeldBack, .callsReleased, .callFailed, .bytesSent,
+            .sessionChecked, .assetChecked, .assetDeleted, .assetLearned, .callHeldBack, .callsReleased, .callFailed,
+            .bytesSent,
             .chunkStored, .chunkFailed, .chunksHeldBack, .tick:
             false
         }
