@@ -163,6 +163,58 @@ struct WriterEndTests {
         }
     }
 
+    /// Whoever leaves its output to its exit is done then; a file server closes what its client has finished.
+    @Test(
+        .shows("asset-file-server", "close-exit"),
+        arguments: [
+            ("sftp-server", UploadState.interrupted), ("sshd", .interrupted), ("sshd-session", .interrupted),
+            ("vsftpd", .interrupted), ("proftpd", .interrupted), ("pure-ftpd", .interrupted), ("smbd", .interrupted),
+            ("smbd[192.0.2.7]", .interrupted), ("curl", .completed), ("ffmpeg", .completed),
+        ])
+    func whatAFileServerLeavesToItsExitIsNotWhole(program: String, outcome: UploadState) async throws {
+        try await InProcess.run { run in
+            run.writers.change { $0.commands[1] = program }
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            run.writers.change { $0.closers[1] = .exiting }
+            #expect(await run.close(handle) == (outcome == .completed ? nil : .ioError))
+            run.filesystem.committer.release(handle)
+            await run.engine.untilIdle()
+            #expect(run.engine.uploads.map(\.currentState) == [outcome])
+        }
+    }
+
+    @Test(
+        .shows("asset-file-server"),
+        arguments: [("sftp-server", UploadState.interrupted), ("curl", .completed)])
+    func soIsWhatAHiddenOneLeaves(program: String, outcome: UploadState) async throws {
+        try await InProcess.run { run in
+            let process = WatchedProcess(pid: 1)
+            run.writers.change { $0.watched[1] = process }
+            run.writers.change { $0.commands[1] = program }
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            run.writers.change { $0.closers[1] = .ending }
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            process.ended(.exited(status: 0))
+            await run.engine.untilIdle()
+            #expect(run.engine.uploads.map(\.currentState) == [outcome])
+        }
+    }
+
+    @Test(.shows("asset-file-server")) func whatAFileServerHasClosedIsWhole() async throws {
+        try await InProcess.run { run in
+            run.writers.change { $0.commands[1] = "sftp-server" }
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.close(handle) == nil)
+            run.writers.change { $0.closers[1] = .exiting }
+            run.filesystem.committer.release(handle)
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
     @Test(.shows("asset-killed"), arguments: [false, true])
     func aNumberThatIsUsedAgainIsAnotherWriter(firstIsKilled: Bool) async throws {
         try await InProcess.run { run in

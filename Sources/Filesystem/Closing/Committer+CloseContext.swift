@@ -164,7 +164,7 @@ extension Committer {
             }
         }
         for writer in version.writers.earlier {
-            switch writer.end.map({ ProcessInspector.reason($0, acceptingUnknown: configuration.takesUnseenWriters) }) {
+            switch writer.watched?.end.map({ reason($0, of: writer) }) {
             case let reason?: death = death ?? reason
             // That is on its way: the number has been given to another one.
             case nil: closing.hasFailedLooks = true
@@ -192,16 +192,28 @@ extension Committer {
     private func fate(of writer: Int32, _ record: VersionWriters.Record) -> Fate {
         // Its number may be another process's by now.
         if let end = record.watched?.end {
-            let reason = ProcessInspector.reason(end, acceptingUnknown: configuration.takesUnseenWriters)
-            return reason.map { .spoils($0) } ?? .goesOn
+            return reason(end, of: record).map { .spoils($0) } ?? .goesOn
         }
-        return switch writers.closer(writer) {
+        return switch closer(writer) {
         case .running, .exiting: .goesOn
         case .dying(let how): .spoils(how)
         case .ending: .exits
         case .unseen: .isGone
         case nil: .unknown
         }
+    }
+
+    private func reason(_ end: ProcessEnd, of writer: VersionWriters.Record) -> String? {
+        ProcessInspector.reason(end, of: writer, acceptingUnknown: configuration.takesUnseenWriters)
+    }
+
+    /// How a process fares that closes the file, or wrote into it; nil when the look failed.
+    func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer? {
+        let closer = writers.closer(pid)
+        guard closer == .exiting, let command = writers.command(of: pid), FileServer.isOne(command) else {
+            return closer
+        }
+        return .dying(FileServer.reason)
     }
 
     /// A writer is gone that had not closed the file: whoever watches it is told in a moment how it ended.
@@ -218,11 +230,12 @@ extension Committer {
 
     /// A writer exited with the file open: nothing is committed before it is known how it ended.
     func awaitEnd(of writer: Int32, in file: MountedFile, _ version: FileVersion?, node: NodeID) {
-        guard let version,
-            let watched = file.awaitEnd(of: writer, in: version, acceptingUnknown: configuration.takesUnseenWriters)
+        let record = version?.writers.records[writer]
+        let acceptsUnknown = configuration.takesUnseenWriters && record?.isFileServer != true
+        guard let version, let watched = file.awaitEnd(of: writer, in: version, acceptingUnknown: acceptsUnknown)
         else { return }
         watched.whenEnded { end in
-            let reason = ProcessInspector.reason(end, acceptingUnknown: false)
+            let reason = ProcessInspector.reason(end, of: record, acceptingUnknown: false)
             guard file.endIsKnown(of: writer, in: version, spoiltBy: reason) else { return }
             self.decideAgain(file, node: node)
         }

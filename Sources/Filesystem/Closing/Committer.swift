@@ -59,7 +59,7 @@ package final class Committer: Sendable {
     private func look(
         atCallerOf open: OpenFile, pid: Int32, until deadline: ContinuousClock.Instant, _ wait: CloseWait
     ) {
-        guard let closer = writers.closer(pid) else {
+        guard let closer = closer(pid) else {
             if deadline > .now {
                 return again(wait) { self.look(atCallerOf: open, pid: pid, until: deadline, wait) }
             }

@@ -37,16 +37,17 @@ package final class WriterAdmission: Sendable {
     /// What is known of a process that writes; throws for one of which too little is.
     func writer(_ thread: Int32) throws(UploadFailure) -> VersionWriters.Writer {
         let process = writers.threadGroup(of: thread)
+        let isFileServer = process.flatMap { writers.command(of: $0) }.map { FileServer.isOne($0) } ?? false
         switch writers.sight(of: thread) {
         case .whole:
             // Its end is seen when it closes its files; the watch is for one that hides itself before.
             let watched = process.flatMap { writers.watch($0, isVital: false) }
-            return VersionWriters.Writer(process: process, watched: watched)
+            return VersionWriters.Writer(process: process, watched: watched, isFileServer: isFileServer)
         case .endOnly:
             guard let process, let watched = writers.watch(process, isVital: true) else { throw Self.tooMany }
-            return VersionWriters.Writer(process: process, watched: watched)
+            return VersionWriters.Writer(process: process, watched: watched, isFileServer: isFileServer)
         case .unseen(let why):
-            if takesUnseen { return VersionWriters.Writer(process: process) }
+            if takesUnseen { return VersionWriters.Writer(process: process, isFileServer: isFileServer) }
             refuse(thread, why)
             throw why.refusal
         case .failed: throw Self.tooMany

@@ -74,8 +74,9 @@ package final class ProcessInspector: WriterInspector {
     }
 
     /// Why an end spoils what the process had not closed; nil for one that does not.
-    static func reason(_ end: ProcessEnd, acceptingUnknown: Bool) -> String? {
-        switch end {
+    static func reason(_ end: ProcessEnd, of writer: VersionWriters.Record?, acceptingUnknown: Bool) -> String? {
+        if writer?.isFileServer == true { return FileServer.reason }
+        return switch end {
         case .exited(status: 0): nil
         case .unknown where acceptingUnknown: nil
         case .exited, .killed, .unknown: words(for: end)

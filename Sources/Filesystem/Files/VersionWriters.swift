@@ -20,11 +20,13 @@ struct VersionWriters: Sendable {
         var process: Int32?
         /// Its end, where that is told.
         var watched: WatchedProcess?
+        /// Whether it writes for others, and ends with the file open only where they are gone.
+        var isFileServer = false
         /// Whether its change is a close as well: how it ends does not matter.
         var isDone = false
 
         /// What is known of it when it has just written.
-        var record: Record { Record(standing: isDone ? .closed : .writing, watched: watched) }
+        var record: Record { Record(standing: isDone ? .closed : .writing, watched: watched, isFileServer: isFileServer) }
     }
 
     /// One process that wrote.
@@ -32,12 +34,14 @@ struct VersionWriters: Sendable {
         var standing: Standing
         /// Its end, where that is told.
         var watched: WatchedProcess?
+        /// Whether it writes for others, and ends with the file open only where they are gone.
+        var isFileServer = false
     }
 
     /// By the process's id.
     private(set) var records: [Int32: Record] = [:]
     /// Those that have ended without having closed the file, and whose ids others have by now.
-    private(set) var earlier: [WatchedProcess] = []
+    private(set) var earlier: [Record] = []
     /// Those that exited with the file open, and how they ended is not known yet.
     var awaited: Set<Int32> = []
 
@@ -56,7 +60,7 @@ struct VersionWriters: Sendable {
         }
         if let before = known.watched, let now = writer.watched, before !== now {
             // The process is another one, with the number of the first.
-            if known.standing == .writing { earlier.append(before) }
+            if known.standing == .writing { earlier.append(known) }
             records[process] = writer.record
             return (true, before)
         }
@@ -83,7 +87,7 @@ struct VersionWriters: Sendable {
     /// All that was written is decided: how its writers end does not count any more. Gives what is to be released outside the
     /// file's lock.
     mutating func settle() -> [WatchedProcess] {
-        let unwatched = records.values.compactMap(\.watched) + earlier
+        let unwatched = (records.values + earlier).compactMap(\.watched)
         for process in records.keys { records[process] = Record(standing: .closed) }
         earlier = []
         awaited = []
