@@ -98,6 +98,70 @@ struct WriterEndTests {
         }
     }
 
+    // MARK: A worker that has inherited the file
+
+    /// A worker that inherits the file of process 1 and writes through a handle of its own; gives both handles.
+    private func written(by worker: Int32, in run: InProcess) throws -> (inherited: UInt64, own: UInt64) {
+        let inherited = try run.create("a.mp4")
+        let own = try run.open("a.mp4", by: worker)
+        try run.write([1, 2, 3], to: own, by: worker)
+        run.writers.change { $0.holder = .process(worker) }
+        return (inherited, own)
+    }
+
+    private static let terminated = "its writer was killed by signal 15"
+
+    @Test(.shows("asset-closed-before")) func aWorkerThatClosedItsOwnIsDoneThoughItInheritedAnother() async throws {
+        try await InProcess.run { run in
+            let (inherited, own) = try written(by: 2, in: run)
+            #expect(await run.close(own, by: 2) == nil)
+            run.filesystem.committer.release(own)
+            dies(2, Self.terminated, in: run)
+            run.writers.change { $0.holder = .process(1) }
+            #expect(await run.close(inherited, by: 2) == nil)
+            run.writers.change { state in
+                state.dying = [:]
+                state.closers[2] = .unseen
+                state.holder = .nobody
+            }
+            #expect(await run.close(inherited) == nil)
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
+    /// Its end closes the lower number first: the one that it inherited.
+    @Test(.shows("asset-killed"), arguments: [true, false])
+    func aWorkerThatIsKilledWithItsOwnOpenCounts(parentHolds: Bool) async throws {
+        try await InProcess.run { run in
+            let (inherited, own) = try written(by: 2, in: run)
+            dies(2, Self.terminated, in: run)
+            if parentHolds { run.writers.change { $0.holder = .process(1) } }
+            _ = await run.close(inherited, by: 2)
+            _ = await run.close(own, by: 2)
+            run.filesystem.committer.release(own)
+            run.writers.change { $0.holder = .nobody }
+            if parentHolds { #expect(await run.close(inherited) == .ioError) }
+            run.filesystem.committer.release(inherited)
+            await run.engine.untilIdle()
+            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+        }
+    }
+
+    @Test(.shows("asset-killed")) func aWorkerThatIsKilledWithADuplicateOfItsOwnCounts() async throws {
+        try await InProcess.run { run in
+            let (inherited, own) = try written(by: 2, in: run)
+            #expect(await run.close(own, by: 2) == nil)
+            dies(2, Self.terminated, in: run)
+            #expect(await run.close(inherited, by: 2) == nil)
+            #expect(try await run.sandbox.completeAssets().isEmpty)
+            _ = await run.close(own, by: 2)
+            run.filesystem.committer.release(own)
+            run.filesystem.committer.release(inherited)
+            await run.engine.untilIdle()
+            #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+        }
+    }
+
     // MARK: No close tells of it
 
     /// As of one that shares its descriptors with another process, or that writes through a ring.

@@ -79,7 +79,8 @@ extension Committer {
         let version = file.version
         if let close {
             closing.closer = close.closer
-            closing.closerWrote = close.process.map { version?.writers.contains($0) ?? false } ?? false
+            closing.closerWrote =
+                close.process.map { version?.writers.isWriting($0, through: close.open.handle) ?? false } ?? false
         }
         // What waits for a rename may have got its final name while somebody had it open again: the rename left it to this
         // close.
@@ -104,6 +105,12 @@ extension Committer {
             case .failed: closing.held = .unseen
             }
         }
+        // It dies with what it inherited; a duplicate of what it wrote through its end would close after this.
+        if let close, let process = close.process, version.writers.contains(process), !closing.closerWrote,
+            closing.held == .no, isDying(close.closer)
+        {
+            closing.held = .unseen
+        }
         look(atWritersOf: version, in: file, node: node, close, &closing)
         if !version.refused.isEmpty { closing.refusal = version.refusal?.message ?? "it found no space" }
         closing.isCutOffInPlace = version.awaitsFinalTruncation
@@ -112,6 +119,13 @@ extension Committer {
         closing.shortOf = missingBytes(of: version)
         closing.name = closingName(of: node, version)
         return (closing, version)
+    }
+
+    private func isDying(_ closer: CommitRule.CloseContext.Closer) -> Bool {
+        switch closer {
+        case .dying, .ending: true
+        case .running, .exiting, .unseen: false
+        }
     }
 
     /// Who of the file's writers, and the processes that they have started, has it open still when one closes it.

@@ -72,7 +72,7 @@ package final class Committer: Sendable {
         let process = closer == .unseen ? nil : writers.threadGroup(of: pid)
         switch closer {
         // Before it is decided: an interrupt may end the wait, and it has closed the file all the same.
-        case .running, .exiting: if let process { open.file.closes(by: process) }
+        case .running, .exiting: if let process { open.file.closes(by: process, open.handle) }
         case .ending, .dying, .unseen: break
         }
         decide(PendingClose(open: open, pid: pid, closer: closer, process: process, deadline: deadline), wait)

@@ -175,6 +175,8 @@ extension ContentStore {
     /// An rsync that made the file with `O_EXCL` copies it (from `--temp-dir`, into a backup), and no truncation ends that.
     func recordWriter(_ writer: VersionWriters.Writer, through open: OpenFile) {
         let file = open.file
+        var writer = writer
+        writer.handle = open.handle
         guard file.addWriter(writer), let process = writer.process, let command = writers.command(of: process) else {
             return
         }

@@ -46,4 +46,11 @@ package struct OpenFile: Sendable {
     var isExclusive = false
     /// The thread that opened it to read, or the process that opened it for writing; 0 where it cannot be seen.
     var opener: Int32 = 0
+    /// Tells it from the file's other handles.
+    private let identity = Identity()
+
+    /// Which of the file's handles it is.
+    var handle: VersionWriters.Handle { ObjectIdentifier(identity) }
+
+    private final class Identity: Sendable {}
 }

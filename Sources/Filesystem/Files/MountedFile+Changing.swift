@@ -217,11 +217,17 @@ extension MountedFile {
     }
 
     /// A process that wrote closes a descriptor, and goes on or has come to a good end.
-    func closes(by process: Int32) { door.withLock { $0.version?.writers.closes(process) } }
+    func closes(by process: Int32, _ handle: VersionWriters.Handle) {
+        door.withLock { $0.version?.writers.closes(process, handle) }
+    }
 
     /// A process that closed a descriptor was seen to have another one, or none.
     func looked(at process: Int32, hasAnother: Bool) {
-        door.withLock { $0.version?.writers.looked(at: process, hasAnother: hasAnother) }
+        door.withLock { state in
+            // The one that is being closed is one of them still.
+            let mayBeOther = state.writeHandles > 1
+            state.version?.writers.looked(at: process, hasAnother: hasAnother, mayBeOther: mayBeOther)
+        }
     }
 
     /// Whether a writer is done with that version, as is known now.

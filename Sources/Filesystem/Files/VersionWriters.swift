@@ -4,11 +4,15 @@ import ProcessInspection
 ///
 /// How a writer ended counts as long as it has not closed the file since it wrote last.
 struct VersionWriters: Sendable {
+    /// What tells one open handle of a file from the others: descriptors that are duplicates or were inherited share one.
+    typealias Handle = ObjectIdentifier
+
     /// Whether a process is done with the file.
     enum Standing: Sendable, Equatable {
         /// It has written, and not closed the file since.
         case writing
-        /// It has closed a descriptor since. Whether it has another one is not to be seen; its end would close that.
+        /// It has closed, since, each handle through which it wrote. Whether it has a duplicate of one is not to be seen; its
+        /// end would close that.
         case closedOne
         /// It has closed its last descriptor since.
         case closed
@@ -22,11 +26,17 @@ struct VersionWriters: Sendable {
         var watched: WatchedProcess?
         /// Whether it writes for others, and ends with the file open only where they are gone.
         var isFileServer = false
+        /// The handle through which it writes; nil for a change by path.
+        var handle: Handle?
         /// Whether its change is a close as well: how it ends does not matter.
         var isDone = false
 
         /// What is known of it when it has just written.
-        var record: Record { Record(standing: isDone ? .closed : .writing, watched: watched, isFileServer: isFileServer) }
+        var record: Record {
+            Record(
+                standing: isDone ? .closed : .writing, watched: watched, isFileServer: isFileServer,
+                handle: isDone ? nil : handle)
+        }
     }
 
     /// One process that wrote.
@@ -36,6 +46,26 @@ struct VersionWriters: Sendable {
         var watched: WatchedProcess?
         /// Whether it writes for others, and ends with the file open only where they are gone.
         var isFileServer = false
+        /// The handles through which it wrote.
+        var handles: Set<Handle> = []
+        /// Those of them that it has not closed since it wrote last.
+        var unclosed: Set<Handle> = []
+
+        init(standing: Standing, watched: WatchedProcess? = nil, isFileServer: Bool = false, handle: Handle? = nil) {
+            self.standing = standing
+            self.watched = watched
+            self.isFileServer = isFileServer
+            writes(through: handle)
+        }
+
+        /// Whether it wrote through that handle, as far as is known: of one that only set the size it is not.
+        func hasUsed(_ handle: Handle) -> Bool { handles.isEmpty || handles.contains(handle) }
+
+        mutating func writes(through handle: Handle?) {
+            guard let handle else { return }
+            handles.insert(handle)
+            unclosed.insert(handle)
+        }
     }
 
     /// By the process's id.
@@ -65,20 +95,42 @@ struct VersionWriters: Sendable {
             return (true, before)
         }
         // Mostly nothing changes: then nothing is copied.
-        if !writer.isDone, known.standing != .writing { records[process]?.standing = .writing }
+        if !writer.isDone {
+            if known.standing != .writing { records[process]?.standing = .writing }
+            if let handle = writer.handle, !known.unclosed.contains(handle) {
+                records[process]?.writes(through: handle)
+            }
+        }
         if known.watched == nil, let watched = writer.watched { records[process]?.watched = watched }
         return (false, nil)
     }
 
-    /// A process closes a descriptor.
-    mutating func closes(_ process: Int32) {
-        if records[process]?.standing == .writing { records[process]?.standing = .closedOne }
+    /// A process closes a descriptor of a handle. One that it only inherited, and did not write through, tells nothing.
+    mutating func closes(_ process: Int32, _ handle: Handle) {
+        guard let record = records[process], record.standing == .writing, record.hasUsed(handle) else { return }
+        records[process]?.unclosed.remove(handle)
+        if records[process]?.unclosed.isEmpty == true { records[process]?.standing = .closedOne }
     }
 
     /// It was looked, after it closed a descriptor, whether the process has another one. Where it has written since, it has.
-    mutating func looked(at process: Int32, hasAnother: Bool) {
-        guard records[process]?.standing == .closedOne else { return }
-        records[process]?.standing = hasAnother ? .writing : .closed
+    ///
+    /// - Parameter mayBeOther: whether that one may be of a handle through which it did not write, as a worker has that
+    ///   inherits the file and opens it for itself.
+    mutating func looked(at process: Int32, hasAnother: Bool, mayBeOther: Bool) {
+        guard let record = records[process], record.standing == .closedOne else { return }
+        if !hasAnother {
+            records[process]?.standing = .closed
+        } else if !mayBeOther {
+            records[process]?.standing = .writing
+            records[process]?.unclosed = record.handles
+        }
+    }
+
+    /// Whether the end of a process that closes a descriptor of a handle is that of a writer which is not done. One that has
+    /// closed what it wrote through is done, as far as is to be seen, though it has another one.
+    func isWriting(_ process: Int32, through handle: Handle) -> Bool {
+        guard let record = records[process] else { return false }
+        return record.standing != .closedOne || record.hasUsed(handle)
     }
 
     /// The process exits with the file open.
