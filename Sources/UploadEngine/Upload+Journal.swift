@@ -16,14 +16,13 @@ extension UploadRecord {
             type: identity.type, created: moments.created)
         typeRefusal = machine.typeRefusal?.message
         writer = identity.writer
-        state = machine.state
+        (state, failure) = machine.standingToKeep
         scope = machine.commitScope
         size = machine.size
         self.boot = boot
         self.synced = synced
         closed = moments.closed
         completed = moments.completed
-        failure = machine.failure
         assetURL = machine.assetURL
         assetStatus = machine.asset?.status
         assetError = machine.asset?.issue?.text

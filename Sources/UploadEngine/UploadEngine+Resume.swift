@@ -23,8 +23,8 @@ extension UploadEngine {
             restoring: left, record: record, spool: spool, identity: identity, services: services)
         add(upload)
         upload.tellInFlight()
-        // Its writer died: nothing of it was confirmed, and nothing will be.
-        if record.state == .open, let session {
+        // Its writer died, or it was withdrawn: nothing of it was confirmed, and nothing will be.
+        if record.state == .open || record.state == .cancelled, let session {
             deleteAfterResuming(assetID: session.assetID, unlessCompleted: session.uploadID)
         }
         if upload.currentState != record.state { upload.markDirty() }

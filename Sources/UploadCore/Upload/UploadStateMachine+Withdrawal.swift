@@ -29,8 +29,14 @@ extension UploadStateMachine {
         failure = nil
         refusal = nil
         doubt = nil
+        deltas.append(.changed)
         dissolveIdleReports()
         reaction.answer(with: .failure(reason))
+    }
+
+    /// Where the upload stands for another process: what was withdrawn is not gone on with, and is no file's content.
+    public var standingToKeep: (state: UploadState, failure: UploadFailure?) {
+        withdrawal.map { (.cancelled, $0.reason) } ?? (state, failure)
     }
 
     /// Whether the platform may hold all of it though it has not said so.

@@ -89,10 +89,10 @@ class Place:
         return sum(1 for name in os.listdir(f"{self.mount.path}/.status") if name not in ("by-name", "metrics"))
 
     def assets(self):
-        """The complete assets, by the name of their file."""
+        """The complete assets that were not deleted, by the name of their file."""
         found = {}
         for asset in self.sandbox.control("assets")["assets"]:
-            if asset["complete"]:
+            if asset["complete"] and not asset["deleted"]:
                 found.setdefault(asset["filename"], []).append(asset)
         return found
 
