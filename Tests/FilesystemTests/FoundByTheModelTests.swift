@@ -1,3 +1,4 @@
+import Dispatch
 import FileTree
 import Filesystem
 import FuseLowLevel
@@ -201,6 +202,25 @@ struct FoundByTheModelTests {
             _ = await run.answer { restored.committer.close(again, context: InProcess.caller(9), $0) }
             restored.committer.release(again)
             #expect(throws: FuseErrno.noSuchFileOrDirectory) { try restored.namespace.lookup(name, in: films) }
+        }
+    }
+
+    @Test("What was committed last is there after a kill, though the file was opened again before the journal looked")
+    func whatWasCommittedLastIsThere() async throws {
+        try await InProcess.run { run in
+            try await run.finish("a.mp4")
+            let disk = DispatchSemaphore(value: 0)
+            run.journal.enqueue {
+                disk.wait()
+                return []
+            }
+            do {
+                defer { disk.signal() }
+                try run.cut("a.mp4", to: 2, through: nil)
+                try run.write([9], to: try run.open("a.mp4"))
+            }
+            try await run.journal.written(durably: false)
+            #expect(try run.content("a.mp4", in: try run.restore()) == [1, 2])
         }
     }
 

@@ -26,7 +26,10 @@ extension MountedFile {
             guard let version = state.version else { return .another(after: nil) }
             switch state.version?.phase.apply(.change) {
             case .granted:
-                if version.phase.awaitsRename { state.version?.isReopened = true }
+                if version.phase.awaitsRename {
+                    state.version?.isReopened = true
+                    state.unrecorded = nil
+                }
                 state.version?.changesUnderWay += 1
                 state.version?.isCommittedForNow = false
                 return state.version.map { .version($0) } ?? .another(after: nil)

@@ -34,6 +34,8 @@ extension MountedFile {
             guard state.version?.phase.apply(.commit(scope)) == .granted else { return (.refused, []) }
             state.declaredSize = nil
             if isForNow { state.version?.isCommittedForNow = true }
+            state.unrecorded = UnrecordedCommit(
+                upload: Int64(upload.number), spool: version.spool.name, size: version.size)
             return (.made(upload), isForNow ? [] : Self.forgetEnds(&state))
         }
         withExtendedLifetime(forgotten) {}

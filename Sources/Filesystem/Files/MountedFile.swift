@@ -43,8 +43,18 @@ public final class MountedFile: Sendable {
         var isPromised = false
         /// Whether the journal knows content of it that is no upload's.
         var isKnownAsLocal = false
+        /// What was committed last, while the journal does not know it: by the time that it looks, the file may be written again.
+        var unrecorded: UnrecordedCommit?
         /// It has no name any more.
         var isRemoved = false
+    }
+
+    /// A committed version, as the journal is to know it.
+    struct UnrecordedCommit: Sendable {
+        var upload: Int64
+        var spool: String
+        /// In bytes.
+        var size: Int64
     }
 
     /// Only the extensions in this folder.
@@ -164,8 +174,13 @@ public final class MountedFile: Sendable {
         }
     }
 
-    /// The journal is about to know that it holds content that is no upload's, or that it does not.
-    func isKnown(asLocal isLocal: Bool) { door.withLock { $0.isKnownAsLocal = isLocal } }
+    /// The journal is about to know that it holds this upload's content, or content that is no upload's.
+    func isKnown(as upload: Int64?, isLocal: Bool) {
+        door.withLock { state in
+            state.isKnownAsLocal = isLocal
+            if let unrecorded = state.unrecorded, unrecorded.upload == upload { state.unrecorded = nil }
+        }
+    }
 
     // MARK: What a user declares
 

@@ -25,8 +25,8 @@ extension Namespace {
         }
     }
 
-    /// What the journal is to know of a node as it is now: of a file that is being written no more than its name, since
-    /// nothing is known of it before its writer closes it. The name may be another's by then.
+    /// What the journal is to know of a node as it is now: of a file that is being written no more than its name and what was
+    /// committed last, since nothing is known of it before its writer closes it. The name may be another's by then.
     private func change(of id: NodeID) -> JournalChange {
         let (found, path) = tree.withLock { (try? $0.node(id), $0.path(of: id)) }
         guard let node = found, !node.isUnlinked else { return .removeNode(id.rawValue) }
@@ -35,27 +35,11 @@ extension Namespace {
         var content: NodeRecord.Content?
         if let file = node.file {
             let look = file.look
-            let isBeingMade = look.writeHandles > 0 || !look.wasClosed
-            // What stayed here, has got the name of those that are uploaded, and is written under it: before its writer closes it
-            // that is no whole file. By the name that is written down: the file is told of it later.
-            let isUploaded = path.map { verdict(on: $0).isUploaded } ?? false
-            let isCutOff = isBeingMade && look.isKnownAsLocal && isUploaded && look.version?.phase == .writing
-            // What has an upload by now is known by that, as all that is being written.
-            let isPromised = look.isPromised && look.version?.upload == nil || isCutOff
-            if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true {
+            guard let known = self.content(of: look, at: path) else {
                 return .renameNode(id.rawValue, parent: parent, name: name)
             }
-            // Of what was emptied and closed so, nothing is uploaded; what was only given its size holds nothing either.
-            let version = look.version.flatMap { version in
-                let isOnlyPresized = version.upload?.inspect { $0.isOnlyPresized } ?? false
-                return version.size > 0 && !isOnlyPresized || version.phase != .writing ? version : nil
-            }
-            content = NodeRecord.Content(
-                size: version?.size ?? 0, spool: version?.spool.name,
-                upload: isCutOff ? nil : (version?.upload?.number).map(Int64.init),
-                isLocalOnly: version?.phase == .ended(.partial),
-                isTainted: version.map { isCutOff || $0.upload == nil && $0.taint != nil } ?? false)
-            file.isKnown(asLocal: content?.spool != nil && content?.upload == nil)
+            content = known
+            file.isKnown(as: known.upload, isLocal: known.spool != nil && known.upload == nil)
             if let modified = look.modified {
                 attributes.modificationTime = modified
                 attributes.changeTime = max(attributes.changeTime, modified)
@@ -67,5 +51,31 @@ extension Namespace {
                 userID: attributes.userID, groupID: attributes.groupID,
                 accessTime: attributes.accessTime, modificationTime: attributes.modificationTime,
                 changeTime: attributes.changeTime))
+    }
+
+    /// What the journal is to know of a file's content; nil where that is what it knows.
+    private func content(of look: MountedFile.State, at path: [[UInt8]]?) -> NodeRecord.Content? {
+        let isBeingMade = look.writeHandles > 0 || !look.wasClosed
+        // What stayed here, has got the name of those that are uploaded, and is written under it: before its writer closes it
+        // that is no whole file. By the name that is written down: the file is told of it later.
+        let isUploaded = path.map { verdict(on: $0).isUploaded } ?? false
+        let isCutOff = isBeingMade && look.isKnownAsLocal && isUploaded && look.version?.phase == .writing
+        // What has an upload by now is known by that, as all that is being written.
+        let isPromised = look.isPromised && look.version?.upload == nil || isCutOff
+        if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true {
+            return look.unrecorded.map {
+                NodeRecord.Content(size: $0.size, spool: $0.spool, upload: $0.upload)
+            }
+        }
+        // Of what was emptied and closed so, nothing is uploaded; what was only given its size holds nothing either.
+        let version = look.version.flatMap { version in
+            let isOnlyPresized = version.upload?.inspect { $0.isOnlyPresized } ?? false
+            return version.size > 0 && !isOnlyPresized || version.phase != .writing ? version : nil
+        }
+        return NodeRecord.Content(
+            size: version?.size ?? 0, spool: version?.spool.name,
+            upload: isCutOff ? nil : (version?.upload?.number).map(Int64.init),
+            isLocalOnly: version?.phase == .ended(.partial),
+            isTainted: version.map { isCutOff || $0.upload == nil && $0.taint != nil } ?? false)
     }
 }

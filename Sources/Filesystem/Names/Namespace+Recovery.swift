@@ -202,9 +202,10 @@ private struct RecoveredUploads {
         guard let number = content.upload else { return localFile(content) }
         guard let (record, upload) = uploads[number] else {
             // Another file's. Or it was forgotten, since nothing is to be uploaded, and a kill came before the file's record
-            // said so: the bytes are the file's own.
+            // said so: the bytes are the file's own, unless another upload was begun with them since.
             let isUnknown = listed.contains(number) || unopened.contains(content.spool ?? "")
-            return isUnknown ? nil : localFile(content)
+            let isWritten = uploads.values.contains { $0.record.spool == content.spool }
+            return isUnknown || isWritten ? nil : localFile(content)
         }
         guard record.spool == content.spool else { return nil }
         switch upload.currentState {

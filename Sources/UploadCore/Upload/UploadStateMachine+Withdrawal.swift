@@ -34,7 +34,7 @@ extension UploadStateMachine {
         reaction.answer(with: .failure(reason))
     }
 
-    /// Where the upload stands for another process: what was withdrawn is not gone on with, and is no file's content.
+    /// Where the upload stands for another process: what was withdrawn is not continued, and is no file's content.
     public var standingToKeep: (state: UploadState, failure: UploadFailure?) {
         withdrawal.map { (.cancelled, $0.reason) } ?? (state, failure)
     }
