@@ -169,8 +169,8 @@ struct FoundByTheModelTests {
             let again = try restored.open(node, flags: FileOpenFlags(rawValue: 1), context: InProcess.caller(9)).handle
             _ = await run.answer { restored.committer.close(again, context: InProcess.caller(9), $0) }
             restored.committer.release(again)
-            try await eventually("it is not listed") {
-                (try? restored.namespace.lookup(Array("a.mp4".utf8), in: .root)) == nil
+            #expect(throws: FuseErrno.noSuchFileOrDirectory) {
+                try restored.namespace.lookup(Array("a.mp4".utf8), in: .root)
             }
         }
     }
