@@ -102,11 +102,14 @@ extension Namespace {
         return pathsChanged(below: result.moved) + (result.exchanged.map { pathsChanged(below: $0) } ?? [])
     }
 
+    private static let anyVideo = Array("a.mp4".utf8)
+
     /// What the journal knows of a file goes by what becomes of its path: another directory above it may decide that otherwise.
     private func markJudgedAnew(
         _ moved: NodeID, from old: [[UInt8]]?, to new: [[UInt8]]?, in tree: inout FileTree<MountedFile>
     ) {
-        guard let old, let new else { return }
+        // Whatever the names of directories say of files, they say of any.
+        guard let old, let new, verdict(on: old + [Self.anyVideo]) != verdict(on: new + [Self.anyVideo]) else { return }
         let judgedAnew = tree.files(atOrBelow: moved).map(\.0).filter { node in
             guard let path = tree.path(of: node) else { return false }
             return verdict(on: path) != verdict(on: old + path.dropFirst(new.count))
