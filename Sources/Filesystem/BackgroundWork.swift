@@ -71,3 +71,9 @@ package final class DiskJobs: Sendable {
         }
     }
 }
+
+extension DispatchTimeInterval {
+    init(_ duration: Duration) {
+        self = .milliseconds(Int(max(0, min(duration / .milliseconds(1), 1e12))))
+    }
+}

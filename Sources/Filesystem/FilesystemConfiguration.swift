@@ -23,6 +23,8 @@ public struct FilesystemConfiguration: Sendable {
     public var assetTypes = AssetTypes.byName
     /// What a successful close means.
     public var closeMode = CloseMode.upload
+    /// How long a rename waits for the platform; the directory stands still meanwhile.
+    public var renameLimit: Duration = .seconds(10)
     /// How long the bytes of an interrupted version are kept.
     public var keepInterrupted: Duration = .seconds(24 * 3600)
     /// Whether writing is refused.

@@ -47,7 +47,8 @@ package final class FilesystemService: Sendable {
             configuration: configuration, namespace: namespace, engine: engine, spool: spool, space: space,
             reclaimer: reclaimer, durability: durability, admission: admission, logger: logger)
         throttle = WriteThrottle(configuration: configuration, content: content, space: space, engine: engine)
-        closing = CloseCoordinator(configuration: configuration, durability: durability, writers: writers)
+        closing = CloseCoordinator(
+            configuration: configuration, durability: durability, writers: writers, logger: logger)
         committer = Committer(
             configuration: configuration, namespace: namespace, handles: content.handles, closing: closing,
             engine: engine, reclaimer: reclaimer, writers: writers)

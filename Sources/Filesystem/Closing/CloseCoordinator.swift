@@ -1,4 +1,5 @@
 import FuseLowLevel
+import Logging
 import UploadCore
 import UploadEngine
 import UploadStore
@@ -6,16 +7,20 @@ import UploadStore
 /// Who waits for what: closes and renames that are answered when the platform, the disk or the journal has what they
 /// asked for, when a signal ends the wait, or when the mount ends.
 final class CloseCoordinator: Sendable {
-    private let configuration: FilesystemConfiguration
-    private let durability: Durability
+    let configuration: FilesystemConfiguration
+    let durability: Durability
     private let writers: any WriterInspector
+    let logger: Logger
     private let interrupts = InterruptWatch()
     private let closeWaits = CloseWaits()
 
-    init(configuration: FilesystemConfiguration, durability: Durability, writers: any WriterInspector) {
+    init(
+        configuration: FilesystemConfiguration, durability: Durability, writers: any WriterInspector, logger: Logger
+    ) {
         self.configuration = configuration
         self.durability = durability
         self.writers = writers
+        self.logger = logger
     }
 
     /// Answers every close that still waits, as a stall would: what is not confirmed is not called so.
@@ -68,33 +73,6 @@ final class CloseCoordinator: Sendable {
         guard upload.currentState.isUnderWay else { return }
         // What went wrong is in the log; the upload goes on all the same.
         BackgroundWork.useDisk { self.durability.putOnDisk(upload.spool, of: upload) { _ in } }
-    }
-
-    /// Completes an upload that has been sent already, or will be soon, and then does what follows from it. The directory
-    /// stands still meanwhile, hence the bound; the upload goes on after it, and what was asked can be tried again.
-    func confirm(
-        _ upload: Upload, _ wait: CloseWait,
-        then finish: @escaping @Sendable () throws(FuseErrno) -> Void
-    ) {
-        closeWaits.add(wait)
-        let waiter = upload.whenAnswered(stagedIsEnough: false) { result in
-            self.closeWaits.remove(wait)
-            wait.answer {
-                if case .failure(let failure) = result { return .failure(FuseErrno(failure)) }
-                do throws(FuseErrno) {
-                    try finish()
-                    return .success(())
-                } catch {
-                    return .failure(error)
-                }
-            }
-        }
-        BackgroundWork.after(.seconds(10)) {
-            guard wait.answer(.failure(.ioError)) else { return }
-            self.closeWaits.remove(wait)
-            if let waiter { upload.stopWaiting(waiter) }
-        }
-        upload.apply(.committed(.whole))
     }
 
     // MARK: This machine

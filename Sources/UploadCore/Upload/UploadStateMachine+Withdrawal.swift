@@ -40,7 +40,7 @@ extension UploadStateMachine {
     }
 
     /// Whether the platform may hold all of it though it has not said so.
-    private var mayBeAnAsset: Bool {
+    public var mayBeAnAsset: Bool {
         guard state == .finishing || state == .failed, scope == .whole, let session, !isConfirmed else { return false }
         return session.mayBeComplete || isInherited
     }
