@@ -67,6 +67,8 @@ public enum CommitRule {
         public var lacksDeclaredBytes = false
         /// Whether nothing was written of a declared size: it is set for whoever writes the file.
         public var isOnlyPresized = false
+        /// Whether some of its bytes are with the platform only, which has given their space back to the spool.
+        public var hasReleasedBytes = false
         /// Why a write was refused that was not made good.
         public var refusal: String?
         /// Whether an rsync wrote in place, and the truncation that ends its successful run has not come.
@@ -151,7 +153,7 @@ public enum CommitRule {
     }
 
     private static func verdict(_ context: CloseContext, taint: String?, isAnswered: Bool) -> Verdict {
-        if context.name == .local { return .nothing }
+        if context.name == .local { return context.hasReleasedBytes ? .interrupt(releasedTooSoon) : .nothing }
         if let reason = taint ?? unfinished(context) { return .interrupt(reason) }
         if context.size == 0 || context.isOnlyPresized { return .nothing }
         let scope: CommitScope
@@ -163,6 +165,9 @@ public enum CommitRule {
         }
         return isAnswered ? .commit(scope) : .commitInBackground(scope)
     }
+
+    private static let releasedTooSoon =
+        "it was renamed to a name of those that are not uploaded, and parts of it had been uploaded and released already"
 
     /// Whether something is known to be missing of the file, whatever became of its writer.
     public static func lacksBytes(_ context: CloseContext) -> Bool { unfinished(context) != nil }

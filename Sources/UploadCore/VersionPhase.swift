@@ -31,6 +31,8 @@ public enum VersionPhase: Sendable, Hashable {
         case commit(CommitScope)
         /// End it: nothing may become of it.
         case end(Ending)
+        /// Keep it on this machine, since it got a name of those that are not uploaded: it waits for nothing any more.
+        case stayHere
         /// Count it as committed whose upload has failed: it waits for nothing any more.
         case fail
         /// Try once more what ended badly, as far as it was committed.
@@ -68,6 +70,9 @@ public enum VersionPhase: Sendable, Hashable {
         // What its writer did not finish may still turn out to be kept by rsync on purpose.
         case (.ended(.interrupted), .end(.partial)): return become(.ended(.partial))
         case (.sealed, .end), (.ended, .end): return .refused
+
+        case (.writing, .stayHere), (.waitingForName, .stayHere), (.staged, .stayHere): return become(.writing)
+        case (.sealed, .stayHere), (.ended, .stayHere): return .refused
 
         case (.waitingForName, .fail), (.staged, .fail): return become(.sealed)
         case (.writing, .fail), (.sealed, .fail), (.ended, .fail): return .refused

@@ -31,7 +31,7 @@ import UploadEngine
         return fault
     }
 
-    @Test("A rename that waits for too long is answered from the disk, and the upload goes on", .shows("rename-bounded"))
+    @Test("A rename that waits too long is answered from the disk, and the upload goes on", .shows("rename-bounded"))
     func aRenameIsAnsweredFromTheDisk() async throws {
         try await withStagedFile { run in
             #expect(await run.rename("a.mp4.part", to: "a.mp4") == nil)

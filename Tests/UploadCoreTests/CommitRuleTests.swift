@@ -29,6 +29,10 @@ import struct TestSupport.ShownStatements
         }
     }
 
+    private static let released = CommitRule.Verdict.interrupt(
+        "it was renamed to a name of those that are not uploaded, and parts of it had been uploaded and released already"
+    )
+
     static let table: [Row] = [
         Row("an ordinary close", onFlush: .commit(.whole), onLastRelease: .commitInBackground(.whole)) { _ in },
         Row("nothing was written", onFlush: .nothing, onLastRelease: .nothing) { $0.hasUncommittedContent = false },
@@ -37,6 +41,11 @@ import struct TestSupport.ShownStatements
             $0.closer = .dying("killed")
         },
         Row("the file is empty", onFlush: .nothing, onLastRelease: .nothing) { $0.size = 0 },
+        Row("it is to stay here", onFlush: .nothing, onLastRelease: .nothing) { $0.name = .local },
+        Row("it is to stay here, and lacks bytes", onFlush: released, onLastRelease: released) {
+            $0.name = .local
+            $0.hasReleasedBytes = true
+        },
         Row("another descriptor is open", onFlush: .notYet, onLastRelease: .commitInBackground(.whole)) {
             $0.held = .yes
         },

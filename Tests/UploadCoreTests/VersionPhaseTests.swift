@@ -9,7 +9,7 @@ struct VersionPhaseTests {
     ]
     private static let scopes: [CommitScope] = [.untilNamed, .allButLast, .whole]
     private static let events: [VersionPhase.Event] =
-        [.change, .fail] + scopes.map { .commit($0) } + VersionPhase.Ending.allCases.map { .end($0) }
+        [.change, .stayHere, .fail] + scopes.map { .commit($0) } + VersionPhase.Ending.allCases.map { .end($0) }
         + scopes.map { .retry($0) }
 
     @Test(arguments: [
@@ -20,6 +20,7 @@ struct VersionPhaseTests {
         (.waitingForName, .commit(.allButLast), .staged), (.staged, .commit(.whole), .sealed),
         (.writing, .end(.interrupted), .ended(.interrupted)), (.staged, .end(.partial), .ended(.partial)),
         (.waitingForName, .end(.interrupted), .ended(.interrupted)),
+        (.writing, .stayHere, .writing), (.waitingForName, .stayHere, .writing), (.staged, .stayHere, .writing),
         (.waitingForName, .fail, .sealed), (.staged, .fail, .sealed),
         (.sealed, .retry(.allButLast), .staged), (.ended(.interrupted), .retry(.whole), .sealed),
         (.ended(.partial), .retry(.whole), .sealed),

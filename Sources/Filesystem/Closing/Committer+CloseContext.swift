@@ -26,7 +26,8 @@ extension Committer {
     /// What was emptied and closed so is an empty file, and what has got a name of those that stay here stays here: nothing
     /// of it is uploaded.
     func endNeedlessUploads(_ file: MountedFile) {
-        let (own, predecessors) = file.detachNeedlessUploads()
+        let partial = file.upload.flatMap { $0.inspect { $0.lacksBytes } ? $0 : nil }
+        let (own, predecessors) = file.detachNeedlessUploads(besides: partial)
         for upload in predecessors + [own].compactMap({ $0 }) {
             // The path may lead to another file's upload soon.
             upload.updateIdentity { $0.isListed = false }
@@ -116,6 +117,7 @@ extension Committer {
         closing.isCutOffInPlace = version.awaitsFinalTruncation
         closing.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
         closing.isOnlyPresized = version.upload?.inspect { $0.isOnlyPresized } ?? false
+        closing.hasReleasedBytes = version.upload?.inspect { $0.lacksBytes } ?? false
         closing.shortOf = missingBytes(of: version)
         closing.name = closingName(of: node, version)
         return (closing, version)

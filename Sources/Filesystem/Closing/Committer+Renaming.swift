@@ -39,7 +39,17 @@ extension Committer {
     }
 
     private func carryOut(_ plan: Namespace.RenamePlan) throws(FuseErrno) {
-        for (node, file) in try namespace.carryOut(plan) { commitIfNamed(file, node: node) }
+        for (node, file) in try namespace.carryOut(plan) {
+            commitIfNamed(file, node: node)
+            keepIfLocal(file, node: node)
+        }
+    }
+
+    /// After a file got a name of those that are not uploaded: nothing that was sent under another one becomes an asset.
+    private func keepIfLocal(_ file: MountedFile, node: NodeID) {
+        guard let version = file.version, version.upload != nil, !version.isToBeUploaded else { return }
+        endNeedlessUploads(file)
+        namespace.markDirty([node])
     }
 
     /// Commits what a rename completes, before anything else can be done with it: the version that was sent. Nil where

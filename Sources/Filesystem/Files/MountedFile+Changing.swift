@@ -95,15 +95,20 @@ extension MountedFile {
     }
 
     /// Takes away the uploads of a version of which nothing is to be uploaded, once nobody can write it: one that is empty, and
-    /// one that is to stay here. Gives its own, and those that went on until it would be safe.
-    func detachNeedlessUploads() -> (own: Upload?, predecessors: [Upload]) {
+    /// one that is to stay here, unless it lacks bytes. Gives its own, and those that went on until it would be safe.
+    ///
+    /// - Parameter partial: an upload that alone has some of its bytes.
+    func detachNeedlessUploads(besides partial: Upload?) -> (own: Upload?, predecessors: [Upload]) {
         door.withLock { state in
-            guard state.writeHandles == 0, let version = state.version, version.phase == .writing,
-                version.changesUnderWay == 0
-            else { return (nil, []) }
-            let isEmpty = version.size == 0 && version.taint == nil && version.refused.isEmpty
+            guard state.writeHandles == 0, let version = state.version, version.changesUnderWay == 0 else {
+                return (nil, [])
+            }
+            let isEmpty =
+                version.phase == .writing && version.size == 0 && version.taint == nil && version.refused.isEmpty
+            let lacksBytes = partial != nil && version.upload === partial
             // One that was removed may go on until its successor is safe.
-            guard isEmpty || !version.isToBeUploaded && !state.isRemoved else { return (nil, []) }
+            let staysHere = !version.isToBeUploaded && !state.isRemoved && !lacksBytes
+            guard isEmpty || staysHere, state.version?.phase.apply(.stayHere) == .granted else { return (nil, []) }
             state.version?.upload = nil
             state.version?.predecessors = []
             return (version.upload, version.predecessors)

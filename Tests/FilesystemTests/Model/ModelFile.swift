@@ -250,10 +250,22 @@ final class ModelFile {
             written.insert(0..<size)
         }
         if size == 0, phase == .writing, !isTainted, refused.isEmpty { hasUpload = false }
-        if phase == .writing, path != nil, !name.isToBeUploaded { hasUpload = false }
+        stayHere()
         let verdict = isUndecided ? decide() : nil
         keep()
         return verdict
+    }
+
+    /// Nothing of what bears a name of those that are not uploaded is, once nobody can write it.
+    func stayHere() {
+        guard writeHandles == 0, path != nil, !name.isToBeUploaded else { return }
+        switch phase {
+        case .writing: hasUpload = false
+        case .waiting, .staged:
+            (phase, hasUpload, isPerhapsStaged) = (.writing, false, false)
+            keep()
+        case .none, .sealed, .interrupted: break
+        }
     }
 
     private func nothingToDecide(_ isDying: Bool) -> Verdict {

@@ -20,6 +20,11 @@ extension ModelRun {
         case .exchange: if !isTaken { return }
         default: if isTaken, isFolder(path) != isFolder(new) { return }
         }
+        // Of what a small spool has released that cannot stay here.
+        let mayLackBytes = [(files[path], new), (files[new], path)].contains { file, target in
+            file?.hasUpload ?? false && !ModelFile.verdict(on: target).isToBeUploaded
+        }
+        if settings.spoolLimit != nil, mayLackBytes { return }
         if let file = files[path], file.completes(by: new, settings.closeMode) || file.isPerhapsStaged { try letGo() }
         let (parent, newParent) = (
             try mount.lookup(Array(path.dropLast())), try mount.lookup(Array(new.dropLast()))
@@ -51,7 +56,10 @@ extension ModelRun {
         put(source, at: new)
         let changed = source.files.map(\.1) + (isExchange ? target.files.map(\.1) : [])
         for file in changed where file.phase != .none { file.name = ModelFile.verdict(on: file.path) }
-        for file in changed { commitIfNamed(file) }
+        for file in changed {
+            commitIfNamed(file)
+            file.stayHere()
+        }
     }
 
     /// Everything at or below a path, taken out of the tree.
