@@ -24,7 +24,7 @@ package struct DescriptorInfo: Sendable, Equatable {
     package var closesOnExec: Bool { flags & O_CLOEXEC != 0 }
 
     /// `O_PATH`, which Glibc shows to C programs only: neither read nor written, and never flushed.
-    private static let pathOnly: Int32 = 0o10_000_000
+    static let pathOnly: Int32 = 0o10_000_000
 
     /// From the file's first bytes; nil when one of the lines that every kernel prints is missing or makes no sense.
     package init?(parsing bytes: [UInt8]) {

@@ -8,9 +8,9 @@ import Synchronization
 /// While ``limit`` threads are left behind, nothing more is run: they must not become ever more. One that comes back
 /// after all makes space again.
 ///
-/// Each has a descriptor table of its own, which begins empty: looks work when the process is out of descriptors, and
-/// one that hangs keeps nothing of the process's open. So what runs there must start no other thread, which would share
-/// that table, and must know of no descriptor.
+/// Unless it says otherwise, each has a descriptor table of its own, which begins empty: looks work when the process is out
+/// of descriptors, and one that hangs keeps nothing of the process's open. So what runs there must start no other thread,
+/// which would share that table, and must know of no descriptor.
 package final class DisposableThreads: Sendable {
     /// How many threads may be left behind.
     package static let limit = 4
@@ -21,13 +21,17 @@ package final class DisposableThreads: Sendable {
 
     /// What `body` returns, or nil when it got stuck, or was not run.
     ///
-    /// - Parameter body: says by ``Steps/next(within:)`` that it is still moving, and how long its next step may take.
-    package func run<Value: Sendable>(_ body: @escaping @Sendable (_ steps: Steps) -> Value) -> Value? {
+    /// - Parameters:
+    ///   - sharesDescriptors: whether it uses the process's descriptors, or opens one for it.
+    ///   - body: says by ``Steps/next(within:)`` that it is still moving, and how long its next step may take.
+    package func run<Value: Sendable>(
+        sharesDescriptors: Bool = false, _ body: @escaping @Sendable (_ steps: Steps) -> Value
+    ) -> Value? {
         guard outstanding < Self.limit else { return nil }
         let job = Job<Value>()
         let started = DetachedThread.start {
             // Where the kernel is older than 5.9 it looks with the process's own descriptors.
-            _ = process_unshare_descriptors()
+            if !sharesDescriptors { _ = process_unshare_descriptors() }
             let value = body(job.steps)
             let wasAbandoned = job.state.withLock { state in
                 defer { state = .ended(value) }

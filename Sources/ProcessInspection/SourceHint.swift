@@ -41,12 +41,15 @@ public struct FoundSource: Sendable, Equatable {
     public var location: Location
     /// The descriptor through which it was found.
     public var source: OpenSource
+    /// Whether it bears the target's name, and the writer itself has it open.
+    public var isNamesake: Bool
 
     /// A source.
-    public init(kind: Kind, location: Location, source: OpenSource) {
+    public init(kind: Kind, location: Location, source: OpenSource, isNamesake: Bool = false) {
         self.kind = kind
         self.location = location
         self.source = source
+        self.isNamesake = isNamesake
     }
 }
 
@@ -61,8 +64,8 @@ public struct SourceHintFinder: Sendable {
     /// How many files are asked for their size; whoever reads more at once is no copier.
     static let candidateLimit = 8
 
-    private let table: ProcessTable
-    private let mount: MountIdentity
+    let table: ProcessTable
+    let mount: MountIdentity
     /// Its own, so that sources that hang do not hinder the search for whoever holds a file.
     package let threads = DisposableThreads()
 

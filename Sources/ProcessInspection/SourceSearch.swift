@@ -71,7 +71,10 @@ extension SourceHintFinder {
             _ candidates: [OpenSource], kind: FoundSource.Kind, among filter: ([OpenSource]) -> [OpenSource]
         ) -> FoundSource? {
             let named = candidates.filter { isNamedAsTarget($0) }
-            if let found = only(of: named, kind: kind) { return found }
+            if var found = only(of: named, kind: kind) {
+                found.isNamesake = true
+                return found
+            }
             return only(of: filter(candidates.filter { !isNamedAsTarget($0) }), kind: kind)
         }
 
@@ -148,7 +151,7 @@ extension SourceHintFinder {
             if entry?.identity.device == mount.device { return source.inode.map { .ownFile(inode: $0) } }
             // What the kernel remembers is enough to see that it is a file of ours on a mount of another namespace: asking
             // for that one would be asking ourselves.
-            let patience = entry?.answersAtOnce == true ? Self.localPatience : Self.remotePatience
+            let patience = patience(for: source)
             steps.next(within: patience)
             guard let remembered = table.fileStatus(path, true) else { return nil }
             if remembered.device == mount.device { return .ownFile(inode: remembered.inode) }
@@ -160,9 +163,10 @@ extension SourceHintFinder {
             return .elsewhere(device: status.device, inode: status.inode, size: status.size)
         }
 
-        /// A busy machine must not look like a hanging file system.
-        private static let localPatience = DispatchTimeInterval.seconds(2)
-        /// Networks and programs: the writer waits meanwhile.
-        private static let remotePatience = DispatchTimeInterval.milliseconds(100)
+        /// How long a step may take that asks the source's file system. A busy machine must not look like one that hangs; for
+        /// networks and programs the writer waits meanwhile.
+        func patience(for source: OpenSource) -> DispatchTimeInterval {
+            mounts[source.mountID]?.answersAtOnce == true ? .seconds(2) : .milliseconds(100)
+        }
     }
 }

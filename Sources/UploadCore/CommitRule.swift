@@ -63,6 +63,8 @@ public enum CommitRule {
         public var taint: String?
         /// How many bytes a whole copy would have had, when a copy stopped short.
         public var shortOf: Int64?
+        /// How many bytes the file has that its writer read, which bears its name: what was written are the first of them.
+        public var shortOfNamesake: Int64?
         /// Whether a size was declared and there are holes below it.
         public var lacksDeclaredBytes = false
         /// Whether nothing was written of a declared size: it is set for whoever writes the file.
@@ -170,13 +172,22 @@ public enum CommitRule {
         "it was renamed to a name of those that are not uploaded, and parts of it had been uploaded and released already"
 
     /// Whether something is known to be missing of the file, whatever became of its writer.
-    public static func lacksBytes(_ context: CloseContext) -> Bool { unfinished(context) != nil }
+    ///
+    /// Not where it is as likely that it was meant to be so short.
+    public static func lacksBytes(_ context: CloseContext) -> Bool {
+        var certain = context
+        certain.shortOfNamesake = nil
+        return unfinished(certain) != nil
+    }
 
     /// What tells that the writer stopped before it was done, though it closed the file as if it were.
     private static func unfinished(_ context: CloseContext) -> String? {
         if let refusal = context.refusal { return "a write was refused: \(refusal)" }
         if let whole = context.shortOf { return "the copy stopped after \(context.size) of \(whole) bytes" }
         if context.lacksDeclaredBytes, !context.isOnlyPresized { return "not all of the declared size was written" }
+        if let whole = context.shortOfNamesake {
+            return "it ends after \(context.size) of the \(whole) bytes of the file of that name which its writer read"
+        }
         if context.isCutOffInPlace { return "rsync was cut off while it wrote in place" }
         return nil
     }

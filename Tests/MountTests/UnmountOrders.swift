@@ -10,7 +10,8 @@ extension Mounted {
             _ arguments: [String] = [], _ body: (Stage, StepwiseWriter) async throws -> Void
         ) async throws {
             try await withMount(arguments) { stage in
-                let source = try await stage.source(size: 3_000_000)
+                // Of another name: the part that is written of it is meant.
+                let source = try await stage.source("camera.mp4", size: 3_000_000)
                 let writer = try await StepwiseWriter.start(
                     source, stage.mount.appending("video.mp4"), in: stage.scratch)
                 #expect(try await writer.write(1_000_000) == "ok")

@@ -52,7 +52,8 @@ extension Committer {
                 .interrupted(
                     .unfinished(
                         reason, isOnDisk: upload.isDurable, lacksBytes: CommitRule.lacksBytes(closing),
-                        cause: ended.refused.isEmpty ? nil : ended.refusal)))
+                        cause: ended.refused.isEmpty ? nil : ended.refusal,
+                        advice: closing.shortOfNamesake == nil ? nil : Self.shortOnPurpose)))
         }
         return decision
     }
@@ -119,6 +120,7 @@ extension Committer {
         closing.isOnlyPresized = version.upload?.inspect { $0.isOnlyPresized } ?? false
         closing.hasReleasedBytes = version.upload?.inspect { $0.lacksBytes } ?? false
         closing.shortOf = missingBytes(of: version)
+        closing.shortOfNamesake = closing.shortOf == nil ? sizeOfCutNamesake(version) : nil
         closing.name = closingName(of: node, version)
         return (closing, version)
     }
@@ -259,13 +261,6 @@ extension Committer {
 
     /// How many bytes a whole copy has, if this one has fewer: as many as its source had at the beginning or has now,
     /// whichever are fewer, since one that grows is read to an end that it no longer has.
-    private func missingBytes(of version: FileVersion) -> Int64? {
-        guard let hint = version.upload?.inspect({ $0.hint }), hint.source == .copiedSource else { return nil }
-        guard let source = version.source, version.size < hint.size else { return nil }
-        let whole = min(hint.size, writers.currentSize(of: source) ?? hint.size)
-        return version.size < whole ? whole : nil
-    }
-
     private func closingName(of node: NodeID, _ version: FileVersion) -> CommitRule.CloseContext.Name {
         guard version.upload != nil, version.isToBeUploaded else { return .local }
         switch version.name {

@@ -25,6 +25,8 @@ package protocol WriterInspector: Sendable {
     func holds(_ process: Int32, inode: UInt64) -> Bool?
     /// The file that a writer copies into the target.
     func source(of pid: Int32, for target: SourceTarget) -> FoundSource?
+    /// Keeps a source open, while its reader waits; nil where that is not possible.
+    func hold(_ source: FoundSource) -> HeldSource?
     /// The size of a source now, in bytes; nil when nobody can tell any more.
     func currentSize(of source: FoundSource) -> Int64?
     /// Whether a signal is on its way to the thread that wants it to stop what it does, or it is gone; nil where that is not
@@ -124,6 +126,8 @@ package final class ProcessInspector: WriterInspector {
     package func source(of pid: Int32, for target: SourceTarget) -> FoundSource? {
         located?.finder.source(of: pid, for: target)
     }
+
+    package func hold(_ source: FoundSource) -> HeldSource? { located?.finder.hold(source) }
 
     package func currentSize(of source: FoundSource) -> Int64? { located?.finder.currentSize(of: source) }
 

@@ -29,7 +29,9 @@ extension ContentStore {
             guard let own = namespace.anyFile(NodeID(inode)) else { return }
             size = own.size
         }
-        file.hintWasFound(source)
+        // Some close it before they close what they write.
+        let held = source.isNamesake && source.kind == .read ? writers.hold(source) : nil
+        file.hintWasFound(source, held: held)
         upload.apply(.hinted(SizeHint(size: size, source: source.kind == .copied ? .copiedSource : .readSource)))
     }
 

@@ -55,6 +55,8 @@ struct FileVersion: Sendable {
     var hintSearch = HintSearch.notTried
     /// The file that the writer copies or reads.
     var source: FoundSource?
+    /// The same kept open, where it bears this file's name: a copy that ends before it may be cut short.
+    var heldSource: HeldSource?
     /// Whether an rsync writes into it under its final name.
     var isWrittenInPlace = false
     /// Whether such an rsync wrote, and the truncation that ends its successful run has not followed.

@@ -164,10 +164,10 @@ extension MountedFile {
     /// is the version as it is now, and the truncation is to be made once more.
     func endTruncation(_ begun: inout FileVersion, to size: Int64, by writer: VersionWriters.Writer) -> Bool {
         let now = FileTime.now()
-        let (current, unwatched) = door.withLock { state -> (FileVersion?, WatchedProcess?) in
+        let (current, unwatched, released) = door.withLock { state -> (FileVersion?, WatchedProcess?, HeldSource?) in
             // Gone with its file.
-            guard let version = state.version, version.isSame(as: begun) else { return (nil, nil) }
-            guard version.writesDone == begun.writesDone else { return (version, nil) }
+            guard let version = state.version, version.isSame(as: begun) else { return (nil, nil, nil) }
+            guard version.writesDone == begun.writesDone else { return (version, nil, nil) }
             state.version?.changesUnderWay -= 1
             state.version?.truncationsDone += 1
             state.version?.events += 1
@@ -176,13 +176,15 @@ extension MountedFile {
             state.version?.awaitsFinalTruncation = false
             if size == 0 {
                 state.version?.source = nil
+                state.version?.heldSource = nil
                 state.version?.hintSearch = .notTried
             }
             if size > 0 { state.version?.hasContent = true }
             state.modified = now
-            return (nil, state.version?.writers.writes(writer).unwatched)
+            let released = size == 0 ? version.heldSource : nil
+            return (nil, state.version?.writers.writes(writer).unwatched, released)
         }
-        withExtendedLifetime(unwatched) {}
+        withExtendedLifetime((unwatched, released)) {}
         if let current { begun = current }
         return current == nil
     }
@@ -272,11 +274,15 @@ extension MountedFile {
         }
     }
 
-    /// A source was found.
-    func hintWasFound(_ source: FoundSource) {
-        door.withLock { state in
+    /// A source was found, and may be kept open until it is decided what becomes of the version.
+    func hintWasFound(_ source: FoundSource, held: HeldSource?) {
+        let before = door.withLock { state -> HeldSource? in
+            defer { state.version?.heldSource = held }
             state.version?.hintSearch = .done
             state.version?.source = source
+            return state.version?.heldSource
         }
+        // Closed outside the lock.
+        withExtendedLifetime(before) {}
     }
 }

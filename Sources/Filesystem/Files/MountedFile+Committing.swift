@@ -57,12 +57,15 @@ extension MountedFile {
     }
 
     /// What is released outside the lock.
-    private typealias Forgotten = [WatchedProcess?]
+    private typealias Forgotten = [any AnyObject & Sendable]
 
-    /// What is decided does not ask any more how its writers end.
+    /// What is decided does not ask any more how its writers end, nor what they read.
     private static func forgetEnds(_ state: inout State) -> Forgotten {
-        let forgotten: Forgotten = [state.lastWriter?.writer.watched] + (state.version?.writers.settle() ?? [])
+        var forgotten: Forgotten = state.version?.writers.settle() ?? []
+        if let watched = state.lastWriter?.writer.watched { forgotten.append(watched) }
+        if let source = state.version?.heldSource { forgotten.append(source) }
         state.lastWriter = nil
+        state.version?.heldSource = nil
         return forgotten
     }
 

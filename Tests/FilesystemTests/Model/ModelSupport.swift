@@ -122,6 +122,8 @@ final class ModelWriters: WriterInspector {
 
     func source(of pid: Int32, for target: SourceTarget) -> FoundSource? { nil }
 
+    func hold(_ source: FoundSource) -> HeldSource? { nil }
+
     func currentSize(of source: FoundSource) -> Int64? { nil }
 
     func holds(_ process: Int32, inode: UInt64) -> Bool? {

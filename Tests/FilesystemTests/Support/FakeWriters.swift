@@ -34,6 +34,8 @@ final class FakeWriters: WriterInspector {
         /// Called once, when it is asked which process a thread belongs to: while a truncation by path makes another version.
         var onThreadGroup: [Int32: @Sendable () -> Void] = [:]
         var source: FoundSource?
+        /// What is kept open of it.
+        var held: HeldSource?
         /// Where in the mount a process stands.
         var directories: [Int32: String] = [:]
     }
@@ -88,6 +90,8 @@ final class FakeWriters: WriterInspector {
     }
 
     func source(of pid: Int32, for target: SourceTarget) -> FoundSource? { state.withLock { $0.source } }
+
+    func hold(_ source: FoundSource) -> HeldSource? { state.withLock { $0.held } }
 
     func currentSize(of source: FoundSource) -> Int64? { nil }
 

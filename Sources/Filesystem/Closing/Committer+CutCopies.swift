@@ -1,0 +1,56 @@
+import ProcessInspection
+import UploadCore
+import UploadEngine
+import UploadStore
+
+// Copies that ended before their source, though nobody was killed: Ctrl-C in a program that closes its files all the same.
+
+extension Committer {
+    /// How many bytes a whole copy would have had, when cp, mv or install stopped short.
+    func missingBytes(of version: FileVersion) -> Int64? {
+        guard let hint = version.upload?.inspect({ $0.hint }), hint.source == .copiedSource else { return nil }
+        guard let source = version.source, version.size < hint.size else { return nil }
+        let whole = min(hint.size, writers.currentSize(of: source) ?? hint.size)
+        return version.size < whole ? whole : nil
+    }
+
+    /// How many bytes the file has that its writer read under the same name, when this one holds the first of them and no more;
+    /// nil as well when that could not be compared.
+    ///
+    /// How far it was read tells nothing: `sendfile` with an offset leaves the position at 0 after a whole copy, and who writes
+    /// another container stops before the end. A source that grows is read to an end that it no longer has.
+    func sizeOfCutNamesake(_ version: FileVersion) -> Int64? {
+        guard let source = version.heldSource, version.size > 0, version.size < source.firstSize,
+            let size = source.size, version.size < size
+        else { return nil }
+        let part = min(Self.comparedPart, version.size)
+        for range in [0..<part, version.size - part..<version.size] {
+            guard let written = bytes(range, of: version), written == source.bytes(range) else { return nil }
+        }
+        return min(source.firstSize, size)
+    }
+
+    /// Of its beginning and of its end, in bytes.
+    private static let comparedPart: Int64 = 64 << 10
+
+    private func bytes(_ range: Range<Int64>, of version: FileVersion) -> [UInt8]? {
+        if version.upload?.hasReleased(range) ?? false { return nil }
+        var bytes = [UInt8](repeating: 0, count: range.count)
+        do throws(SpoolError) {
+            let outcome = bytes.withUnsafeMutableBytes { buffer -> Result<Int, SpoolError> in
+                do throws(SpoolError) {
+                    return .success(try version.spool.read(at: range.lowerBound, into: buffer))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            return try outcome.get() == bytes.count ? bytes : nil
+        } catch {
+            return nil
+        }
+    }
+
+    /// What to do where it was meant to be so short.
+    static let shortOnPurpose =
+        "if it is to be so short, write it under another name, or declare its size first: setfattr -n user.twelvelabs.total_size"
+}
