@@ -51,7 +51,7 @@ package final class FilesystemService: Sendable {
             configuration: configuration, durability: durability, writers: writers, logger: logger)
         committer = Committer(
             configuration: configuration, namespace: namespace, handles: content.handles, closing: closing,
-            engine: engine, reclaimer: reclaimer, writers: writers)
+            engine: engine, reclaimer: reclaimer, admission: admission)
         status = StatusDirectory(engine: engine, spool: spool, admission: admission, configuration: configuration)
         attributes = UploadAttributes(
             configuration: configuration, namespace: namespace, status: status, reclaimer: reclaimer, logger: logger)

@@ -67,6 +67,9 @@ public struct StatusDocument: Sendable, Equatable {
     public var durable: Bool
     /// Who writes, or wrote: `cp (pid 4242)`, `unknown`.
     public var writer: String?
+    /// How that program failed after it had closed the file: `status 18`, `signal 9`. It may have closed less than it was to
+    /// write.
+    public var writerExit: String?
     /// Earlier versions of the name.
     public var supersededUploadIDs: [String]
     /// Sessions abandoned for this version.
@@ -205,6 +208,7 @@ extension StatusDocument {
         json.field("retry_at", retryAt)
         json.field("durable", durable)
         json.field("writer", writer)
+        json.field("writer_exit", writerExit)
         json.field("superseded_upload_ids", supersededUploadIDs)
         json.field("abandoned_upload_ids", abandonedUploadIDs)
     }

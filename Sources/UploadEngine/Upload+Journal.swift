@@ -16,6 +16,7 @@ extension UploadRecord {
             type: identity.type, created: moments.created)
         typeRefusal = machine.typeRefusal?.message
         writer = identity.writer
+        writerExit = identity.writerExit
         (state, failure) = machine.standingToKeep
         scope = machine.commitScope
         size = machine.size

@@ -307,6 +307,7 @@ public final class Upload: Sendable {
         }
         document.path = "/" + identity.path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
         document.writer = identity.writer
+        document.writerExit = identity.writerExit
         document.supersededUploadIDs = identity.supersededUploadIDs
         document.createdAt = moments.created
         document.closedAt = moments.closed

@@ -18,6 +18,7 @@ extension UploadEngine {
             record, session: session?.snapshot(at: now, wallTime: wallTime), chunks: chunks, contentLoss: contentLoss)
         var identity = UploadIdentity(path: record.path, filename: record.filename, type: record.type)
         identity.writer = record.writer
+        identity.writerExit = record.writerExit
         identity.supersededUploadIDs = record.superseded
         let upload = Upload(
             restoring: left, record: record, spool: spool, identity: identity, services: services)

@@ -10,6 +10,8 @@ public struct UploadIdentity: Sendable, Equatable {
     public var type: AssetKind
     /// Who writes, for people: `cp (pid 4242)`, or `unknown`.
     public var writer: String?
+    /// How that program failed after it had closed the file, for people: `status 18`, `signal 9`.
+    public var writerExit: String?
     /// Earlier uploads of the same name.
     public var supersededUploadIDs: [String]
     /// Whether the path leads to it; false once its file was removed or replaced, or written anew.

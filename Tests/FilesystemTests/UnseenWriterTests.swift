@@ -323,15 +323,17 @@ struct UnseenWriterTests {
         }
     }
 
-    @Test func nobodyIsWatchedWhenItIsDecided() async throws {
+    @Test func nobodyIsWatchedWhenItIsDecidedAndTheWriterHasEnded() async throws {
         try await InProcess.run { run in
             let unwatched = Mutex(false)
             run.writers.change { $0.watched[1] = WatchedProcess(pid: 1) { unwatched.withLock { $0 = true } } }
             let handle = try run.create("a.mp4")
             try run.write([1, 2, 3], to: handle)
-            run.writers.change { $0.watched = [:] }
-            #expect(!unwatched.withLock { $0 })
             #expect(await run.close(handle) == nil)
+            run.writers.change { state in
+                state.watched[1]?.ended(.exited(status: 0))
+                state.watched = [:]
+            }
             #expect(unwatched.withLock { $0 })
         }
     }

@@ -51,6 +51,7 @@ package struct UploadStatus: Sendable, Decodable {
     package let retryAt: String?
     package let durable: Bool
     package let writer: String?
+    package let writerExit: String?
     package let supersededUploadIds: [String]
     package let abandonedUploadIds: [String]
 

@@ -59,6 +59,7 @@ import struct TestSupport.ShownStatements
                   "retry_at": null,
                   "durable": false,
                   "writer": null,
+                  "writer_exit": null,
                   "superseded_upload_ids": [],
                   "abandoned_upload_ids": []
                 }
@@ -86,6 +87,7 @@ import struct TestSupport.ShownStatements
             supersededUploadIDs: ["u0"], abandonedUploadIDs: ["x", "y"])
         document.type = .video
         document.typeNote = "sent as video"
+        document.writerExit = "status 18"
         let json = document.json()
         let known = try object(json)
         #expect(known["type"] as? String == "video")
@@ -121,7 +123,7 @@ import struct TestSupport.ShownStatements
         document.error = StatusError(code: "c", message: "m")
         document.chunks = [StatusChunk(chunkIndex: 1, size: 1, state: .failed)]
         #expect(fieldNames(document.json()) == names)
-        #expect(names.count == 37)
+        #expect(names.count == 38)
     }
 
     private func document(chunks count: Int) -> StatusDocument {

@@ -25,6 +25,7 @@ enum JournalFixture {
         record.abandoned = ["lost"]
         record.retries = 7
         record.typeRefusal = number == 2 ? "The type parameter is invalid." : nil
+        record.writerExit = number == 2 ? "status 18" : nil
         record.released.insert(10..<20)
         record.released.insert(30..<35)
         return record

@@ -21,7 +21,9 @@ import struct TestSupport.ShownStatements
                 sql: """
                     ALTER TABLE uploads DROP COLUMN type_refusal;
                     ALTER TABLE uploads DROP COLUMN failure_trace;
-                    DELETE FROM grdb_migrations WHERE identifier IN ('refused types', 'names of failed calls');
+                    ALTER TABLE uploads DROP COLUMN writer_exit;
+                    DELETE FROM grdb_migrations
+                    WHERE identifier IN ('refused types', 'names of failed calls', 'ends of writers');
                     """)
         }
         try database.close()
@@ -41,6 +43,7 @@ import struct TestSupport.ShownStatements
         #expect(again.uploads.count == 4)
         #expect(again.uploads.first { $0.number == 2 } == JournalFixture.upload(2))
         #expect(JournalFixture.upload(2).typeRefusal != nil && JournalFixture.upload(2).failure?.traceID != nil)
+        #expect(JournalFixture.upload(2).writerExit != nil)
     }
 
     @Test func aPlanOfTooManyChunksIsNotTaken() throws {

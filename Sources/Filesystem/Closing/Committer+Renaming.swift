@@ -62,7 +62,7 @@ extension Committer {
     }
 
     private func seal(_ version: FileVersion, of file: MountedFile) -> Upload? {
-        guard case .made(let upload) = file.seal(version, .whole, unlessOpen: true) else { return nil }
+        guard case .made(let upload) = seal(version, of: file, .whole, unlessOpen: true) else { return nil }
         return upload
     }
 

@@ -16,13 +16,14 @@ package final class Committer: Sendable {
     let engine: UploadEngine
     let reclaimer: SpoolReclaimer
     let writers: any WriterInspector
+    private let exits: WriterExits
     let configuration: FilesystemConfiguration
     /// What the last release has left undecided.
     let undecided = UndecidedFiles()
 
     init(
         configuration: FilesystemConfiguration, namespace: Namespace, handles: HandleTable<OpenFile>,
-        closing: CloseCoordinator, engine: UploadEngine, reclaimer: SpoolReclaimer, writers: any WriterInspector
+        closing: CloseCoordinator, engine: UploadEngine, reclaimer: SpoolReclaimer, admission: WriterAdmission
     ) {
         self.configuration = configuration
         self.namespace = namespace
@@ -30,7 +31,8 @@ package final class Committer: Sendable {
         self.closing = closing
         self.engine = engine
         self.reclaimer = reclaimer
-        self.writers = writers
+        writers = admission.writers
+        exits = admission.exits
     }
 
     // MARK: FLUSH
@@ -142,7 +144,7 @@ package final class Committer: Sendable {
             return commit(close, version, scope, isForNow: true, closing)
         case .commitInBackground(let scope):
             // Where that is outdated, whoever has come decides, or the last release.
-            if case .made(let upload) = open.file.seal(version, scope, unlessOpen: false) {
+            if case .made(let upload) = seal(version, of: open.file, scope, unlessOpen: false) {
                 upload.apply(.committed(scope))
             }
             namespace.markDirty([open.node])
@@ -175,7 +177,7 @@ package final class Committer: Sendable {
         _ closing: CommitRule.CloseContext
     ) -> FlushAnswer {
         let open = close.open
-        switch open.file.seal(version, scope, unlessOpen: false, isForNow: isForNow) {
+        switch seal(version, of: open.file, scope, unlessOpen: false, isForNow: isForNow) {
         case .made(let upload):
             namespace.markDirty([open.node])
             return .awaitUpload(upload, scope)
@@ -185,6 +187,15 @@ package final class Committer: Sendable {
         case .outdated: return commit(close, version, scope == .whole ? .allButLast : scope, isForNow: true, closing)
         case .refused: return joinedAnswer(open.file, closing)
         }
+    }
+
+    /// Commits the version that was looked at, so far. How its writers end is nothing to it any more, but is told.
+    func seal(
+        _ looked: FileVersion?, of file: MountedFile, _ scope: CommitScope, unlessOpen: Bool, isForNow: Bool = false
+    ) -> MountedFile.Decision<Upload> {
+        let decision = file.seal(looked, scope, unlessOpen: unlessOpen, isForNow: isForNow)
+        if case .made(let upload) = decision, !isForNow, let looked { exits.committed(upload, by: looked.writers) }
+        return decision
     }
 
     /// A close that decides nothing shares the fate of a version that is on its way, if its caller can hear of it.
@@ -288,7 +299,7 @@ package final class Committer: Sendable {
         case .awaitEnds: return .awaitEnds
         case .lookAgain: return .lookAgain
         case .commit(let scope), .commitForNow(let scope), .commitInBackground(let scope):
-            switch file.seal(version, scope, unlessOpen: true) {
+            switch seal(version, of: file, scope, unlessOpen: true) {
             case .made(let upload): upload.apply(.committed(scope))
             case .outdated: return .lookAgain
             case .refused: break

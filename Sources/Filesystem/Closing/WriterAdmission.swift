@@ -10,6 +10,8 @@ package final class WriterAdmission: Sendable {
     let writers: any WriterInspector
     /// Whether those are let in, too, of which nothing can be told.
     let takesUnseen: Bool
+    /// How those end who are done with a file.
+    let exits: WriterExits
     private let logger: Logger
     private let told = Mutex<RefusedWriters?>(nil)
 
@@ -17,6 +19,7 @@ package final class WriterAdmission: Sendable {
         self.writers = writers
         self.logger = logger
         takesUnseen = configuration.takesUnseenWriters
+        exits = WriterExits(logger: logger)
     }
 
     /// How many were refused since it was mounted, and why the last one was; nil when none was.

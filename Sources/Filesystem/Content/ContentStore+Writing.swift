@@ -177,9 +177,9 @@ extension ContentStore {
         let file = open.file
         var writer = writer
         writer.handle = open.handle
-        guard file.addWriter(writer), let process = writer.process, let command = writers.command(of: process) else {
-            return
-        }
+        guard file.addWriter(writer), let process = writer.process else { return }
+        admission.exits.writesAnother(process)
+        guard let command = writers.command(of: process) else { return }
         guard file.version?.name == .upload else { return }
         if command.elementsEqual("rsync".utf8), !open.isExclusive { file.isWrittenInPlace() }
         if command.elementsEqual("aria2c".utf8) { file.isWrittenByAria2() }

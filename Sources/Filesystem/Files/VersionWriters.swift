@@ -78,6 +78,9 @@ struct VersionWriters: Sendable {
     /// The ids of those that wrote.
     var processes: Set<Int32> { Set(records.keys) }
 
+    /// Those whose end is told.
+    var watched: [WatchedProcess] { records.values.compactMap(\.watched) }
+
     func contains(_ process: Int32) -> Bool { records[process] != nil }
 
     /// A process writes; tells whether it is somebody new, and gives what is not watched any more, to be released outside the

@@ -111,6 +111,9 @@ package struct StatusTable {
             if let hint = error.hint, !hint.isEmpty { notes.append("hint: \(hint)") }
         }
         if let typeNote = upload.typeNote { notes.append(typeNote) }
+        if let exit = upload.writerExit {
+            notes.append("the program that wrote it ended with \(exit) afterwards: it may not be whole")
+        }
         if let assetError = upload.assetError {
             notes.append(Self.words(for: assetError, assetStatus: upload.assetStatus))
         }

@@ -16,6 +16,7 @@ package struct UploadDocument: Decodable, Equatable {
     package var path: String?
     package var state: String?
     package var typeNote: String?
+    package var writerExit: String?
     package var error: Failure?
     package var totalSize: Int64?
     package var bytesWritten: Int64?
@@ -35,6 +36,7 @@ package struct UploadDocument: Decodable, Equatable {
         case path
         case state
         case typeNote = "type_note"
+        case writerExit = "writer_exit"
         case error
         case totalSize = "total_size"
         case bytesWritten = "bytes_written"

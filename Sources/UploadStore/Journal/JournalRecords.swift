@@ -17,6 +17,8 @@ public struct UploadRecord: Sendable, Equatable {
     public var typeRefusal: String?
     /// Who wrote it, for people.
     public var writer: String?
+    /// How that program failed after it had closed it, for people.
+    public var writerExit: String?
     /// Where it stood.
     public var state: UploadState
     /// How far it may go; nil until the last descriptor is closed.

@@ -11,10 +11,10 @@ extension UploadRecord: JournalRow {
         "number", "spool", "path", "filename", "type", "writer", "state", "scope", "size", "boot", "is_synced",
         "created", "closed", "completed", "failure_kind", "failure_code", "failure_message", "failure_hint",
         "failure_status", "asset_url", "asset_status", "asset_error", "superseded", "abandoned", "retries", "given_up",
-        "type_refusal", "failure_trace",
+        "type_refusal", "failure_trace", "writer_exit",
     ]
     static let keyCount = 1
-    static let laterCount = 2
+    static let laterCount = 3
 
     var values: [DatabaseValue] {
         [
@@ -29,7 +29,7 @@ extension UploadRecord: JournalRow {
             superseded.joined(separator: "\n").databaseValue, abandoned.joined(separator: "\n").databaseValue,
             retries.databaseValue,
             released.ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: " ").databaseValue,
-            typeRefusal.databaseValue, (failure?.traceID).databaseValue,
+            typeRefusal.databaseValue, (failure?.traceID).databaseValue, writerExit.databaseValue,
         ]
     }
 
@@ -71,6 +71,7 @@ extension UploadRecord: JournalRow {
         typeRefusal = row.optionalText()
         let trace = row.optionalText()
         failure?.traceID = trace
+        writerExit = row.optionalText()
         guard row.isSound, number > 0, size >= 0 else { return nil }
     }
 }

@@ -42,6 +42,9 @@ enum JournalSchema {
         migrator.registerMigration("names of failed calls") { database in
             try database.execute(sql: "ALTER TABLE uploads ADD COLUMN failure_trace TEXT")
         }
+        migrator.registerMigration("ends of writers") { database in
+            try database.execute(sql: "ALTER TABLE uploads ADD COLUMN writer_exit TEXT")
+        }
         return migrator
     }
 }
