@@ -19,7 +19,7 @@ public enum VersionPhase: Sendable, Hashable {
     public enum Ending: Sendable, Hashable, CaseIterable {
         /// Its writer did not finish.
         case interrupted
-        /// rsync was cut off and kept what it had: a file of this machine, to be found again.
+        /// rsync was cut off and kept what it had, or a file server's client went: a file of this machine, to be found again.
         case partial
     }
 

@@ -4,8 +4,7 @@ import Testing
 
 extension Mounted {
     /// OpenSSH's sftp-server, whose client goes half-way: it exits with status 0, and with the file open.
-    @Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/lib/openssh/sftp-server")))
-    struct FileServers {
+    @Suite struct FileServers {
         /// Speaks the protocol as far as two packets after the greeting, and is gone, or waits for its answers and closes.
         private static let client = #"""
             import struct, subprocess, sys
@@ -37,10 +36,27 @@ extension Mounted {
         @Test(.shows("asset-file-server")) func leaveNoAssetOfWhatTheirClientDidNotFinish() async throws {
             try await withMount { stage in
                 try await Self.send(to: "video.mp4", "is gone", on: stage)
-                try await expectInterrupted("video.mp4", on: stage)
+                try await stage.mount.await("interrupted", of: "video.mp4")
+                #expect(try await stage.mount.list() == ["video.mp4"])
                 #expect(try await stage.sandbox.completeAssets().isEmpty)
                 try await Self.send(to: "video.mp4", "closes", on: stage)
                 #expect(try await stage.sandbox.completeAssets().map(\.size) == [100_000])
+            }
+        }
+
+        @Test(.shows("asset-file-server")) func whatTheirClientDidNotFinishIsCompletedByReput() async throws {
+            try await withMount { stage in
+                try await Self.send(to: "video.mp4", "is gone", on: stage)
+                try await stage.mount.await("interrupted", of: "video.mp4")
+                let source = stage.scratch.appending("video.mp4")
+                let script = #"head -c 100000 /dev/zero | tr '\0' x > "$1" && head -c 3000000 /dev/urandom >> "$1""#
+                #expect(try await run(.shell(script, [source])).succeeded)
+                let batch = stage.scratch.appending("batch")
+                try "reput \(source) \(stage.mount.appending("video.mp4"))\n".write(
+                    toFile: batch, atomically: false, encoding: .utf8)
+                let reput = try await run("sftp", "-b", batch, "-D", "/usr/lib/openssh/sftp-server")
+                #expect(reput.succeeded, "\(reput)")
+                try await expectOneAsset("video.mp4", like: source, on: stage)
             }
         }
     }

@@ -42,11 +42,12 @@ extension Committer {
     private static let keptHere = UploadFailure(
         .cancelled, code: "kept_here", message: "the file was renamed to a name of those that are not uploaded")
 
-    /// Ends the version that was looked at, unless somebody changes it.
+    /// Ends the version that was looked at, unless somebody changes it. What a file server's client sent in part stays listed: it
+    /// may go on from there, as `reput` does.
     func interrupt(
         _ file: MountedFile, _ looked: FileVersion?, reason: String, _ closing: CommitRule.CloseContext
     ) -> MountedFile.Decision<FileVersion> {
-        let decision = file.end(looked, .interrupted)
+        let decision = file.end(looked, reason == FileServer.reason ? .partial : .interrupted)
         if case .made(let ended) = decision, let upload = ended.upload {
             upload.apply(
                 .interrupted(
