@@ -119,7 +119,8 @@ extension Committer {
         closing.isCutOffInPlace = version.awaitsFinalTruncation
         closing.lacksDeclaredBytes = version.upload?.inspect { $0.lacksDeclaredBytes } ?? false
         closing.isOnlyPresized = version.upload?.inspect { $0.isOnlyPresized } ?? false
-        closing.hasReleasedBytes = version.upload?.inspect { $0.lacksBytes } ?? false
+        // Of what has no name any more nobody misses any.
+        closing.hasReleasedBytes = !file.look.isRemoved && version.upload?.inspect { $0.lacksBytes } ?? false
         closing.shortOf = missingBytes(of: version)
         closing.shortOfNamesake = closing.shortOf == nil ? sizeOfCutNamesake(version) : nil
         closing.name = closingName(of: node, version)
