@@ -24,6 +24,9 @@ extension Mounted {
             if ending == "closes":
                 answer = ask(4, struct.pack(">I", 3) + text(handle))
                 assert answer[5:9] == bytes(4), answer
+            if ending == "is killed":
+                server.kill()
+                sys.exit(server.wait() != -9)
             server.stdin.close()
             sys.exit(server.wait())
             """#
@@ -33,9 +36,10 @@ extension Mounted {
             #expect(outcome.succeeded, "\(outcome)")
         }
 
-        @Test(.shows("asset-file-server")) func leaveNoAssetOfWhatTheirClientDidNotFinish() async throws {
+        @Test(.shows("asset-file-server"), arguments: ["is gone", "is killed"])
+        func leaveNoAssetOfWhatTheirClientDidNotFinish(ending: String) async throws {
             try await withMount { stage in
-                try await Self.send(to: "video.mp4", "is gone", on: stage)
+                try await Self.send(to: "video.mp4", ending, on: stage)
                 try await stage.mount.await("interrupted", of: "video.mp4")
                 #expect(try await stage.mount.list() == ["video.mp4"])
                 #expect(try await stage.sandbox.completeAssets().isEmpty)

@@ -230,10 +230,12 @@ extension Committer {
     /// How a process fares that closes the file, or wrote into it; nil when the look failed.
     func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer? {
         let closer = writers.closer(pid)
-        guard closer == .exiting, let command = writers.command(of: pid), FileServer.isOne(command) else {
-            return closer
+        switch closer {
+        case .exiting, .dying:
+            guard let command = writers.command(of: pid), FileServer.isOne(command) else { return closer }
+            return .dying(FileServer.reason)
+        case .running, .ending, .unseen, nil: return closer
         }
-        return .dying(FileServer.reason)
     }
 
     /// A writer is gone that had not closed the file: whoever watches it is told in a moment how it ended.
