@@ -29,7 +29,7 @@ import UploadEngine
                 source: OpenSource(
                     process: 1, number: 3, mountID: 1, inode: 9, position: 0, closesOnExec: true, path: []),
                 isNamesake: isNamesake)
-            try await InProcess.run { run in
+            try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
                 run.writers.change { state in
                     state.source = found
                     state.held = HeldSource(descriptor, firstSize: size)
@@ -89,11 +89,14 @@ import UploadEngine
         }
     }
 
-    @Test("The source is kept open no longer than until it is decided")
-    func theSourceIsReleased() async throws {
+    @Test("The source is kept open no longer than until it is decided", arguments: ["a.mp4", "a.txt"])
+    func theSourceIsReleased(name: String) async throws {
         try await withSource { run, source in
-            let answer = try await close(Self.content, in: run)
-            #expect(answer == nil)
+            let handle = try run.create("a.mp4")
+            try run.write(Self.content, to: handle)
+            if name != "a.mp4" { #expect(await run.rename("a.mp4", to: name) == nil) }
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
             run.writers.change { $0.held = nil }
             try await eventually("it is closed") {
                 let all = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")

@@ -54,6 +54,16 @@ import UploadEngine
         }
     }
 
+    @Test("Of a file server it tells only that its client is gone")
+    func aFileServerTellsNothing() async throws {
+        try await withWatchedWriter { run, watched in
+            run.writers.change { $0.commands[1] = "sftp-server" }
+            try await run.finish("a.mp4")
+            watched.ended(.exited(status: 1))
+            #expect(exits(run) == [nil])
+        }
+    }
+
     @Test("It is another process that has the number by now")
     func anotherProcessDoesNotCount() async throws {
         try await withWatchedWriter { run, watched in

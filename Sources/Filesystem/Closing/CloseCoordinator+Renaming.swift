@@ -21,7 +21,9 @@ extension CloseCoordinator {
                 return self.answer(wait) { Result(finish) }
             }
             // Nothing moves at present, and nothing is known to be wrong with the file.
-            if upload.inspect({ $0.stall != nil }) { return self.answerFromDisk(for: upload, wait, then: finish) }
+            if upload.inspect({ $0.standingToKeep.state.isUnderWay }) {
+                return self.answerFromDisk(for: upload, wait, then: finish)
+            }
             self.answer(wait) { .failure(FuseErrno(failure)) }
         }
         BackgroundWork.after(DispatchTimeInterval(configuration.renameLimit)) {
@@ -53,20 +55,26 @@ extension CloseCoordinator {
         }
     }
 
-    /// What could not be put on the disk is an error, unless the platform may have it already.
+    /// What could not be put on the disk is an error, unless the platform has it, or may have it.
     private func keep(
         _ upload: Upload, _ promise: Result<Void, UploadFailure>, _ finish: () throws(FuseErrno) -> Void
     ) throws(FuseErrno) {
-        do throws(UploadFailure) {
-            try promise.get()
-        } catch {
-            guard upload.inspect({ $0.mayBeAnAsset }) else { throw .ioError }
+        let (state, failure, mayBeAnAsset) = upload.inspect {
+            ($0.standingToKeep.state, $0.standingToKeep.failure, $0.mayBeAnAsset)
         }
+        switch state {
+        case .completed: return try finish()
+        // Known by now, while the disk was waited for.
+        case .failed, .interrupted, .cancelled: throw failure.map { FuseErrno($0) } ?? .ioError
+        case .open, .staged, .finishing: break
+        }
+        if case .failure = promise, !mayBeAnAsset { throw .ioError }
         try finish()
         do throws(UploadFailure) {
             try durability.waitForJournal(durably: true)
         } catch {
-            guard upload.inspect({ $0.mayBeAnAsset }) else { throw .ioError }
+            // It has its name, and the journal knows it under the one before.
+            logger.error("a rename could not be written down", metadata: ["reason": "\(error.message)"])
         }
         logger.warning(
             "a rename was answered before the platform had confirmed the file, which took too long; the upload goes on",

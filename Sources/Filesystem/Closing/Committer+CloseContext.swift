@@ -43,16 +43,18 @@ extension Committer {
         .cancelled, code: "kept_here", message: "the file was renamed to a name of those that are not uploaded")
 
     /// Ends the version that was looked at, unless somebody changes it. What a file server's client sent in part stays listed: it
-    /// may go on from there, as `reput` does.
+    /// may go on from there, as `reput` does. Not where some of what comes before is missing: nobody would send that again.
     func interrupt(
         _ file: MountedFile, _ looked: FileVersion?, reason: String, _ closing: CommitRule.CloseContext
     ) -> MountedFile.Decision<FileVersion> {
-        let decision = file.end(looked, reason == FileServer.reason ? .partial : .interrupted)
+        let lacksBytes = CommitRule.lacksBytes(closing)
+        let canBeCompleted = reason == FileServer.reason && !lacksBytes && !closing.hasReleasedBytes
+        let decision = file.end(looked, canBeCompleted ? .partial : .interrupted)
         if case .made(let ended) = decision, let upload = ended.upload {
             upload.apply(
                 .interrupted(
                     .unfinished(
-                        reason, isOnDisk: upload.isDurable, lacksBytes: CommitRule.lacksBytes(closing),
+                        reason, isOnDisk: upload.isDurable, lacksBytes: lacksBytes,
                         cause: ended.refused.isEmpty ? nil : ended.refusal,
                         advice: closing.shortOfNamesake == nil ? nil : Self.shortOnPurpose)))
         }
@@ -231,10 +233,10 @@ extension Committer {
     func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer? {
         let closer = writers.closer(pid)
         switch closer {
-        case .exiting, .dying:
+        case .exiting, .ending, .dying:
             guard let command = writers.command(of: pid), FileServer.isOne(command) else { return closer }
             return .dying(FileServer.reason)
-        case .running, .ending, .unseen, nil: return closer
+        case .running, .unseen, nil: return closer
         }
     }
 

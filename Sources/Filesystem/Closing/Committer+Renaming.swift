@@ -47,7 +47,9 @@ extension Committer {
 
     /// After a file got a name of those that are not uploaded: nothing that was sent under another one becomes an asset.
     private func keepIfLocal(_ file: MountedFile, node: NodeID) {
-        guard let version = file.version, version.upload != nil, !version.isToBeUploaded else { return }
+        guard let version = file.version, let upload = version.upload, !version.isToBeUploaded else { return }
+        // From now on its bytes are wanted here. Where some are gone already, its close tells that.
+        if version.phase == .writing { try? upload.promiseBegins() }
         endNeedlessUploads(file)
         namespace.markDirty([node])
     }

@@ -283,6 +283,7 @@ package final class Committer: Sendable {
         switch outcome {
         case .decided, .interrupted:
             undecided.remove(file)
+            file.releaseSource()
         case .awaitEnds:
             undecided.add(file, node: node)
         case .lookAgain:

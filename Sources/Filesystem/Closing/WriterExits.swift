@@ -28,7 +28,7 @@ final class WriterExits: Sendable {
 
     /// A file that these processes wrote is committed.
     func committed(_ upload: Upload, by writers: VersionWriters) {
-        for watched in writers.watched { committed(upload, by: watched) }
+        for watched in writers.telling { committed(upload, by: watched) }
     }
 
     private func committed(_ upload: Upload, by watched: WatchedProcess) {

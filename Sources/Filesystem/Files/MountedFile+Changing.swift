@@ -274,6 +274,13 @@ extension MountedFile {
         }
     }
 
+    /// It is decided what became of the version, or nothing is to: its source is not needed any more.
+    func releaseSource() {
+        let released = door.withLock { state in state.writeHandles == 0 ? state.version?.heldSource.take() : nil }
+        // Closed outside the lock.
+        withExtendedLifetime(released) {}
+    }
+
     /// A source was found, and may be kept open until it is decided what becomes of the version.
     func hintWasFound(_ source: FoundSource, held: HeldSource?) {
         let before = door.withLock { state -> HeldSource? in

@@ -78,8 +78,8 @@ struct VersionWriters: Sendable {
     /// The ids of those that wrote.
     var processes: Set<Int32> { Set(records.keys) }
 
-    /// Those whose end is told.
-    var watched: [WatchedProcess] { records.values.compactMap(\.watched) }
+    /// Those whose end is told, and says something of what they closed. A file server's says that its client is gone.
+    var telling: [WatchedProcess] { records.values.filter { !$0.isFileServer }.compactMap(\.watched) }
 
     func contains(_ process: Int32) -> Bool { records[process] != nil }
 
