@@ -34,6 +34,9 @@ public final class SpaceQueue: Sendable {
 
     package init(clock: EngineClock) { self.clock = clock }
 
+    /// Whether no write waits.
+    public var isEmpty: Bool { state.withLock { $0.writes.isEmpty } }
+
     /// A place for a write that was refused a moment ago. It is to be left, whatever becomes of the write.
     public func enter(for patience: Duration) -> Place {
         let deadline = clock.now() + patience

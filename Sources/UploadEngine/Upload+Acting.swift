@@ -64,7 +64,19 @@ extension Upload {
             services.cleaner.delete(assetID: assetID)
         case .stateChanged(let new):
             stateChanged(new)
+        case .withdrawn:
+            bytesAreNotNeeded()
         }
+    }
+
+    private func bytesAreNotNeeded() {
+        services.scheduler.withdraw(self)
+        let handlers = state.withLock { state in
+            defer { state.withdrawalHandlers = [] }
+            return state.withdrawalHandlers
+        }
+        for handler in handlers { handler() }
+        services.space.spaceMayHaveCome()
     }
 
     func stateChanged(_ new: UploadState) {
@@ -86,7 +98,7 @@ extension Upload {
         dropPredecessors()
         services.scheduler.withdraw(self)
         let handlers = state.withLock { state in
-            defer { state.endHandlers = [] }
+            defer { (state.endHandlers, state.withdrawalHandlers) = ([], []) }
             return state.endHandlers
         }
         for handler in handlers { handler(new) }

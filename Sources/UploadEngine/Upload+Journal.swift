@@ -17,7 +17,9 @@ extension UploadRecord {
         typeRefusal = machine.typeRefusal?.message
         writer = identity.writer
         writerExit = identity.writerExit
+        isUndecided = identity.isUndecided
         (state, failure) = machine.standingToKeep
+        if machine.isWithdrawn { withdrawal = machine.mayBePromised ? .perhapsPromised : .unpromised }
         scope = machine.commitScope
         size = machine.size
         self.boot = boot
@@ -80,6 +82,9 @@ extension RecoveredUpload {
         case .finishing, .staged:
             standing = record.scope.map { .committed($0) } ?? .ended(.interrupted, Self.writerDied(record), nil)
         case .open: standing = .ended(.interrupted, Self.writerDied(record), nil)
+        case .cancelled where session != nil:
+            standing = .withdrawn(
+                record.failure ?? Self.writerDied(record), mayBePromised: record.withdrawal != .unpromised)
         case .interrupted, .failed, .cancelled:
             standing = .ended(record.state, record.failure ?? Self.writerDied(record), record.scope)
         }
@@ -127,7 +132,7 @@ extension Upload {
     }
 
     /// Has the journal ask for the record again.
-    func markDirty() {
+    public func markDirty() {
         let isNew = state.withLock { state in
             guard !state.isEnqueued, !state.isForgotten else { return false }
             state.isEnqueued = true
@@ -199,16 +204,16 @@ extension Upload {
         state.withLock { $0.predecessors.append((old, reason)) }
     }
 
-    /// Cancels the versions that this one took the place of, if it is as safe as they are; where it comes to nothing, those
-    /// of them that wait for a name, which nobody can give them any more.
+    /// Cancels the versions that this one took the place of, if it is as safe as they are, or nobody wants it any more; where it
+    /// comes to nothing, those of them that wait for a name, which nobody can give them any more.
     func dropPredecessors() {
         let (replaced, left) = state.withLock { state -> (Predecessors, Predecessors) in
             guard !state.predecessors.isEmpty else { return ([], []) }
             switch state.machine.state {
-            case .completed: break
+            case .completed, .cancelled: break
             case .finishing, .staged: guard state.durableMark == state.contentVersion else { return ([], []) }
             case .open: return ([], [])
-            case .interrupted, .failed, .cancelled:
+            case .interrupted, .failed:
                 defer { state.predecessors = [] }
                 return ([], state.predecessors)
             }

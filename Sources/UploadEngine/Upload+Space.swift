@@ -34,6 +34,9 @@ extension Upload {
         if let refusal { throw refusal }
     }
 
+    /// Whether such a promise is being made good.
+    public var isBeingPromised: Bool { state.withLock { $0.promisesUnderWay > 0 } }
+
     /// The promise is made, or could not be.
     public func promiseEnds() { state.withLock { $0.promisesUnderWay -= 1 } }
 

@@ -44,6 +44,7 @@ public final class Upload: Sendable {
         var waiters: [Int: (answer: Answer, stagedIsEnough: Bool)] = [:]
         var lastWaiter = 0
         var endHandlers: [@Sendable (UploadState) -> Void] = []
+        var withdrawalHandlers: [@Sendable () -> Void] = []
         var transfers: [Int: Task<Void, Never>] = [:]
         /// Calls under way; of each, whether its outcome matters though the session is abandoned.
         var calls: [CallID: (task: Task<Void, Never>, outlivesSession: Bool)] = [:]
@@ -220,6 +221,17 @@ public final class Upload: Sendable {
         if let ended { handler(ended) }
     }
 
+    /// Calls `handler` once, when the upload is withdrawn, before it has ended: from then on its bytes are not needed. At once
+    /// where that is so already, and never where it ends otherwise.
+    public func whenWithdrawn(_ handler: @escaping @Sendable () -> Void) {
+        let isWithdrawn = state.withLock { state in
+            guard state.machine.state.isUnderWay else { return false }
+            if !state.machine.isWithdrawn { state.withdrawalHandlers.append(handler) }
+            return state.machine.isWithdrawn
+        }
+        if isWithdrawn { handler() }
+    }
+
     /// What the upload is called, and whose it is.
     public var identity: UploadIdentity { state.withLock { $0.identity } }
 
@@ -261,6 +273,9 @@ public final class Upload: Sendable {
 
     /// Where the upload stands.
     public var currentState: UploadState { state.withLock { $0.machine.state } }
+
+    /// The same for its file, and for another process: one that is withdrawn is cancelled, whatever is left to do.
+    public var stateToKeep: UploadState { state.withLock { $0.machine.standingToKeep.state } }
 
     /// Whether it is over, and nothing that was begun for it goes on.
     var isAtRest: Bool {

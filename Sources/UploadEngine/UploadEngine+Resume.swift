@@ -19,16 +19,17 @@ extension UploadEngine {
         var identity = UploadIdentity(path: record.path, filename: record.filename, type: record.type)
         identity.writer = record.writer
         identity.writerExit = record.writerExit
+        identity.isUndecided = record.isUndecided
         identity.supersededUploadIDs = record.superseded
         let upload = Upload(
             restoring: left, record: record, spool: spool, identity: identity, services: services)
         add(upload)
         upload.tellInFlight()
-        // Its writer died, or it was withdrawn: nothing of it was confirmed, and nothing will be.
-        if record.state == .open || record.state == .cancelled, let session {
+        // Its writer died: nothing of it was confirmed, and nothing will be.
+        if record.state == .open, let session {
             deleteAfterResuming(assetID: session.assetID, unlessCompleted: session.uploadID)
         }
-        if upload.currentState != record.state { upload.markDirty() }
+        if upload.stateToKeep != record.state { upload.markDirty() }
         return upload
     }
 
@@ -45,6 +46,6 @@ extension UploadEngine {
 
     /// Uploads that another process has to recover, were this one to end now.
     public var resumable: Int {
-        uploads.count { $0.currentState == .finishing }
+        uploads.count { $0.stateToKeep == .finishing }
     }
 }

@@ -12,6 +12,8 @@ public struct UploadIdentity: Sendable, Equatable {
     public var writer: String?
     /// How that program failed after it had closed the file, for people: `status 18`, `signal 9`.
     public var writerExit: String?
+    /// Whether a close was answered for it though somebody may have it open still: the last release is to decide.
+    public var isUndecided = false
     /// Earlier uploads of the same name.
     public var supersededUploadIDs: [String]
     /// Whether the path leads to it; false once its file was removed or replaced, or written anew.

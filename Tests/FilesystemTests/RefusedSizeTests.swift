@@ -151,10 +151,3 @@ import UploadEngine
         }
     }
 }
-
-extension Upload {
-    /// The state it ends in.
-    fileprivate func end() async -> UploadState {
-        await withCheckedContinuation { continuation in whenEnded { continuation.resume(returning: $0) } }
-    }
-}

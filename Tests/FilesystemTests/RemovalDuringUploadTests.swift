@@ -1,4 +1,5 @@
 import FuseLowLevel
+import SandboxPlatform
 import TestSupport
 import Testing
 import UploadCore
@@ -37,5 +38,49 @@ struct RemovalDuringUploadTests {
             #expect(assets == completed, "\(assets.symmetricDifference(completed))")
             print("of \(Self.tries) removed files \(completed.count) were completed before, \(withdrawn) perhaps")
         }
+    }
+
+    /// Its last report has no answer yet. Its bytes are not needed to see to its asset.
+    @Test("The space of a removed file is free, whatever the platform says of it", .shows("remove-late"))
+    func itsSpaceIsFree() async throws {
+        try await InProcess.run(spoolLimit: .mebibytes(24)) { run in
+            let upload = try await Self.removeBeforeTheAnswer("a.mp4", of: 8 << 20, run)
+            #expect(upload.currentState == .finishing)
+            #expect(try run.spool.space().used.bytes == 0)
+            #expect(!run.filesystem.throttle.isSpaceComing)
+            run.sandbox.clearFaults()
+            #expect(await upload.end() == .cancelled)
+        }
+    }
+
+    /// The process is killed before the platform has answered. The file is not there again, and its asset is deleted.
+    @Test("A removed file stays removed over a kill", .shows("remove-late"))
+    func itStaysRemoved() async throws {
+        try await InProcess.run { run in
+            let upload = try await Self.removeBeforeTheAnswer("a.mp4", of: 1000, run)
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            #expect(throws: FuseErrno.noSuchFileOrDirectory) {
+                _ = try restored.namespace.lookup(Array("a.mp4".utf8), in: .root)
+            }
+            run.sandbox.clearFaults()
+            #expect(await upload.end() == .cancelled)
+        }
+    }
+
+    /// A file whose last report the platform has, and answers later; removed at that moment.
+    private static func removeBeforeTheAnswer(_ name: String, of size: Int, _ run: InProcess) async throws -> Upload {
+        var late = InjectedFault(on: [.report], .hang)
+        late.when = .after
+        late.count = nil
+        run.sandbox.add(late)
+        let handle = try run.create(name)
+        try run.write([UInt8](repeating: 7, count: size), to: handle)
+        async let closed = run.close(handle)
+        try await eventually("the asset is complete") { try await run.sandbox.completeAssets().count == 1 }
+        try run.filesystem.namespace.removeFile(Array(name.utf8), in: .root)
+        _ = await closed
+        run.filesystem.committer.release(handle)
+        return try #require(run.engine.uploads.last)
     }
 }

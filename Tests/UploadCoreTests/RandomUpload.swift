@@ -170,6 +170,8 @@ final class RandomUpload {
             case .abandon(let assetID):
                 log.append("→ delete \(assetID)")
                 platform.delete(assetID: assetID)
+            case .withdrawn:
+                if machine.state != .finishing { problems.append("withdrawn, and nothing is seen to") }
             case .stateChanged(let state):
                 let wasKept = before == .failed || before == .interrupted
                 if wasOver, !(wasKept && state == .cancelled) { problems.append("\(before) became \(state)") }

@@ -12,6 +12,7 @@ final class Rig {
         case abandon(String)
         case answered(UploadFailure.Kind?)
         case state(UploadState)
+        case withdrawn
     }
 
     static let configuration = UploadStateMachine.Configuration(
@@ -64,6 +65,7 @@ final class Rig {
                 return .call(call)
             case .abandon(let assetID): return .abandon(assetID)
             case .stateChanged(let state): return .state(state)
+            case .withdrawn: return .withdrawn
             }
         }
         log += seen

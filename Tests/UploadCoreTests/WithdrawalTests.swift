@@ -11,7 +11,7 @@ struct WithdrawalTests {
     private func withdrawn() throws -> Rig {
         let rig = Rig()
         try rig.storeWholeFile(20)
-        #expect(rig.apply(.cancelled(Self.reason)) == [.answered(.cancelled)])
+        #expect(rig.apply(.cancelled(Self.reason)) == [.answered(.cancelled), .withdrawn])
         #expect(rig.machine.state == .finishing)
         return rig
     }
@@ -40,6 +40,8 @@ struct WithdrawalTests {
     @Test func anAnswerThatCallsItCompleteSavesTheQuestion() throws {
         let rig = try withdrawn()
         #expect(try rig.acceptReport(completed: 2, url: "https://assets.test/1") == [Self.deletion])
+        try rig.deleteAsset()
+        #expect(rig.machine.assetURL == nil, "nothing is there any more")
     }
 
     @Test func aReportThatFailsIsNotRepeated() throws {
@@ -128,6 +130,17 @@ struct WithdrawalTests {
         #expect(!rig.log.contains(Self.deletion))
     }
 
+    /// By the answer to a report that is repeated, since the session could not be asked.
+    @Test func whatAReportSaysThatAnotherProcessCompletedStays() throws {
+        let rig = Rig(restoring: try recovered())
+        rig.apply(.tick)
+        try rig.failCall(.requestRefused)
+        while rig.reports.isEmpty { rig.wait(.seconds(1)) }
+        rig.apply(.cancelled(Self.reason))
+        #expect(try rig.acceptReport(completed: 2, url: "https://assets.test/1").contains(.state(.completed)))
+        #expect(!rig.log.contains(Self.deletion))
+    }
+
     @Test func whatAnotherProcessDidNotCompleteIsDeleted() throws {
         let rig = Rig(restoring: try recovered())
         rig.apply(.cancelled(Self.reason))
@@ -136,9 +149,37 @@ struct WithdrawalTests {
         #expect(rig.machine.state == .cancelled)
     }
 
-    private func recovered() throws -> RecoveredUpload {
+    /// The process that withdrew it was killed: the next one sees to the asset.
+    @Test func anotherProcessGoesOn() throws {
+        let rig = Rig(restoring: try recovered(.withdrawn(Self.reason, mayBePromised: false)))
+        #expect(rig.machine.standingToKeep.state == .cancelled)
+        #expect(rig.apply(.tick) == [Self.question])
+        #expect(try rig.check(.completed) == [Self.deletion])
+        try rig.deleteAsset()
+        #expect(rig.machine.state == .cancelled)
+        #expect(rig.machine.failure == Self.reason)
+    }
+
+    @Test func whatMayBePromisedStaysOverAnotherProcess() throws {
+        let rig = Rig(restoring: try recovered(.withdrawn(Self.reason, mayBePromised: true)))
+        #expect(rig.machine.mayBePromised)
+        rig.apply(.tick)
+        #expect(try rig.check(.completed).contains(.state(.completed)))
+        #expect(!rig.log.contains(Self.deletion))
+    }
+
+    @Test func withoutASessionNothingIsLeftToAsk() throws {
+        var left = try recovered(.withdrawn(Self.reason, mayBePromised: false))
+        left.session = nil
+        let rig = Rig(restoring: left)
+        #expect(rig.apply(.tick).isEmpty)
+        #expect(rig.machine.state == .cancelled)
+        #expect(rig.machine.failure == Self.reason)
+    }
+
+    private func recovered(_ standing: RecoveredUpload.Standing = .committed(.whole)) throws -> RecoveredUpload {
         let plan = try ChunkPlan(totalSize: 20, chunkSize: 10, totalChunks: 2)
-        var left = RecoveredUpload(.committed(.whole), size: 20)
+        var left = RecoveredUpload(standing, size: 20)
         left.session = SessionSnapshot(
             uploadID: "session-1", assetID: "asset-1", plan: plan)
         left.chunks = (1...2).map { .init(index: $0, etag: "etag-\($0)-0", isClaimed: $0 == 1) }

@@ -94,6 +94,53 @@ import func TestSupport.eventually
         }
     }
 
+    /// Removed when its last report had no answer; then the process is killed. The asset that the report made is deleted by
+    /// the next one, as often as that is killed too.
+    @Test(.shows("remove-late"), arguments: [1, 3]) func whatWasWithdrawnIsSeenToByTheNextProcess(
+        lives: Int
+    ) async throws {
+        try await ResumeStage.with { stage in
+            let reason = UploadFailure(.cancelled, message: "removed")
+            Self.hang([.report], .after, stage)
+            try await stage.life { life in
+                let upload = try life.begin("a.mp4")
+                try upload.write(bytes(3000), at: 0)
+                upload.apply(.committed(.whole))
+                try await eventually("the asset is complete") { try await stage.sandbox.completeAssets().count == 1 }
+                upload.apply(.cancelled(reason))
+                await life.journalIsWritten()
+            }
+            stage.sandbox.dropConnections()
+            for _ in 1..<lives {
+                Self.hang([.status], .before, stage)
+                try await stage.life { life in
+                    let upload = try #require(life.engine.uploads.first)
+                    #expect(upload.stateToKeep == .cancelled)
+                    #expect(life.engine.resumable == 0)
+                    try await stage.sandbox.waitForJournal { $0.contains { $0.kind == .status } }
+                    upload.updateIdentity { _ in }
+                    await life.journalIsWritten()
+                }
+                stage.sandbox.dropConnections()
+            }
+            stage.sandbox.clearFaults()
+            try await stage.life { life in
+                await life.engine.untilIdle()
+                let upload = try #require(life.engine.uploads.first)
+                #expect(upload.currentState == .cancelled)
+                #expect(upload.status().error?.message == reason.message)
+            }
+            #expect(try await stage.sandbox.completeAssets().isEmpty)
+        }
+    }
+
+    private static func hang(_ kinds: Set<RequestKind>, _ when: InjectedFault.When, _ stage: ResumeStage) {
+        var fault = InjectedFault(on: kinds, .hang)
+        fault.when = when
+        fault.count = nil
+        stage.sandbox.add(fault)
+    }
+
     /// Its last report was taken, and the engine ended before it heard of it.
     @Test func whatWasCompletedUnheardIsNotUploadedAgain() async throws {
         try await ResumeStage.with { stage in

@@ -14,7 +14,9 @@ extension Namespace {
     /// system; nothing is sent nor deleted before ``settleUnlisted()`` and ``UploadEngine/resume()``. Blocks on the disk.
     func recover(into engine: UploadEngine, from spool: SpoolDirectory) {
         guard let journal else { return }
-        var left = RecoveredUploads(journal, spool: spool, engine: engine, logger: logger)
+        var left = RecoveredUploads(journal, spool: spool, engine: engine, logger: logger) { path in
+            self.verdict(on: path) == .upload
+        }
         restoreTree(journal.contents.nodes, &left)
         for (_, file, path) in files { file.renamed(to: verdict(on: path)) }
         let used = Set(allFiles.compactMap { $0.version?.spool.name })
@@ -99,7 +101,7 @@ extension Namespace {
     // MARK: Uploads without a file
 
     private func settle(_ record: UploadRecord, _ upload: Upload, wasDamaged: Bool) {
-        switch upload.currentState {
+        switch upload.stateToKeep {
         case .completed, .finishing, .staged, .failed:
             // The tree was lost with the damage: what an upload knows of its place is all there is.
             if wasDamaged { return relist(MountedFile(closed: FileVersion(restoring: record, upload)), of: upload) }
@@ -169,7 +171,11 @@ private struct RecoveredUploads {
     private let spool: SpoolDirectory
     private let logger: Logger
 
-    init(_ journal: Journal, spool: SpoolDirectory, engine: UploadEngine, logger: Logger) {
+    /// - Parameter isFinal: whether a file of that path is uploaded when it is closed.
+    init(
+        _ journal: Journal, spool: SpoolDirectory, engine: UploadEngine, logger: Logger,
+        isFinal: ([[UInt8]]) -> Bool
+    ) {
         self.spool = spool
         self.logger = logger
         let contents = journal.contents
@@ -177,7 +183,9 @@ private struct RecoveredUploads {
         for session in contents.sessions { sessions[session.upload] = session }
         var chunks: [String: [ChunkRecord]] = [:]
         for chunk in contents.chunks { chunks[chunk.uploadID, default: []].append(chunk) }
-        for record in contents.uploads.sorted(by: { $0.number < $1.number }) {
+        for known in contents.uploads.sorted(by: { $0.number < $1.number }) {
+            let isUndecided = Self.isUndecided(known) && isFinal(known.path)
+            let record = isUndecided ? Self.undecided(known) : known
             let (file, isThere) = Self.content(of: record, spool, logger)
             guard let file else {
                 unopened.insert(record.spool)
@@ -188,9 +196,33 @@ private struct RecoveredUploads {
             let upload = engine.restore(
                 record, session: session, chunks: session.flatMap { chunks[$0.uploadID] } ?? [], spool: file,
                 contentLoss: loss)
+            if isUndecided {
+                logger.warning(
+                    "whether a file is whole cannot be told any more",
+                    metadata: ["filename": "\(record.filename)", "reason": "\(Self.writersUnknown.message)"])
+                upload.markDirty()
+            }
             uploads[record.number] = (record, upload)
         }
     }
+
+    /// A close was answered beside a writer who cannot be seen, and the last release was to decide. Under a temporary name
+    /// it waits for its rename, which decides as well.
+    private static func isUndecided(_ record: UploadRecord) -> Bool {
+        record.isUndecided && record.scope == .allButLast && (record.state == .finishing || record.state == .staged)
+    }
+
+    /// Nobody can say any more whether its writers were done: whoever knows may try it again.
+    private static func undecided(_ record: UploadRecord) -> UploadRecord {
+        var record = record
+        (record.state, record.scope, record.failure) = (.failed, .whole, writersUnknown)
+        record.isUndecided = false
+        return record
+    }
+
+    private static let writersUnknown = UploadFailure(
+        .interrupted, message: "twelvefs ended before it was seen that nobody writes the file any more",
+        hint: "if it is whole, 'twelvefs retry' completes it; remove it otherwise")
 
     /// What an upload's record says, its upload, for those that no file was found for; oldest first.
     var unlisted: [(UploadRecord, Upload)] {
@@ -208,7 +240,7 @@ private struct RecoveredUploads {
             return isUnknown || isWritten ? nil : localFile(content)
         }
         guard record.spool == content.spool else { return nil }
-        switch upload.currentState {
+        switch upload.stateToKeep {
         case .completed, .finishing, .staged, .failed: break
         // Listed only where its writer wants to find it again.
         case .interrupted: guard content.isLocalOnly else { return nil }

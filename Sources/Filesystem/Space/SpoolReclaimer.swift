@@ -25,8 +25,10 @@ final class SpoolReclaimer: Sendable {
         for timer in kept.withLock({ $0.values.map(\.timer) }) { timer.cancel() }
     }
 
-    /// The version has no file any more: its bytes go when its upload is decided, unless that was interrupted.
+    /// The version has no file any more: its bytes go when its upload is decided, or they are not needed for that, unless it
+    /// was interrupted.
     func retire(_ upload: Upload) {
+        upload.whenWithdrawn { [weak self, spool = upload.spool] in self?.remove(spool) }
         upload.whenEnded { [weak self] state in
             switch state {
             case .interrupted: self?.keep(upload)

@@ -134,7 +134,7 @@ final class ServedMount: RunningMount {
     private func leftBehind() -> DrainOutcome {
         var outcome = DrainOutcome(undecided: parts.filesystem.undecided)
         for upload in parts.engine.uploads {
-            switch upload.currentState {
+            switch upload.stateToKeep {
             case .completed, .cancelled: break
             case .finishing: outcome.resumable += 1
             // What is staged waits for a rename, and nothing continues it by itself.

@@ -160,4 +160,6 @@ public enum UploadAction: Sendable {
     case abandon(assetID: String)
     /// The state that people see has changed.
     case stateChanged(UploadState)
+    /// Its file was removed when all of it may have become an asset: only that is seen to from now on.
+    case withdrawn
 }

@@ -6,6 +6,9 @@ public struct RecoveredUpload: Sendable {
         case committed(CommitScope)
         /// The platform had confirmed it.
         case completed
+        /// Its file was removed when all of it may have become an asset, and what the platform has is still to be asked. Where
+        /// that `mayBePromised`, one process has told that it is completed, or may have.
+        case withdrawn(UploadFailure, mayBePromised: Bool)
         /// It ended otherwise, or its writer died with it: nothing becomes of it, unless it is tried once more as far as it
         /// was committed.
         case ended(UploadState, UploadFailure, CommitScope?)
@@ -98,6 +101,18 @@ extension UploadStateMachine {
             var session = OpenSession(snapshot)
             session.restoreAll()
             self.session = session
+        case .withdrawn(let reason, let mayBePromised):
+            scope = .whole
+            guard let snapshot = left.session else {
+                state = .cancelled
+                failure = reason
+                return
+            }
+            failure = nil
+            state = .finishing
+            withdrawal = Withdrawal(reason: reason)
+            session = OpenSession(snapshot)
+            isInherited = mayBePromised
         case .ended(let end, let reason, let committed):
             state = end
             failure = reason

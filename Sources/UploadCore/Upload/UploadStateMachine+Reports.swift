@@ -106,6 +106,7 @@ extension UploadStateMachine {
         sessionPollInterval = Self.pollInterval
         guard saysThatItIsComplete(answer) else { return }
         guard withdrawal == nil else {
+            if isInherited { return staysComplete() }
             withdrawal?.isDecided = true
             withdrawal?.isComplete = true
             return

@@ -32,12 +32,20 @@ extension UploadStateMachine {
         deltas.append(.changed)
         dissolveIdleReports()
         reaction.answer(with: .failure(reason))
+        reaction.actions.append(.withdrawn)
     }
 
-    /// Where the upload stands for another process: what was withdrawn is not continued, and is no file's content.
+    /// Whether it is not wanted any more, and only its asset is still to be seen to: none of its bytes is needed.
+    public var isWithdrawn: Bool { withdrawal != nil }
+
+    /// Where the upload stands for its file, and for another process: what was withdrawn is not continued, and is no file's
+    /// content.
     public var standingToKeep: (state: UploadState, failure: UploadFailure?) {
         withdrawal.map { (.cancelled, $0.reason) } ?? (state, failure)
     }
+
+    /// Whether another process may have called it completed: of such an upload no asset is deleted.
+    public var mayBePromised: Bool { isInherited }
 
     /// Whether the platform may hold all of it though it has not said so.
     public var mayBeAnAsset: Bool {
@@ -105,6 +113,8 @@ extension UploadStateMachine {
 
     private mutating func assetDeleted(_ reaction: inout UploadReaction) {
         guard let withdrawal else { return }
+        assetURL = nil
+        asset = nil
         end(.cancelled, withdrawal.reason, &reaction)
     }
 
@@ -118,7 +128,7 @@ extension UploadStateMachine {
         end(.cancelled, words, &reaction)
     }
 
-    private mutating func staysComplete() {
+    mutating func staysComplete() {
         withdrawal = nil
         failure = nil
         isUnverified = false

@@ -19,8 +19,12 @@ public struct UploadRecord: Sendable, Equatable {
     public var writer: String?
     /// How that program failed after it had closed it, for people.
     public var writerExit: String?
+    /// Whether the last release was to decide what becomes of it, though a close was answered.
+    public var isUndecided = false
     /// Where it stood.
     public var state: UploadState
+    /// Whether only its asset is still to be seen to, since its file was removed when all of it may have been reported.
+    public var withdrawal: Withdrawal?
     /// How far it may go; nil until the last descriptor is closed.
     public var scope: CommitScope?
     /// In bytes.
@@ -67,6 +71,14 @@ public struct UploadRecord: Sendable, Equatable {
         superseded = []
         abandoned = []
         retries = 0
+    }
+
+    /// What may have been told of an upload that is withdrawn.
+    public enum Withdrawal: Int, Sendable, Equatable {
+        /// Nobody was told that it is completed.
+        case unpromised = 0
+        /// An earlier process may have told so.
+        case perhapsPromised = 1
     }
 
     /// How much of the content is known to be on disk.

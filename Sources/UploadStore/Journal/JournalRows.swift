@@ -11,10 +11,10 @@ extension UploadRecord: JournalRow {
         "number", "spool", "path", "filename", "type", "writer", "state", "scope", "size", "boot", "is_synced",
         "created", "closed", "completed", "failure_kind", "failure_code", "failure_message", "failure_hint",
         "failure_status", "asset_url", "asset_status", "asset_error", "superseded", "abandoned", "retries", "given_up",
-        "type_refusal", "failure_trace", "writer_exit",
+        "type_refusal", "failure_trace", "writer_exit", "withdrawal", "is_undecided",
     ]
     static let keyCount = 1
-    static let laterCount = 3
+    static let laterCount = 5
 
     var values: [DatabaseValue] {
         [
@@ -30,6 +30,7 @@ extension UploadRecord: JournalRow {
             retries.databaseValue,
             released.ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: " ").databaseValue,
             typeRefusal.databaseValue, (failure?.traceID).databaseValue, writerExit.databaseValue,
+            (withdrawal?.rawValue).databaseValue, (isUndecided ? 1 : nil).databaseValue,
         ]
     }
 
@@ -72,6 +73,11 @@ extension UploadRecord: JournalRow {
         let trace = row.optionalText()
         failure?.traceID = trace
         writerExit = row.optionalText()
+        if let number = row.optionalInteger() {
+            guard let known = Withdrawal(rawValue: Int(number)) else { return nil }
+            withdrawal = known
+        }
+        isUndecided = row.optionalInteger() != nil
         guard row.isSound, number > 0, size >= 0 else { return nil }
     }
 }

@@ -45,6 +45,13 @@ enum JournalSchema {
         migrator.registerMigration("ends of writers") { database in
             try database.execute(sql: "ALTER TABLE uploads ADD COLUMN writer_exit TEXT")
         }
+        migrator.registerMigration("withdrawn and undecided uploads") { database in
+            try database.execute(
+                sql: """
+                    ALTER TABLE uploads ADD COLUMN withdrawal INTEGER;
+                    ALTER TABLE uploads ADD COLUMN is_undecided INTEGER;
+                    """)
+        }
         return migrator
     }
 }

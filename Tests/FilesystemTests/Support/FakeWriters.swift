@@ -7,6 +7,8 @@ import UploadCore
 final class FakeWriters: WriterInspector {
     struct State: Sendable {
         var commands: [Int32: String] = [:]
+        /// Processes that there are no more.
+        var gone: Set<Int32> = []
         var dying: [Int32: String] = [:]
         /// How a process fares that is neither dying nor running; nil where the look fails.
         var closers: [Int32: CommitRule.CloseContext.Closer?] = [:]
@@ -46,7 +48,7 @@ final class FakeWriters: WriterInspector {
 
     func threadGroup(of pid: Int32) -> Int32? {
         state.withLock { $0.onThreadGroup.removeValue(forKey: pid) }?()
-        return pid
+        return state.withLock { $0.gone.contains(pid) } ? nil : pid
     }
 
     func command(of pid: Int32) -> [UInt8]? {

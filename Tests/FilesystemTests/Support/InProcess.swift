@@ -23,14 +23,16 @@ final class InProcess: Sendable {
     let writers = FakeWriters()
     let clock: CountingClock
     let journal: UploadStore.Journal
+    let spool: SpoolDirectory
     /// The file system as another process would find it, were this one killed now. Nothing goes on in it.
     let restore: @Sendable () throws -> FilesystemService
 
     private init(
         filesystem: (FakeWriters) -> FilesystemService, engine: UploadEngine, sandbox: Sandbox, clock: CountingClock,
-        journal: UploadStore.Journal, restore: @escaping @Sendable () throws -> FilesystemService
+        journal: UploadStore.Journal, spool: SpoolDirectory, restore: @escaping @Sendable () throws -> FilesystemService
     ) {
         self.journal = journal
+        self.spool = spool
         self.restore = restore
         self.filesystem = filesystem(writers)
         self.engine = engine
@@ -88,7 +90,8 @@ final class InProcess: Sendable {
                     FilesystemService(
                         configuration: configuration, engine: engine, spool: spool, writers: $0, logger: logger,
                         journal: journal)
-                }, engine: engine, sandbox: sandbox, clock: clock, journal: journal, restore: restore)
+                }, engine: engine, sandbox: sandbox, clock: clock, journal: journal, spool: spool,
+                restore: restore)
             let outcome: Result<Void, any Error>
             do {
                 outcome = .success(try await body(run))
@@ -230,5 +233,12 @@ final class CountingClock: Sendable {
                 if rest <= .zero { self.waitsForThePast.withLock { $0 += 1 } }
                 try await Task.sleep(for: rest / self.pace)
             })
+    }
+}
+
+extension Upload {
+    /// The state it ends in.
+    func end() async -> UploadState {
+        await withCheckedContinuation { continuation in whenEnded { continuation.resume(returning: $0) } }
     }
 }
