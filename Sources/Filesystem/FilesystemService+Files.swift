@@ -75,7 +75,8 @@ extension FilesystemService {
         do throws(FuseErrno) {
             outcome = .success(
                 try content.write(
-                    data, to: NodeID(inode.rawValue), handle: handle, at: offset, context: context))
+                    data, to: NodeID(inode.rawValue), handle: handle, at: offset, context: context,
+                    mayMakeSpace: !throttle.hasQueue))
         } catch {
             outcome = .failure(error)
         }
@@ -86,7 +87,7 @@ extension FilesystemService {
                 return content.writeWasNotAnswered(offset..<offset + Int64(count), of: handle)
             }
             throttle.hold(reply.deferred(), written: count, for: upload)
-        case .failure(.noSpace) where throttle.isSpaceComing:
+        case .failure(.noSpace):
             let pending = WriteThrottle.PendingWrite(
                 data: Array(data), node: NodeID(inode.rawValue), handle: handle, offset: offset, context: context)
             throttle.waitForSpace(pending, WriteThrottle.Answer(reply.deferred()))

@@ -16,7 +16,7 @@ public final class HeldSource: Sendable {
     /// Takes over a descriptor of a regular file.
     package init(
         _ descriptor: Int32, firstSize: Int64, threads: DisposableThreads = DisposableThreads(),
-        patience: DispatchTimeInterval = .seconds(2)
+        patience: DispatchTimeInterval = .seconds(3)
     ) {
         self.descriptor = descriptor
         self.firstSize = firstSize
@@ -87,7 +87,7 @@ extension SourceHintFinder {
                 close(descriptor)
                 return nil
             }
-            return HeldSource(descriptor, firstSize: size, threads: threads, patience: patience)
+            return HeldSource(descriptor, firstSize: size, threads: threads)
         }
         return held ?? nil
     }

@@ -112,15 +112,19 @@ extension UploadFailure {
     ///   - message: why.
     ///   - isOnDisk: whether it had put what it wrote on disk (`fsync`), and can have that back.
     ///   - lacksBytes: whether some of the file is known to be missing: then nothing can be made of it.
+    ///   - isListed: whether the file stays where it is, to be completed.
     ///   - advice: what to do besides.
     ///   - cause: what the writer was refused, if that is why: it knows better what is wrong and what to do, and who said so.
     public static func unfinished(
-        _ message: String, isOnDisk: Bool, lacksBytes: Bool = false, cause: UploadFailure? = nil, advice: String? = nil
+        _ message: String, isOnDisk: Bool, lacksBytes: Bool = false, isListed: Bool = false,
+        cause: UploadFailure? = nil, advice: String? = nil
     ) -> UploadFailure {
         let remedy =
             isOnDisk && !lacksBytes
             ? "the bytes are on disk: 'twelvefs retry' uploads them as they are, 'twelvefs cancel' drops them"
-            : cause?.hint ?? "the bytes are kept for a while, copy the file again"
+            : isListed
+                ? "the part is listed: send the rest of it, or remove it"
+                : cause?.hint ?? "the bytes are kept for a while, copy the file again"
         let hint = ["nothing was uploaded", remedy, advice].compactMap(\.self).joined(separator: "; ")
         return UploadFailure(
             .interrupted, code: lacksBytes ? cause?.code ?? incomplete : nil, message: message, hint: hint,

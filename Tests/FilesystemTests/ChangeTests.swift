@@ -167,6 +167,23 @@ struct ChangeTests {
         }
     }
 
+    @Test("What aria2 has not completed waits over a restart as well", .shows("name-aria2"))
+    func whatAria2HasNotCompletedWaits() async throws {
+        try await InProcess.run { run in
+            run.writers.change { $0.commands[1] = "aria2c" }
+            try await run.finish("a.mp4.aria2")
+            try await run.finish("a.mp4")
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            restored.resume()
+            let inode = InodeNumber(rawValue: try run.node("a.mp4").rawValue)
+            try await eventually("it is staged") {
+                try restored.attributes.extendedAttribute(Array("user.twelvelabs.state".utf8), of: inode)
+                    == Array("staged".utf8)
+            }
+        }
+    }
+
     @Test("What aria2 writes waits until it has removed its own file beside it", .shows("name-aria2"))
     func aria2SaysWhenItIsDone() async throws {
         try await InProcess.run { run in

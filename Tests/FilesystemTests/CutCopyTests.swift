@@ -15,7 +15,7 @@ import UploadEngine
 
     /// A mount whose writers read a file with that content.
     private func withSource(
-        _ content: [UInt8] = content, isNamesake: Bool = true,
+        _ content: [UInt8] = content, isNamesake: Bool = true, usesSizeHints: Bool = true,
         _ body: (_ run: InProcess, _ source: String) async throws -> Void
     ) async throws {
         try await withScratch { scratch in
@@ -29,7 +29,10 @@ import UploadEngine
                 source: OpenSource(
                     process: 1, number: 3, mountID: 1, inode: 9, position: 0, closesOnExec: true, path: []),
                 isNamesake: isNamesake)
-            try await InProcess.run({ $0.names = NamePolicy(otherFiles: .keep) }) { run in
+            try await InProcess.run({
+                $0.names = NamePolicy(otherFiles: .keep)
+                $0.usesSizeHints = usesSizeHints
+            }) { run in
                 run.writers.change { state in
                     state.source = found
                     state.held = HeldSource(descriptor, firstSize: size)
@@ -56,6 +59,31 @@ import UploadEngine
             #expect(status.state == .interrupted)
             #expect(status.error?.message.contains("\(count) of the 200000 bytes") == true)
             #expect(status.error?.hint?.contains("user.twelvelabs.total_size") == true)
+        }
+    }
+
+    @Test("Nor are they with --size-hints off", .shows("asset-cut-copy"))
+    func norAreTheyWithoutSizeHints() async throws {
+        try await withSource(usesSizeHints: false) { run, _ in
+            let answer = try await close(Array(Self.content.prefix(1000)), in: run)
+            #expect(answer == .ioError)
+            #expect(run.engine.uploads.first?.inspect { $0.hint } == nil)
+        }
+    }
+
+    /// The answer to the close is EIO: what the last release makes of it must not depend on whether the source answers then.
+    @Test("What was found to be cut stays so until it is changed", .shows("asset-cut-copy"), arguments: [false, true])
+    func whatWasFoundStays(isChanged: Bool) async throws {
+        try await withSource { run, source in
+            let handle = try run.create("a.mp4")
+            try run.write(Array(Self.content.prefix(1000)), to: handle)
+            run.writers.change { $0.holder = .hidden(1) }
+            #expect(await run.close(handle) == .ioError)
+            truncate(source, 0)
+            if isChanged { try run.write([1], to: handle) }
+            run.filesystem.committer.release(handle)
+            await run.engine.untilIdle()
+            #expect(run.engine.uploads.map(\.currentState) == [isChanged ? .completed : .interrupted])
         }
     }
 

@@ -10,10 +10,10 @@ import UploadEngine
     /// The server writes these pieces and ends, in this way, with the file open.
     private func leave(
         _ pieces: [(offset: Int64, bytes: [UInt8])], missing: Range<Int64>? = nil,
-        ending: CommitRule.CloseContext.Closer, in run: InProcess
+        as name: String = "a.mp4", ending: CommitRule.CloseContext.Closer, in run: InProcess
     ) async throws {
         run.writers.change { $0.commands[1] = "sftp-server" }
-        let handle = try run.create("a.mp4")
+        let handle = try run.create(name)
         for piece in pieces { try run.write(piece.bytes, to: handle, at: piece.offset) }
         if let missing { run.filesystem.content.writeWasNotAnswered(missing, of: handle) }
         run.writers.change { $0.closers[1] = ending }
@@ -29,11 +29,30 @@ import UploadEngine
         try await InProcess.run { run in
             try await leave([(0, [1, 2, 3])], ending: ending, in: run)
             #expect(run.engine.uploads.map(\.currentState) == [.interrupted])
+            #expect(run.engine.uploads.first?.status().error?.hint?.contains("send the rest of it") == true)
             #expect(try run.content("a.mp4") == [1, 2, 3])
             let handle = try run.open("a.mp4", by: 2)
             try run.write([4], to: handle, at: 3, by: 2)
             #expect(await run.close(handle, by: 2) == nil)
             run.filesystem.committer.release(handle)
+            let asset = try await run.onlyAsset()
+            #expect(asset == [1, 2, 3, 4])
+        }
+    }
+
+    @Test("A part does not get its final name: whoever renames takes it for whole", .shows("rename-partial"))
+    func aPartDoesNotGetItsFinalName() async throws {
+        try await InProcess.run { run in
+            try await leave([(0, [1, 2, 3])], as: "a.mp4.filepart", ending: .exiting, in: run)
+            #expect(await run.rename("a.mp4.filepart", to: "a.mp4") == .ioError)
+            #expect(try run.content("a.mp4.filepart") == [1, 2, 3])
+            #expect(await run.rename("a.mp4.filepart", to: "b.mp4.filepart") == nil)
+            // Completed, it does.
+            let handle = try run.open("b.mp4.filepart", by: 2)
+            try run.write([4], to: handle, at: 3, by: 2)
+            #expect(await run.close(handle, by: 2) == nil)
+            run.filesystem.committer.release(handle)
+            #expect(await run.rename("b.mp4.filepart", to: "b.mp4") == nil)
             let asset = try await run.onlyAsset()
             #expect(asset == [1, 2, 3, 4])
         }

@@ -35,6 +35,56 @@ struct RenameAwayTests {
         }
     }
 
+    /// The kernel's word that nobody has it open any more comes after the close.
+    @Test("What was renamed away while it was written is there once it is closed", .shows("rename-to-local"))
+    func whatIsClosedIsThere() async throws {
+        try await withOtherFiles { run in
+            let handle = try run.create("r.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.rename("r.mp4", to: "r.txt") == nil)
+            try run.write([4], to: handle, at: 3)
+            #expect(await run.close(handle) == nil)
+            #expect(try run.content("r.txt", in: try run.restore()) == [1, 2, 3, 4])
+        }
+    }
+
+    @Test("What was renamed away while it was written is there after an fsync", .shows("rename-to-local"))
+    func whatIsSynchronizedIsThere() async throws {
+        try await withOtherFiles { run in
+            let handle = try run.create("r.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.rename("r.mp4", to: "r.txt") == nil)
+            #expect(await run.synchronize(handle) == nil)
+            #expect(try run.content("r.txt", in: try run.restore()) == [1, 2, 3])
+            // Under a video's name it is one that its writer had not closed.
+            #expect(await run.rename("r.txt", to: "s.mp4") == nil)
+            try await run.journal.written(durably: false)
+            let restored = try run.restore()
+            let left = try restored.namespace.lookup(Array("s.mp4".utf8), in: .root).node
+            let again = try restored.open(left, flags: FileOpenFlags(rawValue: 1), context: InProcess.caller(9)).handle
+            _ = await run.answer { restored.committer.close(again, context: InProcess.caller(9), $0) }
+            restored.committer.release(again)
+            #expect(throws: FuseErrno.noSuchFileOrDirectory) {
+                try restored.namespace.lookup(Array("s.mp4".utf8), in: .root)
+            }
+        }
+    }
+
+    @Test("With --close-mode spool a close of it waits for the disk", .shows("close-spool"))
+    func aCloseOfItPromisesTheDisk() async throws {
+        try await InProcess.run({
+            $0.names = NamePolicy(otherFiles: .keep)
+            $0.closeMode = .spool
+        }) { run in
+            let handle = try run.create("r.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.rename("r.mp4", to: "r.txt") == nil)
+            #expect(await run.close(handle) == nil)
+            #expect(run.engine.uploads.first?.status().durable == true)
+            #expect(try run.content("r.txt", in: try run.restore()) == [1, 2, 3])
+        }
+    }
+
     @Test(
         "What waits for its name and gets another one stays here", .shows("rename-to-local"),
         arguments: ["x.mp4.part", "Unconfirmed 7.crdownload"], [false, true])

@@ -1,3 +1,4 @@
+import Dispatch
 import Filesystem
 import FuseLowLevel
 import SandboxPlatform
@@ -85,6 +86,28 @@ import UploadEngine
             run.sandbox.dropConnections()
             run.sandbox.clearFaults()
             _ = await closed
+        }
+    }
+
+    @Test("What comes to nothing while the disk is waited for does not get its name")
+    func whatFailsMeanwhileIsAnError() async throws {
+        try await withStagedFile(.status(503), limit: .seconds(3600), stallTimeout: .seconds(5)) { run in
+            let disk = DispatchSemaphore(value: 0)
+            async let renamed = run.rename("a.mp4.part", to: "a.mp4")
+            try await run.sandbox.waitForJournal { $0.contains { $0.kind == .report && $0.finished != nil } }
+            run.journal.enqueue {
+                disk.wait()
+                return []
+            }
+            do {
+                defer { disk.signal() }
+                let upload = try #require(run.engine.uploads.first)
+                // Nothing moves: from then on only the disk is waited for.
+                try await eventually("the disk is waited for") { upload.isBeingPromised }
+                upload.apply(.interrupted(UploadFailure(.interrupted, message: "meanwhile")))
+            }
+            #expect(await renamed == .ioError)
+            #expect(throws: FuseErrno.noSuchFileOrDirectory) { try run.node("a.mp4") }
         }
     }
 

@@ -77,6 +77,35 @@ import UploadEngine
         }
     }
 
+    /// Nobody wants the content from before any more.
+    @Test(.shows("remove-unfinished", "rename-to-local"), arguments: [false, true], ["rm", "mv", ": >"])
+    func aDurableVersionEndsWithItsSuccessor(isWritten: Bool, way: String) async throws {
+        try await InProcess.run({
+            $0.closeMode = .spool
+            $0.names = NamePolicy(otherFiles: .keep)
+        }) { run in
+            Self.hang(run)
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.close(handle) == nil)
+            run.filesystem.committer.release(handle)
+            let first = try #require(run.engine.uploads.first)
+            let next = try run.open("a.mp4", cutting: true)
+            if isWritten { try run.write([4, 5], to: next) }
+            switch way {
+            case "rm": try run.filesystem.namespace.removeFile(Array("a.mp4".utf8), in: .root)
+            case "mv": #expect(await run.rename("a.mp4", to: "a.txt") == nil)
+            default: try run.cut("a.mp4", to: 0, through: next)
+            }
+            #expect(await run.close(next) == nil)
+            run.filesystem.committer.release(next)
+            #expect(first.currentState == .cancelled)
+            Self.release(run)
+            await run.engine.untilIdle()
+            #expect(try await run.sandbox.completeAssets().isEmpty)
+        }
+    }
+
     @Test(.shows("replace-durable")) func aSuccessorThatIsInterruptedLeavesTheDurableVersionItsUpload() async throws {
         try await InProcess.run({ $0.closeMode = .spool }) { run in
             Self.hang(run)

@@ -27,6 +27,38 @@ struct UnseenWriterTests {
         }
     }
 
+    /// twelvefs is killed before the last release: there may have been another writer.
+    @Test(.shows("close-hidden-killed")) func whatNoReleaseDecidedIsToldAndCanBeTriedAgain() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            run.writers.change { $0.holder = .hidden(1) }
+            #expect(await run.close(handle) == nil)
+            try await run.finish("b.mp4.part")
+            try await run.journal.written(durably: false)
+
+            let restored = try run.restore()
+            restored.resume()
+            let inode = InodeNumber(rawValue: try run.node("a.mp4").rawValue)
+            let staged = InodeNumber(rawValue: try run.node("b.mp4.part").rawValue)
+            func state(of inode: InodeNumber) throws -> String {
+                let value = try restored.attributes.extendedAttribute(Array("user.twelvelabs.state".utf8), of: inode)
+                return String(decoding: value, as: UTF8.self)
+            }
+            try await eventually("what has a temporary name is staged") { try state(of: staged) == "staged" }
+            #expect(try state(of: inode) == "failed")
+            #expect(try run.content("a.mp4", in: restored) == [1, 2, 3])
+            #expect(try await run.sandbox.completeAssets().isEmpty)
+
+            try restored.attributes.set(
+                Array(UploadControl.attribute.utf8), to: Array("retry".utf8), flags: [], of: inode,
+                context: InProcess.caller(1))
+            try await eventually("it is completed") { try state(of: inode) == "completed" }
+            let asset = try await run.onlyAsset()
+            #expect(asset == [1, 2, 3])
+        }
+    }
+
     @Test(.shows("close-hidden-writer", "close-one-asset")) func aGroupOfHiddenWritersMakesOneAsset() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4", by: 1)

@@ -79,6 +79,22 @@ import Testing
         }
     }
 
+    @Test(.shows("drain-undecided")) func whatWasClosedForAllThatCouldBeSeenIsKeptAndTold() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            run.writers.change { $0.holder = .hidden(1) }
+            #expect(await run.close(handle) == nil)
+            // The kernel may end the mount before it tells of the release.
+            run.filesystem.endWriting()
+            #expect(run.filesystem.undecided.map { $0.hasPrefix("a.mp4 (it was not seen yet") } == [true])
+            run.filesystem.committer.release(handle)
+            await run.engine.untilIdle()
+            #expect(run.filesystem.undecided.isEmpty)
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
     @Test func whatIsOpenByForceBecomesNoAsset() async throws {
         try await InProcess.run { run in
             let handle = try run.create("a.mp4")
@@ -95,6 +111,9 @@ import Testing
     @Test func whoIsInTheMountIsToldWritersFirst() async throws {
         try await InProcess.run { run in
             try await run.finish("b.mp4")
+            // It may open the next one, which without the mount would be a file beneath it.
+            #expect(run.filesystem.users().map(\.words) == ["the next file (cat, pid 1)"])
+            run.writers.change { $0.gone = [1] }
             #expect(run.filesystem.users().isEmpty)
             let reader = try run.filesystem.open(
                 try run.node("b.mp4"), flags: FileOpenFlags(rawValue: 0), context: InProcess.caller(7)

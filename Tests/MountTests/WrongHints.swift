@@ -19,14 +19,14 @@ extension Mounted {
         @Test(
             .shows("size-wrong"),
             arguments: [
-                #"dd if="$1" of="$2" bs=1M count=10 status=none"#, #"head -c 10M "$1" > "$2""#,
-                #"dd if="$1" bs=1M count=10 status=none > "$2""#,
+                #"dd if="$1" of="$2" bs=1M count=10 conv=swab status=none"#,
+                #"dd if="$1" bs=1M count=10 conv=swab status=none > "$2""#,
             ])
         func aToolThatReadsNotAllOfItsSource(script: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 16_000_000)
                 let expected = stage.scratch.appending("expected")
-                let prepared = try await shell(#"head -c 10M "$1" > "$2""#, source, expected)
+                let prepared = try await shell(script, source, expected)
                 #expect(prepared.succeeded, "\(prepared)")
                 let outcome = try await shell(script, source, stage.mount.appending("video.mp4"))
                 #expect(outcome.succeeded, "\(outcome)")
@@ -73,7 +73,8 @@ extension Mounted {
             try await withMount(["--max-file-size", "8MiB"], sandbox: ["--chunk-size", "1MiB"]) { stage in
                 let source = try await stage.source(size: 16_000_000)
                 let expected = stage.scratch.appending("expected")
-                let script = #"head -c 7000000 "$1" > "$2""#
+                // Other bytes than the first of its source: those would be a copy that was cut short.
+                let script = #"dd if="$1" of="$2" bs=1000000 count=7 conv=swab status=none"#
                 let prepared = try await shell(script, source, expected)
                 #expect(prepared.succeeded, "\(prepared)")
                 let outcome = try await shell(script, source, stage.mount.appending("video.mp4"))

@@ -76,7 +76,7 @@ extension UploadAttributes {
     }
 
     private func cancel(_ upload: Upload) throws(FuseErrno) {
-        switch upload.currentState {
+        switch upload.stateToKeep {
         case .completed, .cancelled: throw .invalidArgument
         case .open, .staged, .finishing, .failed, .interrupted: break
         }

@@ -48,7 +48,7 @@ package final class UploadAttributes: Sendable {
     }
 
     /// Sets what can be set: a control, a declared size, and of an access control list what a mode can say.
-    func set(
+    package func set(
         _ name: [UInt8], to value: [UInt8], flags: ExtendedAttributeFlags, of inode: InodeNumber,
         context: FuseRequestContext
     ) throws(FuseErrno) {

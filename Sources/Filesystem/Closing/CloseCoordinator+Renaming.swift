@@ -21,7 +21,7 @@ extension CloseCoordinator {
                 return self.answer(wait) { Result(finish) }
             }
             // Nothing moves at present, and nothing is known to be wrong with the file.
-            if upload.inspect({ $0.standingToKeep.state.isUnderWay }) {
+            if upload.stateToKeep.isUnderWay {
                 return self.answerFromDisk(for: upload, wait, then: finish)
             }
             self.answer(wait) { .failure(FuseErrno(failure)) }

@@ -70,7 +70,7 @@ final class CloseCoordinator: Sendable {
 
     /// Puts the bytes of an upload on disk, beside everything else: its close was answered before it was confirmed.
     private func makeDurable(_ upload: Upload) {
-        guard upload.currentState.isUnderWay else { return }
+        guard upload.stateToKeep.isUnderWay else { return }
         // What went wrong is in the log; the upload goes on all the same.
         BackgroundWork.useDisk { self.durability.putOnDisk(upload.spool, of: upload) { _ in } }
     }

@@ -12,14 +12,17 @@ import UploadStore
 extension Committer {
     // MARK: Committing
 
-    /// A file that got a name under which it is uploaded only after it was begun gets its upload when nobody writes any more.
+    /// A file that got a name under which it is uploaded only after it was begun gets its upload when it is closed: what is
+    /// written into it later is told to that.
     func startUploadIfLacking(_ file: MountedFile, node: NodeID) {
         guard let version = file.version, version.upload == nil, version.size > 0, version.isToBeUploaded,
-            version.hasUncommittedContent, let path = namespace.path(of: node)
+            version.changesUnderWay == 0, version.hasUncommittedContent, let path = namespace.path(of: node)
         else { return }
         let upload = engine.begin(namespace.identity(for: path), spool: version.spool)
         upload.apply(.wrote(0..<version.size))
-        guard file.attach(upload, to: version).upload === upload else { return reclaimer.drop(upload) }
+        let (attached, predecessors) = file.attach(upload, to: version, unlessChanged: true)
+        guard attached === upload else { return reclaimer.drop(upload) }
+        for old in predecessors { upload.takePlace(of: old, reason: ContentStore.overwritten) }
         namespace.contentWasSet(in: file, node: node, upload: upload)
     }
 
@@ -54,7 +57,7 @@ extension Committer {
             upload.apply(
                 .interrupted(
                     .unfinished(
-                        reason, isOnDisk: upload.isDurable, lacksBytes: lacksBytes,
+                        reason, isOnDisk: upload.isDurable, lacksBytes: lacksBytes, isListed: canBeCompleted,
                         cause: ended.refused.isEmpty ? nil : ended.refusal,
                         advice: closing.shortOfNamesake == nil ? nil : Self.shortOnPurpose)))
         }
@@ -124,7 +127,7 @@ extension Committer {
         // Of what has no name any more nobody misses any.
         closing.hasReleasedBytes = !file.look.isRemoved && version.upload?.inspect { $0.lacksBytes } ?? false
         closing.shortOf = missingBytes(of: version)
-        closing.shortOfNamesake = closing.shortOf == nil ? sizeOfCutNamesake(version) : nil
+        closing.shortOfNamesake = closing.shortOf == nil ? cutNamesake(version, of: file) : nil
         closing.name = closingName(of: node, version)
         return (closing, version)
     }

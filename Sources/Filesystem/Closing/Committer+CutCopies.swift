@@ -8,10 +8,24 @@ import UploadStore
 extension Committer {
     /// How many bytes a whole copy would have had, when cp, mv or install stopped short.
     func missingBytes(of version: FileVersion) -> Int64? {
-        guard let hint = version.upload?.inspect({ $0.hint }), hint.source == .copiedSource else { return nil }
-        guard let source = version.source, version.size < hint.size else { return nil }
-        let whole = min(hint.size, writers.currentSize(of: source) ?? hint.size)
+        guard let source = version.source, source.kind == .copied, let first = version.sourceSize, !isDeclared(version)
+        else { return nil }
+        guard version.size < first else { return nil }
+        let whole = min(first, writers.currentSize(of: source) ?? first)
         return version.size < whole ? whole : nil
+    }
+
+    /// Whether its writer, or a user, has said how long it is to be.
+    private func isDeclared(_ version: FileVersion) -> Bool {
+        version.upload?.inspect { $0.hint?.source } == .declared
+    }
+
+    /// The same as ``sizeOfCutNamesake(_:)``, found once until the file is changed: later the source may not answer.
+    func cutNamesake(_ version: FileVersion, of file: MountedFile) -> Int64? {
+        if let known = version.cutNamesake { return known }
+        guard !isDeclared(version), let whole = sizeOfCutNamesake(version) else { return nil }
+        file.isCut(version, from: whole)
+        return whole
     }
 
     /// How many bytes the file has that its writer read under the same name, when this one holds the first of them and no more;
@@ -19,7 +33,7 @@ extension Committer {
     ///
     /// How far it was read tells nothing: `sendfile` with an offset leaves the position at 0 after a whole copy, and who writes
     /// another container stops before the end. A source that grows is read to an end that it no longer has.
-    func sizeOfCutNamesake(_ version: FileVersion) -> Int64? {
+    private func sizeOfCutNamesake(_ version: FileVersion) -> Int64? {
         guard let source = version.heldSource, version.size > 0, version.size < source.firstSize,
             let size = source.size, version.size < size
         else { return nil }

@@ -119,6 +119,7 @@ package final class Committer: Sendable {
     private func flush(_ close: PendingClose) -> FlushAnswer {
         let open = close.open
         if open.file.look.isCancelled { return .immediate(.ioError) }
+        startUploadIfLacking(open.file, node: open.node)
         let (closing, version) = closeContext(of: open.file, node: open.node, close)
         let verdict = CommitRule.onFlush(closing)
         rememberEnd(of: close, closing, version)
@@ -179,6 +180,7 @@ package final class Committer: Sendable {
         let open = close.open
         switch seal(version, of: open.file, scope, unlessOpen: false, isForNow: isForNow) {
         case .made(let upload):
+            if isForNow { undecided.add(open.file, node: open.node) }
             namespace.markDirty([open.node])
             return .awaitUpload(upload, scope)
         // Somebody has come while it was looked who is there.
@@ -194,7 +196,12 @@ package final class Committer: Sendable {
         _ looked: FileVersion?, of file: MountedFile, _ scope: CommitScope, unlessOpen: Bool, isForNow: Bool = false
     ) -> MountedFile.Decision<Upload> {
         let decision = file.seal(looked, scope, unlessOpen: unlessOpen, isForNow: isForNow)
-        if case .made(let upload) = decision, !isForNow, let looked { exits.committed(upload, by: looked.writers) }
+        guard case .made(let upload) = decision else { return decision }
+        if !isForNow, let looked { exits.committed(upload, by: looked.writers) }
+        // What is committed as a whole is decided, as soon as the journal knows that.
+        if scope != .whole, upload.identity.isUndecided != isForNow {
+            upload.updateIdentity { $0.isUndecided = isForNow }
+        }
         return decision
     }
 
@@ -212,7 +219,7 @@ package final class Committer: Sendable {
     private func isFinalCloseOfLocalFile(
         _ close: PendingClose, _ version: FileVersion?, _ closing: CommitRule.CloseContext
     ) -> Bool {
-        guard version?.upload == nil, writersHear(closing) else { return false }
+        guard version?.staysHere ?? true, writersHear(closing) else { return false }
         if close.open.file.look.isRemoved { return false }
         // Of content it has been looked up already.
         if closing.hasUncommittedContent { return closing.held != .yes }

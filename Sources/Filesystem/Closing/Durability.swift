@@ -53,7 +53,7 @@ package final class Durability: Sendable {
     @discardableResult
     func promise(_ open: OpenFile) -> FileVersion? {
         let version = open.file.promised()
-        if version?.upload == nil { namespace.markDirty([open.node]) }
+        if version?.staysHere ?? true { namespace.markDirty([open.node]) }
         return version
     }
 
@@ -109,7 +109,7 @@ package final class Durability: Sendable {
 
     /// Puts the bytes of every upload that the next mount has to recover on disk. Blocks on the disk.
     package func putLeftoversOnDisk() {
-        for upload in engine.uploads where upload.currentState.isUnderWay && !upload.isWhollyDurable {
+        for upload in engine.uploads where upload.stateToKeep.isUnderWay && !upload.isWhollyDurable {
             putOnDisk(upload.spool, of: upload) { _ in }
         }
     }

@@ -39,6 +39,10 @@ extension FilesystemService {
             let path = namespace.path(of: file.node).map { $0.map { String(decoding: $0, as: UTF8.self) } }
             add(path?.joined(separator: "/") ?? "a removed file", content.writers.threadGroup(of: file.opener))
         }
+        // Without the mount, what it opens next would be a file beneath it.
+        for process in namespace.betweenFiles where content.writers.threadGroup(of: process) != nil {
+            add("the next file", process)
+        }
         for (process, directory) in content.writers.processesInside() {
             add(directory.isEmpty ? "." : String(decoding: directory, as: UTF8.self), process)
         }
@@ -58,7 +62,9 @@ extension FilesystemService {
     package func endWriting() {
         namespace.enter(.closed)
         for open in content.handles.all where open.canWrite {
-            open.file.taint(open.file.version, WriteRefusal.ending.message)
+            // What was closed for all that could be seen stays as it is: whether it is whole nobody can say any more.
+            guard let version = open.file.version, !version.isCommittedForNow else { continue }
+            open.file.taint(version, WriteRefusal.ending.message)
         }
     }
 

@@ -2,8 +2,8 @@ import FileTree
 import ProcessInspection
 import Synchronization
 
-/// Files that nobody has open any more, and of which it is not decided yet what becomes of them: it is not known how a writer
-/// ended, or a look is to be repeated.
+/// Files that nobody has open any more, as far as that can be seen, and of which it is not decided yet what becomes of them: it
+/// is not known how a writer ended, a look is to be repeated, or the kernel has not said yet that nobody has them open.
 final class UndecidedFiles: Sendable {
     private struct Entry: Sendable {
         weak var file: MountedFile?
@@ -44,7 +44,7 @@ final class UndecidedFiles: Sendable {
 }
 
 extension FilesystemService {
-    /// What nobody has open any more and is not decided yet, and why, in words. The next mount finds it `interrupted`.
+    /// What nobody has open any more and is not decided yet, and why, in words. The next mount does not complete it by itself.
     package var undecided: [String] {
         committer.undecided.all.map { file, node in
             let path = namespace.path(of: node).map { $0.map { String(decoding: $0, as: UTF8.self) } }
@@ -53,6 +53,7 @@ extension FilesystemService {
                 let command = content.writers.command(of: process).map { "\(String(decoding: $0, as: UTF8.self)), " }
                 return "\(command ?? "")pid \(process)"
             }
+            if file.isCommittedForNow { return "\(name) (it was not seen yet that nobody writes it any more)" }
             guard !writers.isEmpty else { return "\(name) (its writers could not be looked at yet)" }
             return "\(name) (it is not known yet how its writer ended: \(writers.joined(separator: "; ")))"
         }

@@ -43,6 +43,11 @@ package struct WriteGate: Sendable {
         lastClosed[process] = now
     }
 
+    /// The processes that have closed their last file so short a time ago that they may open the next.
+    package func betweenFiles(at now: ContinuousClock.Instant) -> [Int32] {
+        lastClosed.filter { $0.value + Self.pause >= now }.keys.sorted()
+    }
+
     /// Whether what is open may be written.
     package var allowsWriting: Bool { phase != .closed }
 

@@ -11,9 +11,8 @@ import UploadStore
 
 extension ContentStore {
     /// Looks for the size that the file will have, in what its writer reads: at the first write, and once more when there
-    /// is enough for a session. Asked while the writer waits for its write, so that it cannot open or close anything.
+    /// is enough for a session. A close asks for it too, whether or not it is a hint. Asked while the writer waits for its write, so that it cannot open or close anything.
     func findSize(_ file: MountedFile, node: NodeID, pid: Int32, upTo end: Int64) {
-        guard configuration.usesSizeHints else { return }
         guard let version = file.beginHintSearch(isEnough: end >= Self.enoughForSession), let upload = version.upload,
             upload.inspect({ $0.hint?.source ?? .preallocated }) == .preallocated
         else { return }
@@ -31,7 +30,8 @@ extension ContentStore {
         }
         // Some close it before they close what they write.
         let held = source.isNamesake && source.kind == .read ? writers.hold(source) : nil
-        file.hintWasFound(source, held: held)
+        file.hintWasFound(source, of: size, held: held)
+        guard configuration.usesSizeHints else { return }
         upload.apply(.hinted(SizeHint(size: size, source: source.kind == .copied ? .copiedSource : .readSource)))
     }
 

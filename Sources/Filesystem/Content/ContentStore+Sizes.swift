@@ -111,8 +111,8 @@ extension ContentStore {
             reclaimer.drop(next)
             return false
         }
-        replaced(last, by: next, in: file, node: change.open.node)
-        if size == 0, next.predecessors.isEmpty { last.upload?.apply(.cancelled(Self.overwritten)) }
+        let isWanted = size > 0 || !next.predecessors.isEmpty
+        replaced(last, by: next, in: file, node: change.open.node, isWanted: isWanted)
         file.abandonChange(of: next)
         return true
     }

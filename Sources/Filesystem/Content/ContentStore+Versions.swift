@@ -125,12 +125,19 @@ extension ContentStore {
     }
 
     /// What follows for a version whose place another one has taken.
-    func replaced(_ last: FileVersion, by next: FileVersion, in file: MountedFile, node: NodeID) {
+    ///
+    /// - Parameter isWanted: whether its upload goes on meanwhile.
+    func replaced(
+        _ last: FileVersion, by next: FileVersion, in file: MountedFile, node: NodeID, isWanted: Bool = true
+    ) {
         namespace.contentWasSet(in: file, node: node, upload: next.upload)
         if let upload = next.upload { upload.tell(superseded: file.superseded) }
         last.upload?.updateIdentity { $0.isListed = false }
         // What its writer did not finish, somebody has made something else of: nobody is to find it again.
-        if case .ended = last.phase { last.upload?.apply(.cancelled(Self.overwritten)) }
+        var isOver = !isWanted
+        if case .ended = last.phase { isOver = true }
+        // Before its bytes may go: the journal is to hear of it.
+        if isOver { last.upload?.apply(.cancelled(Self.overwritten)) }
         // Its bytes go as soon as its upload does not need them any more.
         reclaimer.retire(last)
     }

@@ -13,10 +13,12 @@ extension ContentStore {
     /// Writes into the spool and tells the upload. Fewer bytes than given are taken where the size limit is reached;
     /// the first byte past it is `EFBIG`.
     ///
-    /// - Parameter node: the file that the caller names beside its handle.
+    /// - Parameters:
+    ///   - node: the file that the caller names beside its handle.
+    ///   - mayMakeSpace: whether something may be given back for it.
     package func write(
         _ data: UnsafeRawBufferPointer, to node: NodeID? = nil, handle: UInt64, at offset: Int64,
-        context: FuseRequestContext
+        context: FuseRequestContext, mayMakeSpace: Bool = true
     ) throws(FuseErrno) -> Int {
         let open: OpenFile
         do throws(FuseErrno) {
@@ -26,15 +28,17 @@ extension ContentStore {
             guard let node, let file = namespace.anyFile(node) else { throw error }
             open = OpenFile(node: node, file: file, canWrite: false)
         }
-        return try write(data, to: open, at: offset, context: context)
+        return try write(data, to: open, at: offset, context: context, mayMakeSpace: mayMakeSpace)
     }
 
     /// The one place where a write is refused: whatever the reason, the file is not committed without these bytes.
     func write(
-        _ data: UnsafeRawBufferPointer, to open: OpenFile, at offset: Int64, context: FuseRequestContext
+        _ data: UnsafeRawBufferPointer, to open: OpenFile, at offset: Int64, context: FuseRequestContext,
+        mayMakeSpace: Bool = true
     ) throws(FuseErrno) -> Int {
         guard !data.isEmpty else { return 0 }
-        let write = PendingChange(open: open, pid: context.pid, range: offset..<offset + Int64(data.count))
+        let write = PendingChange(
+            open: open, pid: context.pid, range: offset..<offset + Int64(data.count), mayMakeSpace: mayMakeSpace)
         var begun: FileVersion?
         do throws(WriteRefusal) {
             return try self.write(data, write, &begun)
@@ -95,6 +99,8 @@ extension ContentStore {
         var pid: Int32
         /// What it wants to write; empty for a new size.
         var range: Range<Int64>
+        /// Whether something may be given back for it.
+        var mayMakeSpace = true
     }
 
     /// Writes into the version that can be changed.
@@ -109,7 +115,7 @@ extension ContentStore {
         recordWriter(try writer(write.pid, into: file), through: write.open)
         findSize(file, node: node, pid: write.pid, upTo: write.range.upperBound)
         let terms = try self.terms(of: version, for: write.range)
-        if let needed = terms.space { try space.reserve(needed, in: version.spool) }
+        if let needed = terms.space { try space.reserve(needed, in: version.spool, mayMakeSpace: write.mayMakeSpace) }
         // Again where the file was truncated meanwhile: then this write comes after that.
         repeat {
             try put(data, terms.range, into: version)
@@ -130,7 +136,7 @@ extension ContentStore {
         do throws(UploadFailure) {
             let terms = try self.terms(of: next, for: write.range)
             taken = terms.range
-            if let needed = terms.space { try space.reserve(needed, in: next.spool) }
+            if let needed = terms.space { try space.reserve(needed, in: next.spool, mayMakeSpace: write.mayMakeSpace) }
             try put(data, taken, into: next)
         } catch {
             reclaimer.drop(next)

@@ -25,6 +25,9 @@ package final class WriteThrottle: Sendable {
     /// Whether a write that finds no space may find some soon.
     package var isSpaceComing: Bool { space.isComing }
 
+    /// Whether others wait for space: what may be given back is theirs.
+    package var hasQueue: Bool { !engine.spaceQueue.isEmpty }
+
     /// How long a WRITE is held at most for the network's pace.
     private static let longestHold: Duration = .milliseconds(500)
     /// How long a WRITE waits for space, from the moment at which it was refused.
@@ -93,8 +96,8 @@ package final class WriteThrottle: Sendable {
         var answer: Answer
     }
 
-    /// Tries a write that found no space again when space comes, until it has waited for too long. That other uploads get on, or
-    /// that this one tries and fails, keeps it no longer.
+    /// Tries a write that found no space again, at once where nobody else waits, and when space comes, until it has waited for
+    /// too long. That other uploads get on, or that this one tries and fails, keeps it no longer.
     package func waitForSpace(_ write: PendingWrite, _ answer: Answer) {
         let upload = try? content.handles.get(write.handle).file.upload
         upload?.writeWaitsForSpace()
@@ -124,6 +127,8 @@ package final class WriteThrottle: Sendable {
 
     private func tryAgain(_ wait: SpaceWait, isLast: Bool) {
         let pending = wait.write
+        // Asked before: what comes after that, the queue tells of.
+        let wasComing = space.isComing
         do throws(FuseErrno) {
             let count = try pending.data.withBytes { data throws(FuseErrno) in
                 try content.write(
@@ -133,7 +138,7 @@ package final class WriteThrottle: Sendable {
             if wait.answer.give(.success(count)) { return }
             content.writeWasNotAnswered(pending.offset..<pending.offset + Int64(count), of: pending.handle)
         } catch {
-            if error == .noSpace, !isLast, space.isComing { return self.wait(wait) }
+            if error == .noSpace, !isLast, wasComing { return self.wait(wait) }
             end(wait.place, wait.upload)
             _ = wait.answer.give(.failure(error))
         }

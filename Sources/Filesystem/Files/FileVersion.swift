@@ -57,6 +57,10 @@ struct FileVersion: Sendable {
     var source: FoundSource?
     /// The same kept open, where it bears this file's name: a copy that ends before it may be cut short.
     var heldSource: HeldSource?
+    /// How long that file was when it was found, in bytes.
+    var sourceSize: Int64?
+    /// How long the file is of which this one was found to be the first part, in bytes; until it is changed.
+    var cutNamesake: Int64?
     /// Whether an rsync writes into it under its final name.
     var isWrittenInPlace = false
     /// Whether such an rsync wrote, and the truncation that ends its successful run has not followed.
@@ -92,6 +96,9 @@ struct FileVersion: Sendable {
     /// Whether it is, or is to be, uploaded under a name that it bears now or will get.
     var isToBeUploaded: Bool { name.isUploaded && phase != .ended(.partial) }
 
+    /// Whether nothing of it is uploaded; it may have an upload still, which ends when nobody can write it any more.
+    var staysHere: Bool { upload == nil || phase == .writing && !isToBeUploaded }
+
     /// Whether this is the same version, perhaps at another moment.
     func isSame(as other: FileVersion) -> Bool { spool === other.spool }
 }
@@ -103,5 +110,10 @@ extension NamePolicy.Verdict {
         case .upload, .temporary: true
         case .keepLocally, .refuse: false
         }
+    }
+
+    /// Whether files of such a name get another one when they are whole.
+    var isTemporary: Bool {
+        if case .temporary = self { true } else { false }
     }
 }

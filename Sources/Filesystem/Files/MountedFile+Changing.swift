@@ -80,14 +80,19 @@ extension MountedFile {
         }
     }
 
-    /// Gives an upload to the version that was looked at, unless it has one or is another version by now.
+    /// Gives an upload to the version that was looked at, unless it has one, is another version by now, or, where the upload knows
+    /// what it held then, was changed since.
     ///
+    /// - Parameter unlessChanged: whether a change since counts.
     /// - Returns: the upload that this version has; nil where it is not the file's any more. With it, where it was given
     ///   just now, the uploads that go on until it is safe.
-    func attach(_ upload: Upload, to looked: FileVersion) -> (upload: Upload?, predecessors: [Upload]) {
+    func attach(
+        _ upload: Upload, to looked: FileVersion, unlessChanged: Bool = false
+    ) -> (upload: Upload?, predecessors: [Upload]) {
         door.withLock { state in
             guard let version = state.version, version.isSame(as: looked) else { return (nil, []) }
             if let other = version.upload { return (other, []) }
+            if unlessChanged, version.changesUnderWay > 0 || version.events != looked.events { return (nil, []) }
             state.version?.upload = upload
             state.version?.predecessors = []
             return (upload, version.predecessors)
@@ -127,6 +132,7 @@ extension MountedFile {
             state.version?.writesDone += 1
             state.version?.events += 1
             state.version?.refused.remove(written)
+            state.version?.cutNamesake = nil
             state.version?.size = max(version.size, written.upperBound)
             state.version?.hasContent = true
             state.modified = now
@@ -171,6 +177,7 @@ extension MountedFile {
             state.version?.changesUnderWay -= 1
             state.version?.truncationsDone += 1
             state.version?.events += 1
+            state.version?.cutNamesake = nil
             state.version?.size = size
             state.version?.refused.remove(size..<Int64.max)
             state.version?.awaitsFinalTruncation = false
@@ -274,6 +281,15 @@ extension MountedFile {
         }
     }
 
+    /// It was found to be the first part of a file of so many bytes.
+    func isCut(_ looked: FileVersion, from whole: Int64) {
+        door.withLock { state in
+            guard let version = state.version, version.isSame(as: looked), version.events == looked.events
+            else { return }
+            state.version?.cutNamesake = whole
+        }
+    }
+
     /// It is decided what became of the version, or nothing is to: its source is not needed any more.
     func releaseSource() {
         let released = door.withLock { state in state.writeHandles == 0 ? state.version?.heldSource.take() : nil }
@@ -282,11 +298,14 @@ extension MountedFile {
     }
 
     /// A source was found, and may be kept open until it is decided what becomes of the version.
-    func hintWasFound(_ source: FoundSource, held: HeldSource?) {
+    ///
+    /// - Parameter size: the source's, in bytes.
+    func hintWasFound(_ source: FoundSource, of size: Int64, held: HeldSource?) {
         let before = door.withLock { state -> HeldSource? in
             defer { state.version?.heldSource = held }
             state.version?.hintSearch = .done
             state.version?.source = source
+            state.version?.sourceSize = size
             return state.version?.heldSource
         }
         // Closed outside the lock.

@@ -117,12 +117,17 @@ extension MountedFile {
         }
     }
 
-    /// Whether nobody can write it any more, and what becomes of it is not decided.
+    /// Whether nobody can write it any more, or a close was answered beside somebody who may, and what becomes of it is not
+    /// decided.
     var isUndecided: Bool {
         door.withLock { state in
-            state.writeHandles == 0 && !state.isRemoved && state.version?.hasUncommittedContent ?? false
+            guard !state.isRemoved, let version = state.version else { return false }
+            return version.hasUncommittedContent && (state.writeHandles == 0 || version.isCommittedForNow)
         }
     }
+
+    /// Whether a close of it was answered, and the last release has yet to decide.
+    var isCommittedForNow: Bool { door.withLock { $0.version?.isCommittedForNow ?? false } }
 
     /// The writers that exited with the file open, and how they ended is not known yet.
     var awaitedWriters: Set<Int32> { door.withLock { $0.version?.writers.awaited ?? [] } }
@@ -163,6 +168,13 @@ extension MountedFile {
             return nil
         }
         return version.upload?.currentState == .completed ? version : nil
+    }
+
+    /// Whether its content could leave the spool if its writers were not about to close it.
+    var isEvictableWhenClosed: Bool {
+        let version = door.withLock { $0.writeHandles > 0 ? $0.version : nil }
+        guard let version, version.phase == .sealed, !version.isEvicted, version.size > 0 else { return false }
+        return version.upload?.currentState == .completed
     }
 
     /// Counts the content as evicted from now on; false when somebody has begun to use it.

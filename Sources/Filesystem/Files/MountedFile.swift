@@ -124,13 +124,14 @@ public final class MountedFile: Sendable {
 
     // MARK: The name
 
-    /// The name is gone: nobody finds the file any more, and nothing of it is uploaded. Gives its upload, and whether nobody
-    /// has it open either.
-    func removed() -> (upload: Upload?, isUnused: Bool) {
+    /// The name is gone: nobody finds the file any more, and nothing of it is uploaded. Gives its upload, those that went on
+    /// until it would have one, and whether nobody has it open either.
+    func removed() -> (upload: Upload?, predecessors: [Upload], isUnused: Bool) {
         door.withLock { state in
             state.isRemoved = true
             state.version?.name = .keepLocally
-            return (state.version?.upload, state.handles == 0)
+            defer { state.version?.predecessors = [] }
+            return (state.version?.upload, state.version?.predecessors ?? [], state.handles == 0)
         }
     }
 
@@ -169,7 +170,7 @@ public final class MountedFile: Sendable {
     /// fsync or a close is answered for content that is not uploaded: the journal has to know it. Gives the content.
     func promised() -> FileVersion? {
         door.withLock { state in
-            if state.version?.upload == nil { state.isPromised = true }
+            if state.version?.staysHere ?? true { state.isPromised = true }
             return state.version
         }
     }

@@ -60,8 +60,9 @@ extension Namespace {
         // that is no whole file. By the name that is written down: the file is told of it later.
         let isUploaded = path.map { verdict(on: $0).isUploaded } ?? false
         let isCutOff = isBeingMade && look.isKnownAsLocal && isUploaded && look.version?.phase == .writing
-        // What has an upload by now is known by that, as all that is being written.
-        let isPromised = look.isPromised && look.version?.upload == nil || isCutOff
+        // What is to be uploaded by now is known by that, as all that is being written; what the platform alone has as well.
+        let staysHere = look.version.map { $0.staysHere && !($0.upload?.inspect { $0.lacksBytes } ?? false) } ?? true
+        let isPromised = look.isPromised && staysHere || isCutOff
         if isBeingMade, !isPromised, look.version.map({ $0.phase == .writing }) ?? true {
             return look.unrecorded.map {
                 NodeRecord.Content(size: $0.size, spool: $0.spool, upload: $0.upload)
@@ -74,8 +75,8 @@ extension Namespace {
         }
         return NodeRecord.Content(
             size: version?.size ?? 0, spool: version?.spool.name,
-            upload: isCutOff ? nil : (version?.upload?.number).map(Int64.init),
+            upload: isCutOff || staysHere ? nil : (version?.upload?.number).map(Int64.init),
             isLocalOnly: version?.phase == .ended(.partial),
-            isTainted: version.map { isCutOff || $0.upload == nil && $0.taint != nil } ?? false)
+            isTainted: version.map { isCutOff || staysHere && $0.taint != nil } ?? false)
     }
 }

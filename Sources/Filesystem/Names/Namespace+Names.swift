@@ -87,12 +87,10 @@ extension Namespace {
     /// - Parameter successor: the upload of the file that took its name: what was promised to be safe goes on until
     ///   that one is.
     func removed(_ file: MountedFile, node: NodeID, reason: UploadFailure, successor: Upload? = nil) {
-        let (upload, isUnused) = file.removed()
+        let (upload, predecessors, isUnused) = file.removed()
         upload?.updateIdentity { $0.isListed = false }
-        if let upload, let successor {
-            successor.takePlace(of: upload, reason: reason)
-        } else {
-            cancel(upload, reason: reason)
+        for old in predecessors + [upload].compactMap({ $0 }) {
+            if let successor { successor.takePlace(of: old, reason: reason) } else { cancel(old, reason: reason) }
         }
         if isUnused { discard(file, node: node) }
     }

@@ -44,6 +44,8 @@ extension Namespace {
             setAsidePartial(file)
             return plan
         }
+        // Whoever renames takes it for whole.
+        if version.phase == .ended(.partial), version.name.isTemporary { throw .ioError }
         guard version.phase == .staged || version.phase == .sealed, file.look.writeHandles == 0 else { return plan }
         switch version.upload?.currentState {
         case .staged, .finishing: plan.completes = true

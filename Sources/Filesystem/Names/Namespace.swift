@@ -50,6 +50,9 @@ package final class Namespace: Sendable {
     /// It has closed one.
     func closed(by process: Int32) { gate.withLock { $0.closed(by: process, at: .now) } }
 
+    /// The processes that have closed a file a moment ago, and may open the next.
+    var betweenFiles: [Int32] { gate.withLock { $0.betweenFiles(at: .now) } }
+
     /// Whether a process may open a file for writing, or change a name.
     func allowsChange(by process: @autoclosure () -> Int32?) -> Bool {
         let gate = gate.withLock { $0 }

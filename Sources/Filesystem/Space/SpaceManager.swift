@@ -42,22 +42,24 @@ final class SpaceManager: Sendable {
 
     /// Makes sure that there is space for the range of a spool file. Blocks on the disk.
     ///
+    /// - Parameter mayMakeSpace: whether something may be given back for it: not while others wait for that.
     /// - Throws: `noSpace` when nothing is left to give back.
-    func reserve(_ range: Range<Int64>, in spoolFile: SpoolFile) throws(UploadFailure) {
+    func reserve(_ range: Range<Int64>, in spoolFile: SpoolFile, mayMakeSpace: Bool = true) throws(UploadFailure) {
         while true {
             do throws(SpoolError) {
                 return try spoolFile.reserve(range)
             } catch {
-                guard case .noSpace = error, try makeSpace() else { throw error.uploadFailure }
+                guard case .noSpace = error, mayMakeSpace, try makeSpace() else { throw error.uploadFailure }
             }
         }
     }
 
-    /// Whether space is on its way: chunks that may be released, or whole files that may be evicted, are being uploaded.
+    /// Whether space is on its way: chunks that may be released, or whole files that may be evicted, are being uploaded, or
+    /// were a moment ago and are about to be closed.
     var isComing: Bool {
         engine.uploads.contains { upload in
-            upload.bringsSpace || upload.currentState == .finishing
-        }
+            upload.bringsSpace || upload.stateToKeep == .finishing
+        } || namespace.allFiles.contains(where: \.isEvictableWhenClosed)
     }
 
     /// Bytes of finished files that a writer who needs space would get.

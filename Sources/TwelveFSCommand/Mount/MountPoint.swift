@@ -125,9 +125,10 @@ package enum MountPoint {
         }
     }
 
-    /// Takes a dead mount away.
+    /// Takes a dead mount away, unless another one has taken its place.
     package static func clear(_ mount: MountTable.Entry) throws {
         try checkMayClear(mount)
+        guard let now = try self.mount(at: mount.path), now.id == mount.id else { return }
         do {
             try MountTable.unmount(mount.path, lazily: true)
         } catch {

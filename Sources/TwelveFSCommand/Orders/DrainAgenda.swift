@@ -44,7 +44,7 @@ public final class DrainAgenda: Sendable {
                 Entry(client: order.client, deadline: now + order.timeout, isForced: order.isForced))
             return state.users
         }
-        order.client?.answer(.waiting(users: users))
+        order.client?.answer(.waiting(users: ServerAnswer.told(users)))
     }
 
     /// The client with this id has taken its order back.
@@ -73,9 +73,9 @@ public final class DrainAgenda: Sendable {
             for (entry, step) in zip(state.entries, steps) {
                 guard let client = entry.client else { continue }
                 if step == .stayBusy {
-                    told.append((client, .busy(users: users)))
+                    told.append((client, .busy(users: ServerAnswer.told(users))))
                 } else if users != state.users {
-                    told.append((client, .waiting(users: users)))
+                    told.append((client, .waiting(users: ServerAnswer.told(users))))
                 }
             }
             state.users = users

@@ -18,6 +18,21 @@ package enum ServerAnswer: Codable, Equatable, Sendable {
     case ended(DrainOutcome)
     /// It does not do that.
     case refused(reason: String)
+
+    /// The first of the users, and how many others there are: an answer is sent at once, or not at all.
+    static func told(_ users: [String]) -> [String] {
+        var (told, length) = ([String](), 0)
+        for user in users {
+            length += user.utf8.count
+            guard length <= longestList || told.isEmpty else { break }
+            told.append(user)
+        }
+        let others = users.count - told.count
+        return others > 0 ? told + ["\(others) more"] : told
+    }
+
+    /// In bytes.
+    private static let longestList = 8 << 10
 }
 
 /// Who gave an order and waits for what comes of it.

@@ -19,10 +19,17 @@ enum UnixSocket {
         }
     }
 
+    /// How long whoever listens may leave a connection, or what is sent on it, untaken: its queue may be full.
+    private static let patience = timeval(tv_sec: 5, tv_usec: 0)
+
     /// One that is connected to what listens under `name` in `directory`.
+    ///
+    /// - Throws: `resourceTemporarilyUnavailable` where the process that listens does not get to it.
     static func connected(to name: String, in directory: String) throws(Errno) -> Int32 {
         try withAddress(of: name, in: directory) { _, address, length throws(Errno) in
             let descriptor = try make(0)
+            var patience = patience
+            setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
             guard connect(descriptor, address, length) == 0 else { throw failure(closing: descriptor) }
             return descriptor
         }

@@ -53,6 +53,9 @@ package struct Server {
             return line
         } catch Errno.permissionDenied {
             throw Self.anothers(mountPoint)
+        } catch Errno.resourceTemporarilyUnavailable {
+            throw CommandFailure(
+                "what serves \(mountPoint) (\(record.words)) does not answer", hint: "Is it, or its container, paused?")
         } catch {
             if hasEnded { return nil }
             throw cannotAsk(error)
@@ -99,7 +102,7 @@ package struct Server {
             Terminal.complain("\(uploads) left; the next mount with --state-dir \(stateDirectory) goes on")
         }
         for file in outcome.undecided ?? [] {
-            Terminal.complain("\(file); the next mount has it as interrupted")
+            Terminal.complain("\(file); the next mount keeps it, and does not complete it by itself")
         }
         return outcome.status
     }
