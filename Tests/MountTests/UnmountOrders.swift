@@ -43,7 +43,28 @@ extension Mounted {
                     #expect(try await writer.write(1000) == "ok")
                 }
                 #expect(try await writer.close() == "ok")
-                #expect(try await stage.mount.unmount().succeeded)
+                // It may open the next file for a second.
+                let unmounted = try await run(unmount(stage.mount.path, "--drain-timeout", "1m"))
+                #expect(unmounted.succeeded, "\(unmounted)")
+            }
+        }
+
+        /// Without the mount its next file would be one in the directory beneath.
+        @Test(.shows("drain-writers")) func aProgramBetweenTwoFilesIsWaitedFor() async throws {
+            try await withMount { stage in
+                let script = """
+                    import sys, time
+                    for number in range(3):
+                        with open(f"{sys.argv[1]}/{number}.mp4", "wb") as file: file.write(bytes([number]) * 1000)
+                        time.sleep(0.6)
+                    """
+                let program = try await start(Tool("python3", ["-c", script, stage.mount.path]))
+                try await stage.mount.await("completed", of: "0.mp4")
+                let unmounted = try await run(unmount(stage.mount.path))
+                #expect(unmounted.succeeded, "\(unmounted)")
+                #expect(try await program.finished().succeeded)
+                #expect(try FileManager.default.contentsOfDirectory(atPath: stage.mount.path).isEmpty)
+                #expect(try await stage.sandbox.completeAssets().count == 3)
             }
         }
 
