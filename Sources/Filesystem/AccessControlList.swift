@@ -17,7 +17,8 @@ package struct AccessControlList: Equatable {
         }
     }
 
-    /// The permission bits that it comes to: 0 to 0o777. The mask stands for the group, as in every mode.
+    /// The permission bits that it comes to: 0 to 0o777. Of what the list grants the group, the mask leaves what it names: in a
+    /// mode that stays, the group must not get what the mask grants to others that the list names.
     package let permissions: UInt16
 
     /// Reads the attribute's value; nil when it is none.
@@ -29,9 +30,9 @@ package struct AccessControlList: Equatable {
             guard let tag = Tag(rawValue: Self.number(value[start..<start + 2])), allowed <= 7 else { return nil }
             classes[tag] = UInt16(allowed)
         }
-        guard let owner = classes[.owner], let group = classes[.mask] ?? classes[.group], let others = classes[.others]
+        guard let owner = classes[.owner], let group = classes[.group], let others = classes[.others]
         else { return nil }
-        permissions = owner << 6 | group << 3 | others
+        permissions = owner << 6 | (group & (classes[.mask] ?? 7)) << 3 | others
     }
 
     private static let version: UInt32 = 2

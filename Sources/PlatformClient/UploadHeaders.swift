@@ -19,6 +19,10 @@ package enum UploadHeaders {
     /// Those that identify us, which no store may have.
     private static let credentials: Set<String> = ["x-api-key", "authorization", "proxy-authorization", "cookie"]
 
+    /// What stores take with an object, by the name or its beginning: what the object is, and what its store wants to know.
+    private static let taken = ["content-", "x-amz-", "x-goog-", "x-ms-"]
+    private static let takenWhole: Set<String> = ["if-none-match"]
+
     /// What becomes of a header; its value is nil where there is none to speak of.
     package static func verdict(on name: String, _ value: String?) -> Verdict {
         let lowercased = name.lowercased()
@@ -29,6 +33,9 @@ package enum UploadHeaders {
         }
         if credentials.contains(lowercased) {
             return .refuse("it names \(lowercased), a credential, which is not the platform's to set")
+        }
+        guard takenWhole.contains(lowercased) || taken.contains(where: { lowercased.hasPrefix($0) }) else {
+            return .refuse("it names \(lowercased), which is none that stores take with an upload")
         }
         guard value.utf8.count <= 4096, value.utf8.allSatisfy({ $0 == 0x09 || (0x20...0x7E).contains($0) }) else {
             return .refuse("\(name) has a value that no header may have")

@@ -87,11 +87,13 @@ import UploadCore
         Row(body: url("https://s/%zz"), words: "url cannot be used: it is not a URL"),
         Row(body: url("//s/a"), words: "url cannot be used: it is not a URL"),
         Row(body: "{\(good),\"upload_headers\":[]}", words: "upload_headers is an array, not an object"),
-        Row(body: headers(#""x-a":{"b":1}"#), words: "upload_headers holds an object"),
-        Row(body: headers(#""x-a":["1",{}]"#), words: "upload_headers holds an array"),
-        Row(body: headers(#""x-a":["1","2\r\nx-injected: 1"]"#), words: "x-a has a value that no header may have"),
-        Row(body: headers(#""x-a":"1\r\nx-injected: 1""#), words: "x-a has a value that no header may have"),
-        Row(body: headers(#""x-a":"1\u0000""#), words: "x-a has a value that no header may have"),
+        Row(body: headers(#""x-amz-a":{"b":1}"#), words: "upload_headers holds an object"),
+        Row(body: headers(#""x-amz-a":["1",{}]"#), words: "upload_headers holds an array"),
+        Row(
+            body: headers(#""x-amz-a":["1","2\r\nx-injected: 1"]"#),
+            words: "x-amz-a has a value that no header may have"),
+        Row(body: headers(#""x-amz-a":"1\r\nx-injected: 1""#), words: "x-amz-a has a value that no header may have"),
+        Row(body: headers(#""x-amz-a":"1\u0000""#), words: "x-amz-a has a value that no header may have"),
         Row(body: headers(#""x-a\r\nx-injected":"1""#), words: "a name that no header may have"),
         Row(body: headers(#""":"1""#), words: "a name that no header may have"),
         Row(body: headers(#""x a":"1""#), words: "a name that no header may have"),
@@ -99,6 +101,8 @@ import UploadCore
         Row(body: headers(#""X-API-Key":"\#(testSignature)""#), words: "it names x-api-key, a credential"),
         Row(body: headers(#""authorization":"\#(testSignature)""#), words: "it names authorization, a credential"),
         Row(body: headers(#""Cookie":"\#(testSignature)""#), words: "it names cookie, a credential"),
+        Row(body: headers(#""x-forwarded-for":"127.0.0.1""#), words: "it names x-forwarded-for, which is none"),
+        Row(body: headers(#""range":"bytes=0-1""#), words: "it names range, which is none"),
         Row(body: headers(#""Proxy-Authorization":"\#(testSignature)""#), words: "it names proxy-authorization"),
     ]
 
