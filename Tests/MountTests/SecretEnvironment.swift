@@ -41,6 +41,17 @@ extension Mounted {
             }
         }
 
+        /// What it would show is its memory.
+        @Test(.shows("crash-memory")) func aServingProcessThatCrashesLeavesNothingOfItsMemory() async throws {
+            try await withMount { stage in
+                let shown = try environment(of: stage.mount.server)
+                #expect(shown.split(separator: "\0").contains("SWIFT_BACKTRACE=enable=no"))
+                let limits = try String(contentsOfFile: "/proc/\(stage.mount.server)/limits", encoding: .utf8)
+                let core = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
+                #expect(core.split(separator: " ").suffix(3) == ["0", "0", "bytes"])
+            }
+        }
+
         @Test func aProcessInTheForegroundForgetsThem() async throws {
             try await withScratch { scratch in
                 try await withSandbox(scratch: scratch) { sandbox in

@@ -77,7 +77,8 @@ enum BackgroundProcess {
         posix_spawnattr_setsigmask(&attributes, &signalMask)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
 
-        let environment = ProcessInfo.processInfo.environment.filter { !SecretVariables.contain($0.key) }
+        var environment = ProcessInfo.processInfo.environment.filter { !SecretVariables.contain($0.key) }
+        environment[CrashReports.variable] = environment[CrashReports.variable] ?? CrashReports.none
         let variables = environment.map { "\($0.key)=\($0.value)" }
 
         var child = pid_t()

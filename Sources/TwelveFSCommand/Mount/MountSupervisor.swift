@@ -46,6 +46,7 @@ struct MountSupervisor: Sendable {
     /// Everything that must hold before the platform is asked.
     private func prepare(_ configuration: MountConfiguration, inBackground: Bool) throws -> Serving {
         ProcessClock.nameThisProcess()
+        CrashReports.leaveNoCore()
         Self.setUpSignals()
         // Spool, journal and log are nobody else's. The modes of files in the mount do not depend on it.
         umask(0o077)
