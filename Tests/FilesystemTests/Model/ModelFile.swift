@@ -235,20 +235,23 @@ final class ModelFile {
     ///
     /// - Parameter isHeld: whether another process has the file open for writing.
     func flush(by pid: Int32, isDying: Bool, isHeld: Bool) -> Verdict {
+        startUploadIfLacking()
         if isDying, writers.contains(pid), phase == .writing { isTainted = true }
         guard isUndecided else { return nothingToDecide(isDying) }
         if isHeld { return .answered(isError: false) }
         return decide() ?? nothingToDecide(isDying)
     }
 
+    /// What got a name under which it is uploaded after it was begun.
+    private func startUploadIfLacking() {
+        guard phase == .writing, hasContent, !hasUpload, size > 0, name.isToBeUploaded, path != nil else { return }
+        (hasUpload, declared, written) = (true, nil, SegmentMap())
+        written.insert(0..<size)
+    }
+
     /// What a close comes to that nobody hears of; nil where it decides nothing.
     func lastWriterReleased() -> Verdict? {
-        let lacksUpload =
-            phase == .writing && hasContent && !hasUpload && size > 0 && name.isToBeUploaded && path != nil
-        if lacksUpload {
-            (hasUpload, declared, written) = (true, nil, SegmentMap())
-            written.insert(0..<size)
-        }
+        startUploadIfLacking()
         if size == 0, phase == .writing, !isTainted, refused.isEmpty { hasUpload = false }
         stayHere()
         let verdict = isUndecided ? decide() : nil
