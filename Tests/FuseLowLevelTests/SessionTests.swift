@@ -1,4 +1,5 @@
 import Formats
+import Foundation
 import FuseLowLevel
 import Glibc
 import Synchronization
@@ -39,7 +40,8 @@ import Testing
         }
     }
 
-    /// Sockets, FUSE devices and the like that a program would inherit, such as `socket:[4711]`.
+    /// Sockets within this machine, FUSE devices and the like that a program would inherit, such as `socket:[4711]`. Not those of
+    /// networks: other tests beside this one open and close them.
     private func inheritableDescriptors() throws -> Set<String> {
         let links = try names(in: "/proc/self/fd").compactMap { name -> String? in
             let number = String(decoding: name, as: UTF8.self)
@@ -48,7 +50,13 @@ import Testing
             guard readlink("/proc/self/fd/\(number)", &link, link.count - 1) > 0 else { return nil }
             return String(decoding: link.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         }
-        return Set(links.filter { $0.hasPrefix("socket:") || $0.hasPrefix("anon_inode:") || $0 == "/dev/fuse" })
+        let table = try String(contentsOfFile: "/proc/net/unix", encoding: .utf8)
+        let local = Set(table.split(separator: "\n").compactMap { $0.split(separator: " ").dropFirst(6).first })
+        return Set(
+            links.filter { link in
+                if link.hasPrefix("socket:[") { return local.contains(link.dropFirst(8).dropLast()) }
+                return link.hasPrefix("anon_inode:") || link == "/dev/fuse"
+            })
     }
 
     @Test func lettingGoFreesWhoeverWaitsForAnAnswer() throws {
