@@ -12,6 +12,9 @@ public protocol MountService: Sendable {
     /// - Throws: as ``start(_:access:logger:)``.
     func hasUploadsToResume(_ configuration: MountConfiguration, logger: Logger) async throws -> Bool
 
+    /// What an earlier mount has left in the state directory, when this one has not come to be. Blocks on the disk.
+    func leftBehind(_ configuration: MountConfiguration) -> DrainOutcome
+
     /// Attaches the file system at the mount point and begins to serve; returns once the mount is usable.
     ///
     /// The mount point is an empty directory that nothing is mounted on. A cancelled task may end early.

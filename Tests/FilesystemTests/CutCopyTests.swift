@@ -62,6 +62,23 @@ import UploadEngine
         }
     }
 
+    @Test("Nor are they where the source is in the mount", .shows("asset-cut-copy"), arguments: [1000, 200_000])
+    func norAreTheyWhereTheSourceIsInTheMount(count: Int) async throws {
+        try await InProcess.run { run in
+            try await run.finish("b.mp4", Self.content)
+            let inode = try run.node("b.mp4").rawValue
+            run.writers.change {
+                $0.source = FoundSource(
+                    kind: .read, location: .ownFile(inode: inode),
+                    source: OpenSource(
+                        process: 1, number: 3, mountID: 1, inode: inode, position: 0, closesOnExec: true, path: []),
+                    isNamesake: true)
+            }
+            let answer = try await close(Array(Self.content.prefix(count)), in: run)
+            #expect(answer == (count < Self.content.count ? .ioError : nil))
+        }
+    }
+
     @Test("Nor are they with --size-hints off", .shows("asset-cut-copy"))
     func norAreTheyWithoutSizeHints() async throws {
         try await withSource(usesSizeHints: false) { run, _ in

@@ -170,6 +170,20 @@ import UploadEngine
         }
     }
 
+    @Test(.shows("asset-declared-holes")) func whatWasDeclaredBeforeItBecameAVideoCounts() async throws {
+        try await InProcess.run { run in
+            let file = try run.create(".DS_Store")
+            let inode = InodeNumber(rawValue: try run.node(".DS_Store").rawValue)
+            try run.filesystem.attributes.setExtendedAttribute(
+                Array("user.twelvelabs.total_size".utf8), to: Array("10".utf8), flags: [], of: inode)
+            try run.write([1, 2, 3], to: file)
+            #expect(await run.rename(".DS_Store", to: "video.mp4") == nil)
+            #expect(await run.close(file) == .ioError)
+            run.filesystem.committer.release(file)
+            #expect(try await run.sandbox.completeAssets().isEmpty)
+        }
+    }
+
     /// Expects the same below a directory of both; returns how many nodes there were.
     private static func compare(
         _ one: FilesystemService, _ other: FilesystemService, _ directory: NodeID, _ path: String, depth: Int,

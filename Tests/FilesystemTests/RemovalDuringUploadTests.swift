@@ -1,3 +1,5 @@
+import FileTree
+import Filesystem
 import FuseLowLevel
 import SandboxPlatform
 import TestSupport
@@ -53,6 +55,23 @@ struct RemovalDuringUploadTests {
         }
     }
 
+    @Test("What is withdrawn cannot be cancelled once more: whoever has the file open reads on", .shows("remove-open"))
+    func itCannotBeCancelledOnceMore() async throws {
+        try await InProcess.run { run in
+            func expectThatItIsReadOn(_ node: NodeID, _ reader: UInt64) throws {
+                #expect(throws: FuseErrno.invalidArgument) {
+                    try run.filesystem.attributes.set(
+                        Array(UploadControl.attribute.utf8), to: Array("cancel".utf8), flags: [],
+                        of: InodeNumber(rawValue: node.rawValue), context: InProcess.caller(1))
+                }
+                #expect(try run.filesystem.content.read(reader, at: 0, count: 2000).count == 1000)
+            }
+            let upload = try await Self.removeBeforeTheAnswer("a.mp4", of: 1000, whileOpen: expectThatItIsReadOn, run)
+            run.sandbox.clearFaults()
+            #expect(await upload.end() == .cancelled)
+        }
+    }
+
     /// The process is killed before the platform has answered. The file is not there again, and its asset is deleted.
     @Test("A removed file stays removed over a kill", .shows("remove-late"))
     func itStaysRemoved() async throws {
@@ -69,7 +88,11 @@ struct RemovalDuringUploadTests {
     }
 
     /// A file whose last report the platform has, and answers later; removed at that moment.
-    private static func removeBeforeTheAnswer(_ name: String, of size: Int, _ run: InProcess) async throws -> Upload {
+    ///
+    /// - Parameter whileOpen: called when it is removed, with a handle that reads.
+    private static func removeBeforeTheAnswer(
+        _ name: String, of size: Int, whileOpen: (NodeID, UInt64) throws -> Void = { _, _ in }, _ run: InProcess
+    ) async throws -> Upload {
         var late = InjectedFault(on: [.report], .hang)
         late.when = .after
         late.count = nil
@@ -78,9 +101,15 @@ struct RemovalDuringUploadTests {
         try run.write([UInt8](repeating: 7, count: size), to: handle)
         async let closed = run.close(handle)
         try await eventually("the asset is complete") { try await run.sandbox.completeAssets().count == 1 }
+        let node = try run.node(name)
+        let reader = try run.filesystem.open(
+            node, flags: FileOpenFlags(rawValue: 0), context: InProcess.caller(7)
+        ).handle
         try run.filesystem.namespace.removeFile(Array(name.utf8), in: .root)
         _ = await closed
         run.filesystem.committer.release(handle)
+        try whileOpen(node, reader)
+        run.filesystem.committer.release(reader)
         return try #require(run.engine.uploads.last)
     }
 }

@@ -72,6 +72,7 @@ import func TestSupport.eventually
             let loop = ServingLoop(
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 start: { [mount] in try await start(mount) },
+                leftBehind: { DrainOutcome(resumable: 2) },
                 reportReady: { [self] failure in
                     words.withLock { $0.append(failure) }
                     ready.open()
@@ -231,6 +232,20 @@ import func TestSupport.eventually
         around.send(.sigterm)
         await #expect(throws: CommandFailure.self) { try await running.value }
         #expect(around.words.withLock { $0.count } == 1)
+    }
+
+    @Test(.shows("drain-left")) func orderWhileStartingIsToldWhatAnEarlierMountHasLeft() async throws {
+        let began = StartGate()
+        let client = FakeClient(1)
+        let running = around.run { _ in
+            began.open()
+            await StartGate().wait()
+            throw CancellationError()
+        }
+        await began.wait()
+        around.place(.unmount(timeout: nil, isForced: false), by: client)
+        await #expect(throws: CommandFailure.self) { try await running.value }
+        #expect(await client.last() == .ended(DrainOutcome(resumable: 2)))
     }
 
     @Test func startThatSucceedsAllTheSameIsTakenBack() async throws {

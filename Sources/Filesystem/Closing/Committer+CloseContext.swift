@@ -20,6 +20,7 @@ extension Committer {
         else { return }
         let upload = engine.begin(namespace.identity(for: path), spool: version.spool)
         upload.apply(.wrote(0..<version.size))
+        if let declared = file.declaredHint { upload.apply(.hinted(declared)) }
         let (attached, predecessors) = file.attach(upload, to: version, unlessChanged: true)
         guard attached === upload else { return reclaimer.drop(upload) }
         for old in predecessors { upload.takePlace(of: old, reason: ContentStore.overwritten) }

@@ -1,3 +1,4 @@
+import FileTree
 import ProcessInspection
 import UploadCore
 import UploadEngine
@@ -34,14 +35,30 @@ extension Committer {
     /// How far it was read tells nothing: `sendfile` with an offset leaves the position at 0 after a whole copy, and who writes
     /// another container stops before the end. A source that grows is read to an end that it no longer has.
     private func sizeOfCutNamesake(_ version: FileVersion) -> Int64? {
-        guard let source = version.heldSource, version.size > 0, version.size < source.firstSize,
-            let size = source.size, version.size < size
+        if let held = version.heldSource {
+            return sizeOfCut(version, from: held.firstSize, to: { held.size }, bytes: held.bytes)
+        }
+        guard let source = version.source, let first = version.sourceSize, source.isNamesake, source.kind == .read,
+            case .ownFile(let inode) = source.location, let file = namespace.anyFile(NodeID(inode)),
+            let own = file.version, !own.isSame(as: version)
         else { return nil }
+        return sizeOfCut(version, from: first, to: { own.size }) { range in
+            file.isEvicted(own) ? nil : bytes(range, of: own)
+        }
+    }
+
+    /// - Parameters:
+    ///   - first: how long the source was when it was found, in bytes.
+    ///   - now: how long it is.
+    private func sizeOfCut(
+        _ version: FileVersion, from first: Int64, to now: () -> Int64?, bytes source: (Range<Int64>) -> [UInt8]?
+    ) -> Int64? {
+        guard version.size > 0, version.size < first, let size = now(), version.size < size else { return nil }
         let part = min(Self.comparedPart, version.size)
         for range in [0..<part, version.size - part..<version.size] {
-            guard let written = bytes(range, of: version), written == source.bytes(range) else { return nil }
+            guard let written = bytes(range, of: version), written == source(range) else { return nil }
         }
-        return min(source.firstSize, size)
+        return min(first, size)
     }
 
     /// Of its beginning and of its end, in bytes.

@@ -88,6 +88,7 @@ struct MountSupervisor: Sendable {
                 try await PlatformProbe.run(configuration, access: access, hasUploadsToResume: resumes, logger: logger)
                 return try await service.start(configuration, access: access, logger: logger)
             },
+            leftBehind: { service.leftBehind(configuration) },
             reportReady: { failure in readiness?.say(failure) ?? true },
             drainTimeout: configuration.drainTimeout,
             reopenLog: { serving.logFile?.reopen() })

@@ -15,6 +15,10 @@ struct PlatformMount: MountService {
         await offPool { Journal.hasUploadsToResume(in: configuration.stateDirectory) }
     }
 
+    func leftBehind(_ configuration: MountConfiguration) -> DrainOutcome {
+        DrainOutcome(resumable: Journal.uploadsToResume(in: configuration.stateDirectory))
+    }
+
     func start(
         _ configuration: MountConfiguration, access: PlatformAccess, logger: Logger
     ) async throws -> any RunningMount {

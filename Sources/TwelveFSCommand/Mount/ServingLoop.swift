@@ -7,6 +7,8 @@ package struct ServingLoop: Sendable {
     package let logger: Logger
     /// Asks the platform and begins to serve; nothing is mounted when it throws.
     package let start: @Sendable () async throws -> any RunningMount
+    /// What an earlier mount has left, for whoever has asked for the end of one that has not come to be.
+    package let leftBehind: @Sendable () -> DrainOutcome
     /// Tells whoever waits that the mount is usable, or why not; false when nobody waits any more.
     package let reportReady: @Sendable (CommandFailure?) -> Bool
     /// How long an end may take where nobody says otherwise.
@@ -15,11 +17,13 @@ package struct ServingLoop: Sendable {
 
     package init(
         logger: Logger, start: @escaping @Sendable () async throws -> any RunningMount,
+        leftBehind: @escaping @Sendable () -> DrainOutcome = { DrainOutcome() },
         reportReady: @escaping @Sendable (CommandFailure?) -> Bool, drainTimeout: Duration,
         reopenLog: @escaping @Sendable () -> Void
     ) {
         self.logger = logger
         self.start = start
+        self.leftBehind = leftBehind
         self.reportReady = reportReady
         self.drainTimeout = drainTimeout
         self.reopenLog = reopenLog
@@ -113,7 +117,7 @@ private struct ServingCourse {
         case (.refused(let error), _):
             let failure = CommandFailure(wrapping: error)
             loop.logger.error("not mounted", metadata: ["reason": "\(failure)"])
-            agenda.end(DrainOutcome())
+            if !agenda.isEmpty { agenda.end(loop.leftBehind()) }
             _ = loop.reportReady(failure)
             throw failure
 

@@ -83,8 +83,11 @@ public final class Journal: Sendable {
 
     /// Whether the journal of a state directory has uploads to recover, or may have, since it is damaged. Blocks on
     /// the disk.
-    public static func hasUploadsToResume(in stateDirectory: String) -> Bool {
-        JournalDatabase.hasUploadsToResume(in: stateDirectory)
+    public static func hasUploadsToResume(in stateDirectory: String) -> Bool { uploadsToResume(in: stateDirectory) > 0 }
+
+    /// How many those are; at least one where it is damaged.
+    public static func uploadsToResume(in stateDirectory: String) -> Int {
+        JournalDatabase.uploadsToResume(in: stateDirectory)
     }
 
     /// Writes nothing before ``begin()``, whatever is told: what came of an attempt that fails is not to be known.

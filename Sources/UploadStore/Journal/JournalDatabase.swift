@@ -129,20 +129,20 @@ struct JournalDatabase: Sendable {
         }
     }
 
-    /// Whether the journal of a state directory has uploads to recover, or may have: one that is damaged is left as it
-    /// is, and opening it will tell.
-    static func hasUploadsToResume(in stateDirectory: String) -> Bool {
+    /// How many uploads the journal of a state directory has to recover; 1 where it may have some: one that is damaged is left as
+    /// it is, and opening it will tell.
+    static func uploadsToResume(in stateDirectory: String) -> Int {
         let path = "\(stateDirectory)/\(fileName)"
-        guard FileManager.default.fileExists(atPath: path) else { return false }
+        guard FileManager.default.fileExists(atPath: path) else { return 0 }
         // SQLite tidies up after itself: of what it does not read of the log nothing would be left to be told of.
-        if JournalLog.damage(ofDatabase: path) != nil { return true }
+        if JournalLog.damage(ofDatabase: path) != nil { return 1 }
         do {
             return try DatabaseQueue(path: path).read { database in
                 let query = "SELECT COUNT(*) FROM uploads WHERE state = ?"
-                return try Int.fetchOne(database, sql: query, arguments: [UploadState.finishing.rawValue]) ?? 0 > 0
+                return try Int.fetchOne(database, sql: query, arguments: [UploadState.finishing.rawValue]) ?? 0
             }
         } catch {
-            return false
+            return 0
         }
     }
 
