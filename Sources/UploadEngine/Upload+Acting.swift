@@ -70,6 +70,7 @@ extension Upload {
     }
 
     private func bytesAreNotNeeded() {
+        dropPredecessors()
         services.scheduler.withdraw(self)
         let handlers = state.withLock { state in
             defer { state.withdrawalHandlers = [] }

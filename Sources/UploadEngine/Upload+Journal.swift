@@ -209,7 +209,7 @@ extension Upload {
     func dropPredecessors() {
         let (replaced, left) = state.withLock { state -> (Predecessors, Predecessors) in
             guard !state.predecessors.isEmpty else { return ([], []) }
-            switch state.machine.state {
+            switch state.machine.standingToKeep.state {
             case .completed, .cancelled: break
             case .finishing, .staged: guard state.durableMark == state.contentVersion else { return ([], []) }
             case .open: return ([], [])

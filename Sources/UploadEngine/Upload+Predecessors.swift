@@ -14,4 +14,13 @@ extension Upload {
         }
         dropPredecessors()
     }
+
+    /// Whether it, or one whose place it took, was promised to be safe, and is under way: it is not to end before what follows it
+    /// is safe.
+    public var isToOutlive: Bool {
+        state.withLock { state in
+            guard state.machine.standingToKeep.state.isUnderWay else { return false }
+            return state.durableMark == state.contentVersion || !state.predecessors.isEmpty
+        }
+    }
 }

@@ -274,6 +274,12 @@ public final class Upload: Sendable {
     /// Where the upload stands.
     public var currentState: UploadState { state.withLock { $0.machine.state } }
 
+    /// Whether the platform has confirmed it so short a time ago.
+    public func wasCompleted(within time: Duration) -> Bool {
+        let completed = state.withLock { $0.machine.state == .completed ? $0.moments.completed : nil }
+        return completed.map { services.clock.wallTime().duration(since: $0) <= time } ?? false
+    }
+
     /// The same for its file, and for another process: one that is withdrawn is cancelled, whatever is left to do.
     public var stateToKeep: UploadState { state.withLock { $0.machine.standingToKeep.state } }
 

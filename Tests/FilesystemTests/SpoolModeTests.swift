@@ -77,6 +77,34 @@ import UploadEngine
         }
     }
 
+    /// One that is emptied while it is on its way itself holds the one before, which was promised.
+    @Test(.shows("replace-durable")) func aDurableVersionOutlivesTwoSuccessorsThatAreNotSafe() async throws {
+        try await InProcess.run { run in
+            Self.hang(run)
+            let handle = try run.create("a.mp4")
+            try run.write([1, 2, 3], to: handle)
+            #expect(await run.synchronize(handle) == nil)
+            async let first = run.close(handle)
+            try await eventually("it is on its way") { run.engine.uploads.map(\.currentState) == [.finishing] }
+            let next = try run.open("a.mp4", cutting: true)
+            try run.write([4, 5], to: next)
+            async let second = run.close(next)
+            try await eventually("so is the next") { run.engine.uploads.last?.currentState == .finishing }
+            let last = try run.open("a.mp4", cutting: true)
+            let durable = try #require(run.engine.uploads.first)
+            #expect(durable.currentState == .finishing)
+            try run.write([6], to: last)
+            #expect(run.engine.uploads.map(\.currentState) == [.finishing, .cancelled, .open])
+            run.writers.change { $0.dying[1] = "its writer was killed by signal 9" }
+            _ = await run.close(last)
+            for handle in [handle, next, last] { run.filesystem.committer.release(handle) }
+            Self.release(run)
+            _ = await (first, second)
+            #expect(await durable.end() == .completed)
+            #expect(try await run.onlyAsset() == [1, 2, 3])
+        }
+    }
+
     /// Nobody wants the content from before any more.
     @Test(.shows("remove-unfinished", "rename-to-local"), arguments: [false, true], ["rm", "mv", ": >"])
     func aDurableVersionEndsWithItsSuccessor(isWritten: Bool, way: String) async throws {

@@ -289,10 +289,10 @@ final class RandomUpload {
                     calls[index].outcome = .callFailed(id, failure, random: 0.5)
                 }
                 if fails() {
-                    let lost: [UploadFailure.Kind] = [
-                        .connectionLost, .unreadableAnswer, .platformUnavailable, .conflict,
-                    ]
-                    let failure = UploadFailure(lost[random(0...3)], message: "the answer was lost")
+                    var lost: [UploadFailure.Kind] = [.connectionLost, .unreadableAnswer, .platformUnavailable]
+                    // Not of a deletion that took effect: that something refers to the asset.
+                    if case .deleteAsset = call {} else { lost.append(.conflict) }
+                    let failure = UploadFailure(lost[random(0...lost.count - 1)], message: "the answer was lost")
                     calls[index].outcome = .callFailed(id, failure, random: 0.5)
                 }
             }

@@ -196,7 +196,15 @@ package final class Committer: Sendable {
         _ looked: FileVersion?, of file: MountedFile, _ scope: CommitScope, unlessOpen: Bool, isForNow: Bool = false
     ) -> MountedFile.Decision<Upload> {
         let decision = file.seal(looked, scope, unlessOpen: unlessOpen, isForNow: isForNow)
-        guard case .made(let upload) = decision else { return decision }
+        guard case .made(let upload) = decision else {
+            // It was decided by the close before: that nobody has it open has been seen now.
+            if case .refused = decision, !isForNow, !file.isCommittedForNow, let upload = looked?.upload,
+                upload.identity.isUndecided
+            {
+                upload.updateIdentity { $0.isUndecided = false }
+            }
+            return decision
+        }
         if !isForNow, let looked { exits.committed(upload, by: looked.writers) }
         // What is committed as a whole is decided, as soon as the journal knows that.
         if scope != .whole, upload.identity.isUndecided != isForNow {

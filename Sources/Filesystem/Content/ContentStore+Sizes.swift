@@ -104,8 +104,8 @@ extension ContentStore {
         next.size = size
         next.hasContent = size > 0
         _ = next.writers.writes(writer)
-        // One that was promised to be safe goes on until this one is.
-        let outlives = size == 0 && last.upload.map { $0.isWhollyDurable && $0.currentState.isUnderWay } ?? false
+        // One that was promised to be safe goes on until this one is, and so does one that another such one waits for.
+        let outlives = size == 0 && last.upload?.isToOutlive ?? false
         if outlives, next.isToBeUploaded { next.predecessors = [last.upload].compactMap { $0 } }
         guard file.install(next, after: last, cutAt: size) else {
             reclaimer.drop(next)

@@ -170,11 +170,11 @@ extension MountedFile {
         return version.upload?.currentState == .completed ? version : nil
     }
 
-    /// Whether its content could leave the spool if its writers were not about to close it.
-    var isEvictableWhenClosed: Bool {
+    /// Whether its content could leave the spool but for its writers, whose closes are being answered.
+    var isAboutToBeEvictable: Bool {
         let version = door.withLock { $0.writeHandles > 0 ? $0.version : nil }
         guard let version, version.phase == .sealed, !version.isEvicted, version.size > 0 else { return false }
-        return version.upload?.currentState == .completed
+        return version.upload?.wasCompleted(within: .seconds(2)) ?? false
     }
 
     /// Counts the content as evicted from now on; false when somebody has begun to use it.

@@ -140,8 +140,8 @@ extension Namespace {
     func contentWasSet(in file: MountedFile, node: NodeID, upload: Upload?) {
         nameWasSet(file, node: node)
         guard path(of: node) == nil else { return }
-        cancel(file.removed().upload, reason: Self.wasRemoved)
-        cancel(upload, reason: Self.wasRemoved)
+        let (own, predecessors, _) = file.removed()
+        for upload in predecessors + [own, upload].compactMap({ $0 }) { cancel(upload, reason: Self.wasRemoved) }
     }
 
     /// Decides what becomes of a file by the path that it has now, which its upload bears in its status document.

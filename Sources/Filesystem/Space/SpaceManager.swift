@@ -59,7 +59,7 @@ final class SpaceManager: Sendable {
     var isComing: Bool {
         engine.uploads.contains { upload in
             upload.bringsSpace || upload.stateToKeep == .finishing
-        } || namespace.allFiles.contains(where: \.isEvictableWhenClosed)
+        } || namespace.allFiles.contains(where: \.isAboutToBeEvictable)
     }
 
     /// Bytes of finished files that a writer who needs space would get.

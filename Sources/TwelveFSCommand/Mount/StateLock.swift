@@ -107,14 +107,19 @@ package final class StateLock: Sendable {
         return StateFile.read(ServerRecord.self, from: path(in: stateDirectory))
     }
 
-    /// Runs `body` while nobody can begin to serve with `stateDirectory`; false when somebody does.
-    package static func whileNobodyServes(in stateDirectory: String, _ body: () throws -> Void) throws -> Bool {
+    /// Runs `body` while nobody can begin to serve `mountPoint` with `stateDirectory`; false when somebody does.
+    package static func whileNobodyServes(
+        _ mountPoint: String, in stateDirectory: String, _ body: () throws -> Void
+    ) throws -> Bool {
         // Nobody can serve with one that is gone; of one that is another's only its owner can tell.
         let descriptor = try? FileDescriptor.open(
             path(in: stateDirectory), .readOnly, options: [.noFollow, .closeOnExec])
         let lock = descriptor.map { StateLock($0) }
         return try withExtendedLifetime(lock) {
-            guard try lock?.tryLock(LOCK_SH) ?? true else { return false }
+            if let lock, try !lock.tryLock(LOCK_SH) {
+                let holder = StateFile.read(ServerRecord.self, from: path(in: stateDirectory))
+                guard let holder, holder.isRunning != false, holder.mountPoint != mountPoint else { return false }
+            }
             try body()
             return true
         }

@@ -34,7 +34,7 @@ struct UnmountCommand: ParsableCommand {
     func run() throws {
         let (path, mount) = try located()
         guard let server = try Server(of: mount, at: path) else {
-            guard try StateLock.whileNobodyServes(in: mount.source, { try MountPoint.clear(mount) }) else {
+            guard try StateLock.whileNobodyServes(path, in: mount.source, { try MountPoint.clear(mount) }) else {
                 throw CommandFailure("another mount is being made on \(path)", hint: "Try again in a moment")
             }
             Terminal.complain("the process that served \(path) was gone; the dead mount is cleared")
