@@ -269,8 +269,7 @@ extension Committer {
         }
     }
 
-    /// How many bytes a whole copy has, if this one has fewer: as many as its source had at the beginning or has now,
-    /// whichever are fewer, since one that grows is read to an end that it no longer has.
+    /// What its name means for a close: whether it becomes an asset now, waits for another name, or stays here.
     private func closingName(of node: NodeID, _ version: FileVersion) -> CommitRule.CloseContext.Name {
         guard version.upload != nil, version.isToBeUploaded else { return .local }
         switch version.name {

@@ -7,7 +7,8 @@ import UploadStore
 // Copies that ended before their source, though nobody was killed: Ctrl-C in a program that closes its files all the same.
 
 extension Committer {
-    /// How many bytes a whole copy would have had, when cp, mv or install stopped short.
+    /// How many bytes a whole copy would have had, when cp, mv or install stopped short: as many as its source had at the beginning
+    /// or has now, whichever are fewer, since one that grows is read to an end that it no longer has.
     func missingBytes(of version: FileVersion) -> Int64? {
         guard let source = version.source, source.kind == .copied, let first = version.sourceSize, !isDeclared(version)
         else { return nil }
