@@ -117,8 +117,8 @@ class Torture:
         began = time.monotonic()
         self.sandbox.start()
         count = 0
-        # A few more when fewer than a third of the closes were answered, or not.
-        while count < self.options.rounds or not self.proves_something and count < 2 * self.options.rounds:
+        # More, until it proves something: the moments of a short run may all have been too late, or too early.
+        while count < self.options.rounds or not self.proves_something and count < 5 * self.options.rounds:
             self.round(self.options.first + count)
             count += 1
             if count % 10 == 0:
