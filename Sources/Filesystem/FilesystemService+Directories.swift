@@ -23,7 +23,7 @@ extension FilesystemService {
     ) {
         do throws(FuseErrno) {
             var listing = reply.emptyListing()
-            for entry in try listed(inode, from: offset) where !listing.append(entry) { break }
+            try list(inode, from: offset, visitor(context)) { entry in listing.append(entry) }
             reply.succeed(listing)
         } catch {
             reply.fail(error)
@@ -36,10 +36,11 @@ extension FilesystemService {
     ) {
         do throws(FuseErrno) {
             var listing = reply.emptyListing()
-            for listed in try listed(inode, from: offset) {
+            let visitor = visitor(context)
+            try list(inode, from: offset, visitor) { listed in
                 // Gone since it was listed: left out, as if it had gone a moment earlier.
-                guard let entry = try? plusEntry(listed) else { continue }
-                guard listing.append(entry, named: listed.name, nextOffset: listed.nextOffset) else { break }
+                guard let entry = try? plusEntry(listed, for: visitor) else { return true }
+                return listing.append(entry, named: listed.name, nextOffset: listed.nextOffset)
             }
             reply.succeed(listing)
         } catch {
@@ -47,53 +48,42 @@ extension FilesystemService {
         }
     }
 
-    private func plusEntry(_ listed: FuseLowLevel.DirectoryEntry) throws(FuseErrno) -> FuseEntry {
-        if StatusDirectory.owns(listed.inode) {
-            return try statusEntry(try status.node(of: listed.inode))
-        }
+    private func plusEntry(
+        _ listed: FuseLowLevel.DirectoryEntry, for visitor: StatusVisitor
+    ) throws(FuseErrno) -> FuseEntry {
+        if StatusDirectory.owns(listed.inode) { return try statusEntry(.init(listed.inode), for: visitor) }
         return entry(try namespace.found(NodeID(listed.inode.rawValue)))
     }
 
-    /// The entries after an offset: "." and ".." first, then a directory's own in the order of their making.
-    private func listed(
-        _ inode: InodeNumber, from offset: Int64
-    ) throws(FuseErrno) -> [FuseLowLevel.DirectoryEntry] {
-        var entries: [FuseLowLevel.DirectoryEntry] = []
+    /// Gives `take` the entries after an offset until it wants no more: "." and ".." first, then a directory's own.
+    private func list(
+        _ inode: InodeNumber, from offset: Int64, _ visitor: StatusVisitor,
+        _ take: (FuseLowLevel.DirectoryEntry) -> Bool
+    ) throws(FuseErrno) {
         let dots: [[UInt8]] = [Array(".".utf8), Array("..".utf8)]
         for (index, name) in dots.enumerated() where offset <= index {
-            entries.append(.init(name: name, inode: inode, kind: .directory, nextOffset: Int64(index) + 1))
+            guard take(.init(name: name, inode: inode, kind: .directory, nextOffset: Int64(index) + 1)) else { return }
         }
         if StatusDirectory.owns(inode) {
-            let all = try status.entries(of: try status.node(of: inode))
-            for (index, entry) in all.enumerated().dropFirst(Int(max(0, offset - 2))) {
-                let number = status.inode(of: entry.node)
-                entries.append(
-                    .init(name: entry.name, inode: number, kind: entry.node.kind, nextOffset: Int64(index) + 3))
+            try status.list(.init(inode), after: offset, for: visitor) { entry in
+                take(
+                    .init(
+                        name: entry.name, inode: entry.node.inode, kind: entry.node.kind, nextOffset: entry.cookie))
             }
         } else {
             let cookie = UInt64(max(0, offset - 2))
             let found = try namespace.withTree { tree throws(TreeError) in
                 try tree.entries(in: NodeID(inode.rawValue), after: cookie).prefix(Self.entriesAtATime).map { $0 }
             }
-            entries += found.map { entry in
-                .init(
+            for entry in found {
+                let listed = FuseLowLevel.DirectoryEntry(
                     name: entry.name.bytes, inode: InodeNumber(rawValue: entry.node.rawValue),
                     kind: entry.isDirectory ? .directory : .regular, nextOffset: Int64(entry.cookie) + 2)
+                guard take(listed) else { return }
             }
         }
-        return entries
     }
 
     /// More than fit into one answer.
     private static let entriesAtATime = 1024
-}
-
-extension StatusDirectory.Node {
-    var kind: FileKind {
-        switch self {
-        case .root, .byName: .directory
-        case .alias, .link: .symbolicLink
-        case .summary, .metrics, .document: .regular
-        }
-    }
 }

@@ -33,7 +33,7 @@ extension FilesystemService {
     ) {
         do throws(FuseErrno) {
             if StatusDirectory.owns(inode) {
-                reply.succeed(try status.open(inode, flags: flags))
+                reply.succeed(try status.open(inode, flags: flags, for: visitor(context)))
             } else {
                 reply.succeed(try open(NodeID(inode.rawValue), flags: flags, context: context))
             }

@@ -23,7 +23,7 @@ extension FilesystemService: FuseOperations {
     }
 
     package func forgotten(_ inode: InodeNumber) {
-        // Nothing: nodes go with their last handle or name, and the status directory's numbers stay.
+        // Nothing: nodes go with their last handle or name, and the status directory keeps none.
     }
 
     // MARK: Names
@@ -32,16 +32,19 @@ extension FilesystemService: FuseOperations {
         _ name: [UInt8], in parent: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FuseEntry>
     ) {
         do throws(FuseErrno) {
-            reply.succeed(try entry(name, in: parent))
+            reply.succeed(try entry(name, in: parent, context))
         } catch {
             reply.fail(error)
         }
     }
 
-    private func entry(_ name: [UInt8], in parent: InodeNumber) throws(FuseErrno) -> FuseEntry {
-        if parent == .root, name == StatusDirectory.name { return try statusEntry(.root) }
+    private func entry(
+        _ name: [UInt8], in parent: InodeNumber, _ context: FuseRequestContext
+    ) throws(FuseErrno) -> FuseEntry {
+        if parent == .root, name == StatusNames.directory { return try statusEntry(.root, for: visitor(context)) }
         if StatusDirectory.owns(parent) {
-            return try statusEntry(try status.lookup(name, in: try status.node(of: parent)))
+            let visitor = visitor(context)
+            return try statusEntry(try status.lookup(name, in: .init(parent), for: visitor), for: visitor)
         }
         return entry(try namespace.lookup(name, in: NodeID(parent.rawValue)))
     }
@@ -62,12 +65,17 @@ extension FilesystemService: FuseOperations {
         return upload.currentState != .completed
     }
 
-    /// The kernel believes nothing of the status directory: it changes by itself.
-    func statusEntry(_ node: StatusDirectory.Node) throws(FuseErrno) -> FuseEntry {
-        let inode = status.inode(of: node)
-        return FuseEntry(
-            inode: inode, generation: 0, attributes: try status.attributes(of: inode), attributeTimeout: .zero,
-            entryTimeout: .zero)
+    /// The kernel believes nothing of the status directory: it changes by itself, and who looks sees what they may see.
+    func statusEntry(_ node: StatusDirectory.Node, for visitor: StatusVisitor) throws(FuseErrno) -> FuseEntry {
+        FuseEntry(
+            inode: node.inode, generation: 0, attributes: try status.attributes(of: node.inode, for: visitor),
+            attributeTimeout: .zero, entryTimeout: .zero)
+    }
+
+    /// Who asks for something in the status directory.
+    package func visitor(_ context: FuseRequestContext) -> StatusVisitor {
+        StatusVisitor(
+            context, namespace: namespace, writers: admission.writers, configuration: namespace.configuration)
     }
 
     package func mkdir(
@@ -130,7 +138,7 @@ extension FilesystemService: FuseOperations {
         _ inode: InodeNumber, context: FuseRequestContext, reply: consuming FuseReply<FuseLinkTarget>
     ) {
         do throws(FuseErrno) {
-            reply.succeed(try status.target(of: try status.node(of: inode)))
+            reply.succeed(try status.target(of: .init(inode), for: visitor(context)))
         } catch {
             reply.fail(error)
         }
@@ -149,7 +157,7 @@ extension FilesystemService: FuseOperations {
     ) {
         do throws(FuseErrno) {
             if StatusDirectory.owns(inode) {
-                reply.succeed(try status.attributes(of: inode), timeout: .zero)
+                reply.succeed(try status.attributes(of: inode, for: visitor(context)), timeout: .zero)
             } else {
                 reply.succeed(try namespace.attributes(of: NodeID(inode.rawValue)), timeout: Self.entryLifetime)
             }

@@ -20,7 +20,7 @@ package final class FilesystemService: Sendable {
     package let throttle: WriteThrottle
     package let attributes: UploadAttributes
     package let durability: Durability
-    let status: StatusDirectory
+    package let status: StatusDirectory
     private let engine: UploadEngine
     private let spool: SpoolDirectory
     let logger: Logger

@@ -52,6 +52,19 @@ public final class ProcessTable: Sendable {
         status(of: pid).flatMap { Self.id("PPid", in: $0) }
     }
 
+    /// The supplementary groups of a thread, if it acts for this user (`fsuid`); nil where it does not, or they are not to be
+    /// seen.
+    public func groups(of thread: Int32, user: UInt32) -> Set<UInt32>? {
+        func numbers(_ line: ArraySlice<UInt8>) -> [UInt32?] {
+            line.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.map { UInt32(decimal: $0) }
+        }
+        guard let status = status(of: thread), let users = status["Uid"], numbers(users).last == user,
+            let listed = status["Groups"]
+        else { return nil }
+        let groups = numbers(listed)
+        return groups.contains(nil) ? nil : Set(groups.compactMap { $0 })
+    }
+
     /// The signals that wait for a thread: of this very thread, which need not be its process's first.
     public func pendingSignals(of thread: Int32) -> PendingSignals? { lookAtSignals(of: thread).value }
 

@@ -1,6 +1,6 @@
 import Formats
 
-/// What a mount is doing, as people and scripts read it in `.status/summary.json`.
+/// What a mount is doing, as people and scripts read it in `.status/summary.json`. It names no files: everybody may read it.
 public struct SummaryDocument: Sendable, Equatable {
     /// One upload that is under way.
     public struct Upload: Sendable, Equatable {
@@ -9,8 +9,6 @@ public struct SummaryDocument: Sendable, Equatable {
         public var id: String
         /// Identifies the session; nil until there is one.
         public var uploadID: String?
-        /// Where the file is, from the root of the mount.
-        public var path: String
         /// How far it is.
         public var state: UploadState
         /// Size of the whole file in bytes, where it is known.
@@ -24,12 +22,11 @@ public struct SummaryDocument: Sendable, Equatable {
 
         /// An upload under way.
         public init(
-            id: String, uploadID: String? = nil, path: String, state: UploadState, totalSize: Int64? = nil,
+            id: String, uploadID: String? = nil, state: UploadState, totalSize: Int64? = nil,
             bytesUploaded: Int64 = 0, bytesPerSecond: Int64? = nil, waitingFor: StatusDocument.WaitingFor? = nil
         ) {
             self.id = id
             self.uploadID = uploadID
-            self.path = path
             self.state = state
             self.totalSize = totalSize
             self.bytesUploaded = bytesUploaded
@@ -45,8 +42,8 @@ public struct SummaryDocument: Sendable, Equatable {
         }
     }
 
-    /// The version of the document's format.
-    public static let schema = 1
+    /// The version of the document's format. The first told paths, which not everybody may know.
+    public static let schema = 2
 
     /// Where the file system is mounted.
     public var mountpoint: String
@@ -194,7 +191,6 @@ extension SummaryDocument.Upload {
     fileprivate func write(to json: inout JSONWriter) {
         json.field("id", id)
         json.field("upload_id", uploadID)
-        json.field("path", path)
         json.field("state", state.rawValue)
         json.field("total_size", totalSize)
         json.field("bytes_uploaded", bytesUploaded)

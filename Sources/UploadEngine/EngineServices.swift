@@ -14,6 +14,7 @@ struct EngineServices: Sendable {
     let cleaner: AbandonedAssetCleaner
     let assets: AssetPoller
     let inFlight: InFlightUploads
+    let index = UploadIndex()
     let backlog: BacklogSignal
     let space: SpaceQueue
     let totals: TransferTotals

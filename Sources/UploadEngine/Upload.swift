@@ -31,6 +31,8 @@ public final class Upload: Sendable {
         var urlFailure: UploadFailure?
         /// Why the content could not be put on disk, when last tried.
         var diskFailure: UploadFailure?
+        /// Rises when it is to be found by other names.
+        var namesVersion = 0
         /// Writes that are held until there is space in the spool.
         var writesWaitingForSpace = 0
         /// Rises when the content changes.
@@ -78,6 +80,8 @@ public final class Upload: Sendable {
         var timer: Instant?
         /// The timer that this one replaces, and what was under way for a session that is abandoned.
         var obsolete: [Task<Void, Never>] = []
+        /// By what it is to be found from now on, where that has changed.
+        var names: UploadIndex.Names?
         /// What the journal is to be told of it: whether anything, and whether that can wait for more.
         var isNew = false
         var canWait = true
@@ -136,6 +140,7 @@ public final class Upload: Sendable {
             if event.changesContent { state.contentVersion += 1 }
             let retries = state.machine.retries
             let wasCompleted = state.machine.state == .completed
+            let sessions = (state.machine.uploadID, state.machine.abandonedUploadIDs.count)
             let reaction = state.machine.apply(event, at: now)
             if !wasCompleted, state.machine.state == .completed {
                 state.moments.completed = services.clock.wallTime()
@@ -149,6 +154,9 @@ public final class Upload: Sendable {
             work.actions = reaction.actions
             services.totals.count(event, retries: state.machine.retries - retries)
             sessionLabel.set(state.machine.uploadID)
+            if sessions != (state.machine.uploadID, state.machine.abandonedUploadIDs.count) {
+                work.names = state.changedNames()
+            }
             if case .chunkStored = event { work.bringsSpace = state.mayReleaseChunks }
             work.hasChunks = state.machine.hasChunksToSend
             work.awaitsRelease = state.machine.areCallsHeldBack && !state.isAwaitingRelease
@@ -157,6 +165,7 @@ public final class Upload: Sendable {
             Self.enqueueDeltas(&state, &work)
             return work
         }
+        if let names = work.names { services.index.update(number, names) }
         if work.isNew { tellJournal(canWait: work.canWait) }
         for (answer, result) in work.answers { give(result, to: answer) }
         if event.changesBacklog { services.backlog.tell() }
@@ -232,17 +241,8 @@ public final class Upload: Sendable {
         if isWithdrawn { handler() }
     }
 
-    /// What the upload is called, and whose it is.
-    public var identity: UploadIdentity { state.withLock { $0.identity } }
-
     /// What the platform is asked for: what the file's name says that it is, unless it takes no session of that type.
     var sessionType: AssetKind { state.withLock { $0.machine.sessionType(for: $0.identity.type) } }
-
-    /// Changes what the upload is called: a rename, a writer that became known.
-    public func updateIdentity(_ change: (inout UploadIdentity) -> Void) {
-        state.withLock { change(&$0.identity) }
-        markDirty()
-    }
 
     /// Names the content as it is now. Taken before the bytes are put on disk, and told after it.
     public var contentVersion: Int { state.withLock { $0.contentVersion } }

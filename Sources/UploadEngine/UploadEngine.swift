@@ -11,8 +11,10 @@ public final class UploadEngine: Sendable {
         /// By their numbers.
         var uploads: [Upload] = []
         var lastNumber = 0
-        /// Those that are over and that no file leads to any more, oldest first.
-        var dismissed: [Upload] = []
+        /// Those that are over and that no file leads to any more.
+        var dismissed = DismissedUploads()
+        /// What waits for the oldest of them to have been remembered for long enough.
+        var forgetting: Task<Void, Never>?
         /// What those came to that are forgotten.
         var forgotten = ForgottenUploads()
         /// Assets of sessions that an earlier process left open, to be deleted when it is known that there is a mount.
@@ -28,11 +30,15 @@ public final class UploadEngine: Sendable {
             return low
         }
 
+        func holds(_ upload: Upload) -> Bool {
+            let place = place(of: upload.number)
+            return place < uploads.count && uploads[place] === upload
+        }
+
         /// Takes an upload out; false when it is not there.
         mutating func remove(_ upload: Upload) -> Bool {
-            let place = place(of: upload.number)
-            guard place < uploads.count, uploads[place] === upload else { return false }
-            uploads.remove(at: place)
+            guard holds(upload) else { return false }
+            uploads.remove(at: place(of: upload.number))
             return true
         }
     }
@@ -40,6 +46,8 @@ public final class UploadEngine: Sendable {
     /// What the engine does the same way for every upload.
     public let configuration: EngineConfiguration
     let services: EngineServices
+    /// Where each upload that is remembered is found by its names.
+    public var index: UploadIndex { services.index }
     private let registry: Mutex<Registry>
 
     /// An engine over `client`; `threads` read the spool; what survives a crash is in `journal`.
@@ -70,17 +78,20 @@ public final class UploadEngine: Sendable {
 
     /// Begins the upload of a version of which nothing is written yet.
     public func begin(_ identity: UploadIdentity, spool: SpoolFile) -> Upload {
-        registry.withLock { registry in
+        let upload = registry.withLock { registry in
             registry.lastNumber += 1
             let upload = Upload(number: registry.lastNumber, spool: spool, identity: identity, services: services)
             registry.uploads.append(upload)
             return upload
         }
+        index.add(upload.number, upload.firstNames)
+        return upload
     }
 
     /// Takes in an upload that another process began.
     func add(_ upload: Upload) {
         registry.withLock { $0.uploads.insert(upload, at: $0.place(of: upload.number)) }
+        index.add(upload.number, upload.firstNames)
     }
 
     /// Has an asset deleted that was reserved for an upload which another process began, at ``resume()``.
@@ -112,33 +123,67 @@ public final class UploadEngine: Sendable {
         registry.withLock { ($0.uploads, $0.forgotten) }
     }
 
+    /// So many of the uploads that are remembered, those of smaller numbers than `first` left out, oldest first.
+    public func uploads(from first: Int, atMost count: Int) -> ArraySlice<Upload> {
+        registry.withLock { $0.uploads[$0.place(of: first)...].prefix(count) }
+    }
+
     /// Forgets an upload that was begun and not used after all.
     public func forget(_ upload: Upload) {
         if let assetID = upload.inspect({ $0.assetID }) { services.assets.unwatch(assetID) }
-        registry.withLock { _ = $0.remove(upload) }
+        registry.withLock { registry in
+            registry.dismissed.remove(upload)
+            _ = registry.remove(upload)
+        }
+        index.remove(upload.number)
     }
 
-    /// How many uploads are remembered that are over and that no file leads to.
-    public static let rememberedDismissals = 100
+    /// How many uploads are remembered at most that are over and that no file leads to.
+    public static let rememberedDismissals = DismissedUploads.limit
+    /// How long each of them is remembered.
+    public static let dismissalLifetime = DismissedUploads.lifetime
 
-    /// The upload is over, no file leads to it, and its bytes are gone: it is remembered, for whoever asks what became of
-    /// it, until so many others have followed it. What of it is still under way is ended first.
+    /// The upload is over, no file leads to it, and its bytes are gone: it is remembered for a while, for whoever asks what
+    /// became of it, unless too many others follow. What of it is still under way is ended first.
     public func dismiss(_ upload: Upload) {
-        let candidates = registry.withLock { registry -> ArraySlice<Upload> in
-            if !registry.dismissed.contains(where: { $0 === upload }) { registry.dismissed.append(upload) }
-            return registry.dismissed.dropLast(Self.rememberedDismissals)
+        let now = now
+        registry.withLock { registry in
+            // Whoever forgot it has counted it.
+            if registry.holds(upload) { registry.dismissed.add(upload, at: now) }
         }
-        for old in candidates where old.isAtRest {
+        forgetDismissed()
+    }
+
+    private func forgetDismissed() {
+        let now = now
+        for old in registry.withLock({ $0.dismissed.due(at: now) }) where old.isAtRest {
             let (state, asset, assetID) = old.inspect { ($0.state, $0.asset, $0.assetID) }
             registry.withLock { registry in
-                registry.dismissed.removeAll { $0 === old }
+                registry.dismissed.remove(old)
                 // Somebody else may have forgotten it as well.
                 guard registry.remove(old) else { return }
                 registry.forgotten.add(state, asset)
             }
+            index.remove(old.number)
             if let assetID { services.assets.unwatch(assetID) }
         }
+        registry.withLock { registry in
+            guard registry.forgetting == nil, let end = registry.dismissed.nextEnd else { return }
+            // One that is not at rest when its time is over is looked at again.
+            let deadline = max(end, now + Self.pause)
+            registry.forgetting = Task { [weak self, clock = services.clock] in
+                do { try await clock.sleep(deadline) } catch { return }
+                self?.timeIsOver()
+            }
+        }
     }
+
+    private func timeIsOver() {
+        registry.withLock { $0.forgetting = nil }
+        forgetDismissed()
+    }
+
+    private static let pause: Duration = .seconds(60)
 
     /// Calls `handler` once: when any upload's backlog may have shrunk, or when `wait` is over. It must not block.
     public func whenBacklogChanges(within wait: Duration, _ handler: @escaping @Sendable () -> Void) {
@@ -168,6 +213,7 @@ public final class UploadEngine: Sendable {
     /// afterwards, whoever waits for them. The client is the caller's to shut down.
     public func stop() async {
         for upload in uploads { upload.stop() }
+        registry.withLock { $0.forgetting }?.cancel()
         await services.assets.stop()
         services.gate.close()
         services.keyCheck.cancel()

@@ -18,6 +18,8 @@ public struct UploadIdentity: Sendable, Equatable {
     public var supersededUploadIDs: [String]
     /// Whether the path leads to it; false once its file was removed or replaced, or written anew.
     public var isListed = true
+    /// The user whose file it was when it was taken out of the listing; nil while it is listed, and where nobody knows.
+    public var lastOwner: UInt32?
 
     /// An identity.
     public init(

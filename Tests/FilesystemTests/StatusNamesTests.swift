@@ -1,6 +1,6 @@
 import FileTree
-import Filesystem
 import Testing
+import UploadCore
 
 private func name(_ text: String) -> [UInt8] { Array(text.utf8) }
 private func text(_ name: some Sequence<UInt8>) -> String { String(decoding: Array(name), as: UTF8.self) }

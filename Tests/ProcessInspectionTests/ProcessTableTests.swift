@@ -52,6 +52,31 @@ import Testing
         #expect(tree.table.threadGroup(of: 100) == nil)
     }
 
+    @Test(
+        arguments: [
+            ("Groups:\t4 24 4711 \n", [4, 24, 4711]), ("Groups:\t \n", []), ("Groups:\n", []),
+            ("Groups:\t4294967294\n", [4_294_967_294]),
+            // Cut off, no numbers, too large, or invented by a name: unknown.
+            ("Groups:\t4 2", nil), ("Groups:\t4 x\n", nil), ("Groups:\t-1\n", nil), ("Groups:\t4294967296\n", nil),
+            ("", nil),
+            ("Groups:\t4\nGroups:\t5\n", nil),
+        ] as [(String, Set<UInt32>?)])
+    func groupsAreNumbersOrUnknown(lines: String, groups: Set<UInt32>?) throws {
+        let tree = try FakeProc()
+        defer { tree.remove() }
+        try tree.add(100, user: 4711, more: lines)
+        #expect(tree.table.groups(of: 100, user: 4711) == groups)
+        // The number is another user's by now.
+        #expect(tree.table.groups(of: 100, user: 4712) == nil)
+    }
+
+    @Test func theKernelTellsItsGroups() {
+        var own = [gid_t](repeating: 0, count: 65536)
+        let count = getgroups(Int32(own.count), &own)
+        #expect(ProcessTable().groups(of: getpid(), user: geteuid()) == Set(own.prefix(Int(count))))
+        #expect(ProcessTable().groups(of: getpid(), user: geteuid() + 1) == nil)
+    }
+
     @Test func filesWithoutEndAreNotRead() throws {
         let tree = try FakeProc()
         defer { tree.remove() }

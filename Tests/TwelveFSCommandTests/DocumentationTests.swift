@@ -59,7 +59,7 @@ import UploadCore
 
     @Test("The page of status files has the fields of the summary")
     func fieldsOfTheSummary() throws {
-        let upload = SummaryDocument.Upload(id: "pending-1", path: "/a.mp4", state: .open)
+        let upload = SummaryDocument.Upload(id: "pending-1", state: .open)
         var summary = SummaryDocument(
             mountpoint: "/mnt", closeMode: "upload", rateLimit: RateLimit(remaining: 1), uploads: [upload])
         summary.refusedWriters = RefusedWriters(count: 1, last: .otherNamespace)

@@ -29,7 +29,7 @@ import UploadCore
             mountpoint: scratch.path, closeMode: "upload",
             counts: Dictionary(grouping: documents, by: \.state).mapValues(\.count), bytesPerSecond: bytesPerSecond,
             spoolUsed: 3 << 20, spoolLimit: 1 << 30,
-            uploads: underWay.map { .init(id: $0.uploadID ?? "pending-1", path: $0.path, state: $0.state) })
+            uploads: underWay.map { .init(id: $0.uploadID ?? "pending-1", state: $0.state) })
         try scratch.file(".status/summary.json", summary.json())
     }
 
@@ -172,6 +172,21 @@ import UploadCore
         done.state = .finishing
         try write([done])
         #expect(try reader.read().uploads.contains { $0.path == "/changed" && $0.state == "finishing" })
+    }
+
+    @Test("Documents that somebody else may read are left out, and that is said to who is not the mount's owner")
+    func documentsOfOthersAreLeftOut() throws {
+        try write([document("a.mp4", .completed), document("hidden.mp4", .completed)])
+        let hidden = scratch.path + "/.status/id-hidden.mp4.json"
+        // What not even root can read.
+        try FileManager.default.removeItem(atPath: hidden)
+        try FileManager.default.createDirectory(atPath: hidden, withIntermediateDirectories: false)
+        var status = try read()
+        #expect(status.uploads.map(\.filename) == ["a.mp4"])
+        #expect(!status.isPartial)
+        status.isPartial = true
+        let table = StatusTable(width: nil, bar: ProgressBar(isUnicode: false))
+        #expect(table.lines(for: status).last?.contains("the mount's owner") == true)
     }
 
     @Test func missingStatusIsSaid() throws {

@@ -177,16 +177,16 @@ import struct TestSupport.ShownStatements
         spoolLimit: 456,
         uploads: [
             .init(
-                id: "u1", uploadID: "u1", path: "/a.mp4", state: .open, totalSize: 200, bytesUploaded: 199,
+                id: "u1", uploadID: "u1", state: .open, totalSize: 200, bytesUploaded: 199,
                 bytesPerSecond: 9, waitingFor: .writer),
-            .init(id: "pending-3", path: "/b.mp4", state: .staged),
+            .init(id: "pending-3", state: .staged),
         ])
 
     @Test func countsEveryStateAndListsWhatIsUnderWay() throws {
         #expect(
             summary.json() == """
                 {
-                  "schema": 1,
+                  "schema": 2,
                   "mountpoint": "/mnt/a \\"b\\"\\\\\\n",
                   "close_mode": "upload",
                   "counts": {
@@ -214,9 +214,9 @@ import struct TestSupport.ShownStatements
                   "rate_limit": null,
                   "refused_writers": null,
                   "uploads": [
-                    {"id": "u1", "upload_id": "u1", "path": "/a.mp4", "state": "open", "total_size": 200, \
+                    {"id": "u1", "upload_id": "u1", "state": "open", "total_size": 200, \
                 "bytes_uploaded": 199, "percent": 99, "bytes_per_second": 9, "waiting_for": "writer"},
-                    {"id": "pending-3", "upload_id": null, "path": "/b.mp4", "state": "staged", "total_size": null, \
+                    {"id": "pending-3", "upload_id": null, "state": "staged", "total_size": null, \
                 "bytes_uploaded": 0, "percent": null, "bytes_per_second": null, "waiting_for": null}
                   ]
                 }
@@ -230,7 +230,7 @@ import struct TestSupport.ShownStatements
     ])
     func saysAHundredPercentOnlyOfTheWhole(uploaded: Int64, total: Int64, percent: Int) {
         let upload = SummaryDocument.Upload(
-            id: "u", path: "/v.mp4", state: .open, totalSize: total, bytesUploaded: uploaded)
+            id: "u", state: .open, totalSize: total, bytesUploaded: uploaded)
         #expect(upload.percent == percent)
     }
 

@@ -29,12 +29,12 @@ extension Committer {
 
     /// What was emptied and closed so is an empty file, and what has got a name of those that stay here stays here: nothing
     /// of it is uploaded.
-    func endNeedlessUploads(_ file: MountedFile) {
+    func endNeedlessUploads(_ file: MountedFile, node: NodeID) {
         let partial = file.upload.flatMap { $0.inspect { $0.lacksBytes } ? $0 : nil }
         let (own, predecessors) = file.detachNeedlessUploads(besides: partial)
         for upload in predecessors + [own].compactMap({ $0 }) {
             // The path may lead to another file's upload soon.
-            upload.updateIdentity { $0.isListed = false }
+            namespace.unlist(upload, of: node)
             upload.apply(.cancelled(file.size == 0 ? Self.emptied : Self.keptHere))
         }
         // Its spool file is the file's own still: the next mount is not to give that back for it.

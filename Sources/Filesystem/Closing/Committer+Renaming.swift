@@ -50,7 +50,7 @@ extension Committer {
         guard let version = file.version, let upload = version.upload, !version.isToBeUploaded else { return }
         // From now on its bytes are wanted here. Where some are gone already, its close tells that.
         if version.phase == .writing { try? upload.promiseBegins() }
-        endNeedlessUploads(file)
+        endNeedlessUploads(file, node: node)
         namespace.markDirty([node])
     }
 

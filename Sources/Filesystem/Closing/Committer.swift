@@ -293,7 +293,7 @@ package final class Committer: Sendable {
     @discardableResult
     func lastWriterReleased(_ file: MountedFile, node: NodeID) -> Bool {
         startUploadIfLacking(file, node: node)
-        endNeedlessUploads(file)
+        endNeedlessUploads(file, node: node)
         let outcome = decideOnRelease(of: file, node: node)
         switch outcome {
         case .decided, .interrupted:
@@ -337,7 +337,7 @@ package final class Committer: Sendable {
     /// `--partial` wants to find it again. Its bytes are kept for a while.
     private func unlist(_ file: MountedFile, node: NodeID, _ upload: Upload) {
         guard file.unlisted(upload) else { return }
-        upload.updateIdentity { $0.isListed = false }
+        namespace.unlist(upload, of: node)
         let location = namespace.tree.withLock { tree -> NodeLocation? in
             guard let location = try? tree.node(node).location else { return nil }
             _ = try? tree.removeFile(location.name, in: location.parent, at: .now())

@@ -9,6 +9,8 @@ package protocol WriterInspector: Sendable {
     func threadGroup(of pid: Int32) -> Int32?
     /// The program's name (`comm`): bytes, and anybody's.
     func command(of pid: Int32) -> [UInt8]?
+    /// The groups that a thread of this user is in, besides its own; nil where they are not to be seen.
+    func groups(of pid: Int32, user: UInt32) -> Set<UInt32>?
     /// How the process fares that closes a file; nil when the look failed, and may succeed when it is repeated.
     func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer?
     /// What can be told of a process that is to write.
@@ -57,6 +59,11 @@ package final class ProcessInspector: WriterInspector {
     package func threadGroup(of pid: Int32) -> Int32? { table.threadGroup(of: pid) }
 
     package func command(of pid: Int32) -> [UInt8]? { table.command(of: pid) }
+
+    package func groups(of pid: Int32, user: UInt32) -> Set<UInt32>? {
+        // Elsewhere the number is somebody else's.
+        pid > 0 && table.matchesOwnNamespace ? table.groups(of: pid, user: user) : nil
+    }
 
     package func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer? {
         switch exit(of: pid) {

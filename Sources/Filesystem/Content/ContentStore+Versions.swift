@@ -132,7 +132,7 @@ extension ContentStore {
     ) {
         namespace.contentWasSet(in: file, node: node, upload: next.upload)
         if let upload = next.upload { upload.tell(superseded: file.superseded) }
-        last.upload?.updateIdentity { $0.isListed = false }
+        namespace.unlist(last.upload, of: node)
         // What its writer did not finish, somebody has made something else of: nobody is to find it again.
         var isOver = !isWanted
         if case .ended = last.phase { isOver = true }

@@ -88,11 +88,20 @@ extension Namespace {
     ///   that one is.
     func removed(_ file: MountedFile, node: NodeID, reason: UploadFailure, successor: Upload? = nil) {
         let (upload, predecessors, isUnused) = file.removed()
-        upload?.updateIdentity { $0.isListed = false }
+        unlist(upload, of: node)
         for old in predecessors + [upload].compactMap({ $0 }) {
             if let successor { successor.takePlace(of: old, reason: reason) } else { cancel(old, reason: reason) }
         }
         if isUnused { discard(file, node: node) }
+    }
+
+    /// The path of an upload leads to it no more.
+    func unlist(_ upload: Upload?, of node: NodeID) {
+        let owner = tree.withLock { try? $0.node(node).attributes.userID }
+        upload?.updateIdentity { identity in
+            identity.isListed = false
+            identity.lastOwner = owner
+        }
     }
 
     /// Cancels an upload that is not decided yet.
@@ -122,7 +131,7 @@ extension Namespace {
     /// As ``fileName(_:)``, for names that are to be made or removed: those of the status directory are not the user's.
     func ownName(_ bytes: [UInt8], in parent: NodeID) throws(FuseErrno) -> FileName {
         let name = try fileName(bytes)
-        if parent == .root, name.bytes == StatusDirectory.name { throw .permissionDenied }
+        if parent == .root, name.bytes == StatusNames.directory { throw .permissionDenied }
         return name
     }
 

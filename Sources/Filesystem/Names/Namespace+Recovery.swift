@@ -154,7 +154,10 @@ extension Namespace {
                 _ = try tree.createFile(last, in: parent, attributes: attributes, file: file, at: .now())
             }
             file.renamed(to: verdict(on: path))
-            upload.updateIdentity { $0.isListed = true }
+            upload.updateIdentity { identity in
+                identity.isListed = true
+                identity.lastOwner = nil
+            }
         } catch {
             leaveUnlisted(upload)
         }

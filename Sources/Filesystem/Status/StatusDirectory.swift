@@ -7,54 +7,40 @@ import UploadStore
 
 /// `.status/`: documents made when they are read, from what is so at that moment. Nothing of it can be written, and the
 /// root does not list it, so that `rsync --delete` and `cp -r` do not meet it.
-final class StatusDirectory: Sendable {
+///
+/// Nothing is kept of what was looked at: an inode's number says what it stands for, and names are found by the engine's index.
+package final class StatusDirectory: Sendable {
     /// What there is in it.
-    enum Node: Sendable, Hashable {
+    package enum Node: Sendable, Hashable {
         /// `.status` itself.
         case root
         /// `by-name`, and the directories below it.
-        case byName([[UInt8]])
+        case byName(UploadIndex.Directory)
         case summary
         case metrics
         /// The document of the upload of that number.
         case document(Int)
-        /// Another name of a document, in `.status` itself: a link to the name that counts.
-        case alias([UInt8], Int)
-        /// A link below `by-name`, by its names from there, to an upload's document.
-        case link([[UInt8]], Int)
-    }
-
-    /// An entry of a listing.
-    struct Entry: Sendable {
-        var name: [UInt8]
-        var node: Node
+        /// The other names of a document, in `.status` itself: a link to the name that counts.
+        case alias(Int)
+        /// The link below `by-name` to an upload's document.
+        case link(Int)
     }
 
     /// One open document: what it said when it was opened.
-    struct Snapshot: Sendable {
+    private struct Snapshot: Sendable {
         var inode: InodeNumber
         var text: [UInt8]
     }
 
-    /// The name in the root.
-    static let name = StatusNames.directory
-    /// Inodes from here on are the status directory's; the tree counts from 1 and will not get here.
-    private static let firstInode: UInt64 = 1 << 48
-
-    private struct Inodes: Sendable {
-        var byNode: [Node: InodeNumber] = [:]
-        var byNumber: [InodeNumber: Node] = [:]
-        var last = StatusDirectory.firstInode
-        /// What the open documents say: `stat` tells their length, so that who looked before reading gets all of it.
-        var open: [InodeNumber: (count: Int, length: Int)] = [:]
-    }
-
-    private let engine: UploadEngine
+    let engine: UploadEngine
     private let spool: SpoolDirectory
     private let admission: WriterAdmission
     private let configuration: FilesystemConfiguration
-    private let inodes = Mutex(Inodes())
+    /// What the open documents say: `stat` tells their length, so that who looked before reading gets all of it.
+    private let lengths = Mutex<[InodeNumber: (count: Int, length: Int)]>([:])
     private let snapshots = HandleTable<Snapshot>()
+    /// How many uploads were looked at so far, for whoever asks what a look costs.
+    package let looks = Atomic<Int>(0)
 
     init(
         engine: UploadEngine, spool: SpoolDirectory, admission: WriterAdmission, configuration: FilesystemConfiguration
@@ -65,162 +51,60 @@ final class StatusDirectory: Sendable {
         self.configuration = configuration
     }
 
-    /// Whether an inode is the status directory's.
-    static func owns(_ inode: InodeNumber) -> Bool { inode.rawValue >= firstInode }
+    // MARK: Uploads
 
-    // MARK: Inodes
-
-    /// The number of a node; the same one for as long as the kernel remembers it.
-    func inode(of node: Node) -> InodeNumber {
-        inodes.withLock { inodes in
-            if let known = inodes.byNode[node] { return known }
-            inodes.last += 1
-            let number = InodeNumber(rawValue: inodes.last)
-            inodes.byNode[node] = number
-            inodes.byNumber[number] = node
-            return number
-        }
+    /// The upload of that number, while it is remembered.
+    func upload(_ number: Int) throws(FuseErrno) -> Upload {
+        looks.add(1, ordering: .relaxed)
+        return try engine.upload(numbered: number).orThrow(.noSuchFileOrDirectory)
     }
 
-    func node(of inode: InodeNumber) throws(FuseErrno) -> Node {
-        try inodes.withLock { $0.byNumber[inode] }.orThrow(.noSuchFileOrDirectory)
+    /// The same for one who has to be allowed to see it.
+    func upload(_ number: Int, seenBy visitor: StatusVisitor) throws(FuseErrno) -> Upload {
+        let upload = try upload(number)
+        guard visitor.maySee(upload) else { throw .noSuchFileOrDirectory }
+        return upload
     }
 
-    func forgotten(_ inode: InodeNumber) {
-        inodes.withLock { inodes in
-            guard inodes.open[inode] == nil, let node = inodes.byNumber.removeValue(forKey: inode) else { return }
-            inodes.byNode[node] = nil
+    /// The first of these that the visitor may see.
+    func first(of numbers: some Sequence<Int>, seenBy visitor: StatusVisitor) -> Upload? {
+        for number in numbers {
+            if let upload = try? upload(number, seenBy: visitor) { return upload }
         }
-    }
-
-    // MARK: Names
-
-    func lookup(_ name: [UInt8], in parent: Node) throws(FuseErrno) -> Node {
-        switch parent {
-        case .root: return try entry(named: name)
-        case .byName(let path): return try link(named: name, below: path)
-        case .summary, .metrics, .document, .alias, .link: throw .notDirectory
-        }
-    }
-
-    private func entry(named name: [UInt8]) throws(FuseErrno) -> Node {
-        switch StatusNames.entry(named: name) {
-        case .summary: return .summary
-        case .metrics: return .metrics
-        case .byName: return .byName([])
-        case .pending, .document:
-            for upload in engine.uploads.reversed() where names(of: upload).contains(name) {
-                return documentName(of: upload) == name ? .document(upload.number) : .alias(name, upload.number)
-            }
-            throw .noSuchFileOrDirectory
-        case nil: throw .noSuchFileOrDirectory
-        }
-    }
-
-    private func link(named name: [UInt8], below path: [[UInt8]]) throws(FuseErrno) -> Node {
-        let wanted = path + [name]
-        var isDirectory = false
-        for (upload, path) in uploadsByPath() {
-            let link = StatusNames.link(for: path)
-            if link == wanted { return .link(link, upload.number) }
-            if link.count > wanted.count, link.starts(with: wanted) { isDirectory = true }
-        }
-        guard isDirectory else { throw .noSuchFileOrDirectory }
-        return .byName(wanted)
-    }
-
-    func entries(of directory: Node) throws(FuseErrno) -> [Entry] {
-        switch directory {
-        case .root:
-            let fixed = [
-                Entry(name: StatusNames.byName, node: .byName([])), Entry(name: StatusNames.summary, node: .summary),
-                Entry(name: StatusNames.metrics, node: .metrics),
-            ]
-            return fixed
-                + engine.uploads.flatMap { upload in
-                    let current = documentName(of: upload)
-                    return names(of: upload).map { name in
-                        Entry(
-                            name: name, node: name == current ? .document(upload.number) : .alias(name, upload.number))
-                    }
-                }
-        case .byName(let path):
-            var seen: Set<[UInt8]> = []
-            return uploadsByPath().compactMap { upload, uploadPath in
-                let link = StatusNames.link(for: uploadPath)
-                guard link.count > path.count, link.starts(with: path) else { return nil }
-                let name = link[path.count]
-                guard seen.insert(name).inserted else { return nil }
-                let isLink = link.count == path.count + 1
-                return Entry(name: name, node: isLink ? .link(link, upload.number) : .byName(path + [name]))
-            }
-        case .summary, .metrics, .document, .alias, .link: throw .notDirectory
-        }
-    }
-
-    /// All uploads with their paths, those first that a path leads to: a file that was renamed over another one may have
-    /// the older upload. Of the others, and of all that bear one name, the newest first.
-    private func uploadsByPath() -> [(Upload, [[UInt8]])] {
-        var listed: [(Upload, [[UInt8]])] = []
-        var others: [(Upload, [[UInt8]])] = []
-        for upload in engine.uploads.reversed() {
-            let identity = upload.identity
-            if identity.isListed {
-                listed.append((upload, identity.path))
-            } else {
-                others.append((upload, identity.path))
-            }
-        }
-        return listed + others
-    }
-
-    /// Where a link leads to.
-    func target(of node: Node) throws(FuseErrno) -> [UInt8] {
-        switch node {
-        case .alias(_, let number): return documentName(of: try upload(number))
-        case .link(let path, let number):
-            return StatusNames.linkTarget(depth: path.count, document: documentName(of: try upload(number)))
-        case .root, .byName, .summary, .metrics, .document: throw .invalidArgument
-        }
+        return nil
     }
 
     /// The name that counts: after its session, or, without one, after its number.
-    private func documentName(of upload: Upload) -> [UInt8] {
+    func documentName(of upload: Upload) -> [UInt8] {
         if let id = upload.inspect({ $0.uploadID }) { return StatusNames.document(uploadID: id) }
         return StatusNames.pending(UInt64(upload.number))
     }
 
-    /// All names by which an upload's document can be found: sessions that were abandoned still lead to it.
-    private func names(of upload: Upload) -> [[UInt8]] {
-        let ids = upload.inspect { machine in machine.abandonedUploadIDs + (machine.uploadID.map { [$0] } ?? []) }
-        return [StatusNames.pending(UInt64(upload.number))] + ids.map { StatusNames.document(uploadID: $0) }
-    }
-
-    private func upload(_ number: Int) throws(FuseErrno) -> Upload {
-        try engine.upload(numbered: number).orThrow(.noSuchFileOrDirectory)
-    }
-
     /// The upload that a document is about; nil for everything that is about none.
     func upload(behind inode: InodeNumber) throws(FuseErrno) -> Upload? {
-        switch try node(of: inode) {
-        case .document(let number), .alias(_, let number), .link(_, let number): try upload(number)
+        switch try Node(inode) {
+        case .document(let number), .alias(let number), .link(let number): try upload(number)
         case .root, .byName, .summary, .metrics: nil
         }
     }
 
     // MARK: Attributes
 
-    func attributes(of inode: InodeNumber) throws(FuseErrno) -> FileAttributes {
-        let node = try node(of: inode)
+    package func attributes(of inode: InodeNumber, for visitor: StatusVisitor) throws(FuseErrno) -> FileAttributes {
+        let node = try Node(inode)
         let size: Int
         let (kind, permissions): (FileKind, UInt16)
         switch node {
-        case .root, .byName: (kind, permissions, size) = (.directory, 0o555, 0)
-        case .alias, .link: (kind, permissions, size) = (.symbolicLink, 0o777, try target(of: node).count)
+        case .root: (kind, permissions, size) = (.directory, 0o555, 0)
+        case .byName(let directory):
+            guard engine.index.has(directory) else { throw .noSuchFileOrDirectory }
+            (kind, permissions, size) = (.directory, 0o555, 0)
+        case .alias, .link: (kind, permissions, size) = (.symbolicLink, 0o777, try target(of: node, for: visitor).count)
         case .summary, .metrics, .document:
+            if case .document(let number) = node { _ = try upload(number, seenBy: visitor) }
             (kind, permissions) = (.regular, 0o444)
-            let opened = inodes.withLock { $0.open[inode]?.length }
-            if let opened { size = opened } else { size = try text(of: node).count }
+            let opened = lengths.withLock { $0[inode]?.length }
+            if let opened { size = opened } else { size = try text(of: node, for: visitor).count }
         }
         let now = FileTime.now()
         return FileAttributes(
@@ -232,32 +116,37 @@ final class StatusDirectory: Sendable {
     // MARK: Contents
 
     /// Opens a document: what it says now is what this handle reads.
-    func open(_ inode: InodeNumber, flags: FileOpenFlags) throws(FuseErrno) -> FuseOpen {
+    package func open(_ inode: InodeNumber, flags: FileOpenFlags, for visitor: StatusVisitor) throws(FuseErrno)
+        -> FuseOpen
+    {
         if flags.canWrite { throw .permissionDenied }
-        let text = try text(of: try node(of: inode))
-        inodes.withLock { inodes in
-            inodes.open[inode] = (count: (inodes.open[inode]?.count ?? 0) + 1, length: text.count)
-        }
+        let text = try text(of: try Node(inode), for: visitor)
+        lengths.withLock { $0[inode] = (count: ($0[inode]?.count ?? 0) + 1, length: text.count) }
         return FuseOpen(handle: snapshots.add(Snapshot(inode: inode, text: text)), directIO: true, noFlush: true)
     }
 
-    func read(_ handle: UInt64, at offset: Int64, count: Int) throws(FuseErrno) -> [UInt8] {
+    package func read(_ handle: UInt64, at offset: Int64, count: Int) throws(FuseErrno) -> [UInt8] {
         let text = try snapshots.get(handle).text
         guard offset >= 0, offset < text.count else { return [] }
         return Array(text[Int(offset)..<min(text.count, Int(offset) + count)])
     }
 
-    func release(_ handle: UInt64) {
+    package func release(_ handle: UInt64) {
         guard let snapshot = snapshots.remove(handle) else { return }
-        inodes.withLock { inodes in
-            guard let open = inodes.open[snapshot.inode] else { return }
-            inodes.open[snapshot.inode] = open.count > 1 ? (count: open.count - 1, length: open.length) : nil
+        lengths.withLock { lengths in
+            guard let open = lengths[snapshot.inode] else { return }
+            lengths[snapshot.inode] = open.count > 1 ? (count: open.count - 1, length: open.length) : nil
         }
     }
 
-    private func text(of node: Node) throws(FuseErrno) -> [UInt8] {
+    private func text(of node: Node, for visitor: StatusVisitor) throws(FuseErrno) -> [UInt8] {
         switch node {
-        case .document(let number): return Array(try upload(number).status().json().utf8)
+        case .document(let number):
+            let upload = try upload(number)
+            let text = Array(upload.status().json().utf8)
+            // Afterwards: the path in it may be another by now, but not one that was hidden before this.
+            guard visitor.maySee(upload) else { throw .noSuchFileOrDirectory }
+            return text
         case .summary: return Array(summary().json().utf8)
         case .metrics: return Array(summary().openMetrics().utf8)
         case .root, .byName: throw .isDirectory
@@ -265,7 +154,7 @@ final class StatusDirectory: Sendable {
         }
     }
 
-    /// Counts and totals of all uploads, and those that are under way.
+    /// Counts and totals of all uploads, and those that are under way. It holds no names: everybody may read it.
     func summary() -> SummaryDocument {
         var summary = SummaryDocument(mountpoint: configuration.mountPoint, closeMode: configuration.closeMode.rawValue)
         if let space = try? spool.space() {
@@ -279,19 +168,76 @@ final class StatusDirectory: Sendable {
         summary.retries = engine.totals.retries
         let (uploads, forgotten) = engine.census
         (summary.counts, summary.assets) = (forgotten.counts, forgotten.assets)
+        looks.add(uploads.count, ordering: .relaxed)
         for upload in uploads {
+            let (state, asset) = upload.inspect { ($0.state, $0.asset) }
+            summary.counts[state, default: 0] += 1
+            if state == .completed { summary.assets.count(asset) }
+            guard state.isUnderWay else { continue }
             let status = upload.status()
-            summary.counts[status.state, default: 0] += 1
-            if status.state == .completed { summary.assets.count(upload.inspect { $0.asset }) }
-            guard status.state.isUnderWay else { continue }
             if let pace = status.bytesPerSecond { summary.bytesPerSecond = (summary.bytesPerSecond ?? 0) + pace }
             summary.uploads.append(
                 SummaryDocument.Upload(
                     id: String(decoding: documentName(of: upload).dropLast(".json".utf8.count), as: UTF8.self),
-                    uploadID: status.uploadID, path: status.path, state: status.state, totalSize: status.totalSize,
+                    uploadID: status.uploadID, state: state, totalSize: status.totalSize,
                     bytesUploaded: status.bytesUploaded, bytesPerSecond: status.bytesPerSecond,
                     waitingFor: status.waitingFor))
         }
         return summary
+    }
+}
+
+// MARK: Inodes
+
+extension StatusDirectory {
+    /// Numbers from here on are the status directory's; the tree counts from 1 and will not get here.
+    fileprivate static let firstInode: UInt64 = 1 << 48
+
+    /// Whether an inode is the status directory's.
+    static func owns(_ inode: InodeNumber) -> Bool { inode.rawValue >= firstInode }
+}
+
+extension StatusDirectory.Node {
+    /// The bits that say which upload or directory; those above say what it is.
+    private static let numberBits: UInt64 = 44
+
+    /// What an inode stands for, whether or not it is there still; throws for one that nothing has.
+    package init(_ inode: InodeNumber) throws(FuseErrno) {
+        let value = inode.rawValue &- StatusDirectory.firstInode
+        let number = Int(value & (1 << Self.numberBits - 1))
+        switch value >> Self.numberBits {
+        case 0: self = .root
+        case 1: self = .summary
+        case 2: self = .metrics
+        case 3: self = .byName(UploadIndex.Directory(number: number))
+        case 4: self = .document(number)
+        case 5: self = .alias(number)
+        case 6: self = .link(number)
+        default: throw .noSuchFileOrDirectory
+        }
+    }
+
+    /// Its number, always the same one.
+    package var inode: InodeNumber {
+        let (kind, number): (UInt64, Int) =
+            switch self {
+            case .root: (0, 0)
+            case .summary: (1, 0)
+            case .metrics: (2, 0)
+            case .byName(let directory): (3, directory.number)
+            case .document(let number): (4, number)
+            case .alias(let number): (5, number)
+            case .link(let number): (6, number)
+            }
+        let bits = UInt64(truncatingIfNeeded: number) & (1 << Self.numberBits - 1)
+        return InodeNumber(rawValue: StatusDirectory.firstInode + (kind << Self.numberBits) + bits)
+    }
+
+    package var kind: FileKind {
+        switch self {
+        case .root, .byName: .directory
+        case .alias, .link: .symbolicLink
+        case .summary, .metrics, .document: .regular
+        }
     }
 }

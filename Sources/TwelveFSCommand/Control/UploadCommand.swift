@@ -19,7 +19,7 @@ enum UploadCommand {
         let error = Errno(rawValue: errno)
         switch error {
         case .noSuchFileOrDirectory, .notDirectory:
-            throw CommandFailure.noUpload(of: path)
+            throw CommandFailure.noUpload(of: path, document: document)
         case .permissionDenied, .notPermitted:
             throw CommandFailure(
                 "\(path): \(Errno.notPermitted.words)", hint: "only the owner of the mount may do this")

@@ -9,6 +9,8 @@ package struct MountStatus {
     /// The documents as they were read, for `--json`: nothing that this version does not know is lost.
     package var summaryText: String
     package var uploadTexts: [String]
+    /// Whether there may be uploads that only the mount's owner and root are shown.
+    package var isPartial = false
 }
 
 /// Reads `MOUNTPOINT/.status`, again and again for a watch; what is settled is read once.
@@ -39,8 +41,8 @@ package struct StatusReader {
                 entries.append(known)
                 continue
             }
-            // One that has gone since the listing is no error.
-            guard let text = try text(of: directory.appending(name)),
+            // One that has gone since the listing is no error, nor is one that is not for everybody.
+            guard let text = try? text(of: directory.appending(name)),
                 let document = try? decoded(UploadDocument.self, text)
             else { continue }
             entries.append((document, text))
@@ -53,7 +55,7 @@ package struct StatusReader {
         }
         return MountStatus(
             mountPoint: mountPoint, summary: summary, uploads: entries.map(\.document), summaryText: summaryText,
-            uploadTexts: entries.map(\.text))
+            uploadTexts: entries.map(\.text), isPartial: MountPoint.isOfAnother(statusDirectory: directory.string))
     }
 
     /// The uploads' documents. Links are other names of them (`pending-<n>.json` of one that has a session by now).

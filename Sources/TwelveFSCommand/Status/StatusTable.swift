@@ -22,14 +22,15 @@ package struct StatusTable {
     package func lines(for status: MountStatus) -> [String] {
         let title = TerminalText.sanitised("\(status.mountPoint): \(headline(status))")
         let head = width.map { TerminalText.cut(title, to: $0) } ?? title
-        guard !status.uploads.isEmpty else { return [head] }
+        let note = status.isPartial ? [width.map { TerminalText.cut(Self.partial, to: $0) } ?? Self.partial] : []
+        guard !status.uploads.isEmpty else { return [head] + note }
         var table = TextTable(columns: [
             .init(title: "NAME", givesWay: true), .init(title: "STATE"), .init(title: "PROGRESS"),
             .init(title: "SIZE", isNumber: true), .init(title: "RATE", isNumber: true),
             .init(title: "LEFT", isNumber: true),
         ])
         let ordered = ordered(status.uploads)
-        var linesLeft = height.map { max($0 - 4, 1) } ?? Int.max
+        var linesLeft = height.map { max($0 - (status.isPartial ? 5 : 4), 1) } ?? Int.max
         var shown = 0
         for upload in ordered {
             let row = TextTable.Row(cells: cells(upload), notes: notes(upload))
@@ -39,8 +40,10 @@ package struct StatusTable {
             shown += 1
         }
         let more = ordered.count - shown
-        return [head, ""] + table.lines(width: width) + (more > 0 ? ["… and \(more) more"] : [])
+        return [head, ""] + table.lines(width: width) + (more > 0 ? ["… and \(more) more"] : []) + note
     }
+
+    private static let partial = "uploads of files that you may not read are shown to the mount's owner and root alone"
 
     private func headline(_ status: MountStatus) -> String {
         let counts = status.summary.counts ?? [:]

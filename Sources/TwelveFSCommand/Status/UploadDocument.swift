@@ -1,6 +1,10 @@
 import FoundationEssentials
 import SystemPackage
 
+#if canImport(Glibc)
+import Glibc
+#endif
+
 /// One upload's status document, as far as the table shows it. Unknown words and missing fields are fine: the mount may be
 /// served by another version.
 package struct UploadDocument: Decodable, Equatable {
@@ -99,7 +103,7 @@ extension UploadDocument {
             let bytes = try descriptor.closeAfter { try descriptor.readAll(atMost: 64 << 20) }
             return try JSONDecoder().decode(UploadDocument.self, from: Data(bytes))
         } catch Errno.noSuchFileOrDirectory, Errno.notDirectory {
-            throw CommandFailure.noUpload(of: path)
+            throw CommandFailure.noUpload(of: path, document: document)
         } catch let error as Errno {
             throw CommandFailure("\(document) cannot be read: \(error.words)")
         } catch is DecodingError {
@@ -109,9 +113,21 @@ extension UploadDocument {
 }
 
 extension CommandFailure {
-    /// What a user called `path` has no status document.
-    static func noUpload(of path: String) -> CommandFailure {
-        CommandFailure(
-            "there is no upload of \(path)", hint: "Has anything been written into it, and is it a video's name?")
+    /// What a user called `path` has no status document, or none that they are shown.
+    static func noUpload(of path: String, document: String) -> CommandFailure {
+        let mount = document.firstRange(of: "/.status/").map { document[..<$0.lowerBound] }
+        let isOfAnother = mount.map { MountPoint.isOfAnother(statusDirectory: "\($0)/.status") } ?? false
+        return CommandFailure(
+            isOfAnother ? "there is no upload of \(path) that you may see" : "there is no upload of \(path)",
+            hint: "Has anything been written into it, and is it a video's name?"
+                + (isOfAnother ? " Uploads of files that you may not read are shown to the mount's owner alone" : ""))
+    }
+}
+
+extension MountPoint {
+    /// Whether a mount belongs to another user, who may see more in its `.status`.
+    static func isOfAnother(statusDirectory: String) -> Bool {
+        guard geteuid() != 0, let owner = try? PathStatus(at: statusDirectory).owner else { return false }
+        return owner != geteuid()
     }
 }

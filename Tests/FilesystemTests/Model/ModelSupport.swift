@@ -107,6 +107,8 @@ final class ModelWriters: WriterInspector {
 
     func watch(_ process: Int32, isVital: Bool) -> WatchedProcess? { nil }
 
+    func groups(of pid: Int32, user: UInt32) -> Set<UInt32>? { nil }
+
     func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer? {
         state.withLock { $0.dying.contains(pid) } ? .dying("its writer was killed by signal 9") : .running
     }

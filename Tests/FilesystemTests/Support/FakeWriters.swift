@@ -9,6 +9,8 @@ final class FakeWriters: WriterInspector {
         var commands: [Int32: String] = [:]
         /// Processes that there are no more.
         var gone: Set<Int32> = []
+        /// The supplementary groups of a process; nil where they are not to be seen.
+        var groups: [Int32: Set<UInt32>] = [:]
         var dying: [Int32: String] = [:]
         /// How a process fares that is neither dying nor running; nil where the look fails.
         var closers: [Int32: CommitRule.CloseContext.Closer?] = [:]
@@ -56,6 +58,8 @@ final class FakeWriters: WriterInspector {
         hook?()
         return Array(name.utf8)
     }
+
+    func groups(of pid: Int32, user: UInt32) -> Set<UInt32>? { state.withLock { $0.groups[pid] } }
 
     func closer(_ pid: Int32) -> CommitRule.CloseContext.Closer? {
         state.withLock { state in

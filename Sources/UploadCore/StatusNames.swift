@@ -1,5 +1,3 @@
-import FileTree
-
 /// The names inside `.status/`: which document has which, and where the links below `by-name/` lie and lead to.
 ///
 /// | name | stands for |
@@ -42,7 +40,7 @@ public enum StatusNames {
         if name == summary { return .summary }
         if name == metrics { return .metrics }
         if name == byName { return .byName }
-        guard name.count <= FileName.maximumLength, let stem = name.removing(suffix: suffix) else { return nil }
+        guard name.count <= CutName.maximumLength, let stem = name.removing(suffix: suffix) else { return nil }
         if let number = pendingNumber(stem) { return .pending(number) }
         if CutName.isCut(stem) { return .document(uploadID: nil) }
         guard let bytes = percentDecoded(stem), let id = String(validating: bytes, as: UTF8.self) else { return nil }

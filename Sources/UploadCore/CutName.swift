@@ -1,13 +1,13 @@
-import FileTree
-
 /// Names that would be too long with their suffix: their beginning, `~`, and the hash of all of it in 16 digits.
 enum CutName {
+    /// The longest name of a file in bytes, Linux's `NAME_MAX`.
+    static let maximumLength = 255
     private static let hashLength = 16
 
     /// `stem` and `suffix`, if that is a possible name and does not look like a cut one; otherwise cut, by the hash of
     /// `original`. Hence different names stay different as long as their hashes do.
     static func fit(_ stem: [UInt8], suffix: [UInt8], hashOf original: [UInt8]) -> [UInt8] {
-        let limit = FileName.maximumLength - suffix.count
+        let limit = maximumLength - suffix.count
         if stem.count <= limit, !isCut(stem) { return stem + suffix }
         let hash = fnv1a(original)
         let digits = String(hash, radix: 16)

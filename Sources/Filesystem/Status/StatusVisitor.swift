@@ -1,0 +1,44 @@
+import FileTree
+import FuseLowLevel
+import UploadCore
+import UploadEngine
+
+/// Who looks into `.status`, and what they may see there, for as long as one question takes.
+///
+/// The mount's owner and root see everything. Others see the uploads of the files that they could have found and read by
+/// themselves, and of their own files that are not listed any more. What they may not see is not there for them.
+package final class StatusVisitor {
+    private let context: FuseRequestContext
+    private let namespace: Namespace
+    private let writers: any WriterInspector
+    /// Whether they see everything.
+    let seesEverything: Bool
+    /// As the modes of files know them; looked up when it matters. Groups that are not to be seen count for nothing.
+    private lazy var visitor = TreeVisitor(
+        userID: context.uid,
+        groupIDs: (writers.groups(of: context.pid, user: context.uid) ?? []).union([context.gid]))
+
+    /// Whoever asked a question of FUSE.
+    init(
+        _ context: FuseRequestContext, namespace: Namespace, writers: any WriterInspector,
+        configuration: FilesystemConfiguration
+    ) {
+        self.context = context
+        self.namespace = namespace
+        self.writers = writers
+        seesEverything = context.uid == 0 || context.uid == configuration.uid
+    }
+
+    /// Whether they may see an upload's document.
+    package func maySee(_ upload: Upload) -> Bool {
+        if seesEverything { return true }
+        let (identity, visitor) = (upload.identity, visitor)
+        guard identity.isListed else {
+            return identity.lastOwner == visitor.userID
+                && namespace.tree.withLock { $0.maySearch(theWayTo: identity.path, visitor) }
+        }
+        // By the tree, which knows at once who bears a name.
+        let file = namespace.tree.withLock { $0.file(at: identity.path, visibleTo: visitor) }
+        return file?.upload === upload
+    }
+}
