@@ -3,8 +3,10 @@
 #
 #   listed          100 000 listed files with a limit of 1024 descriptors
 #   descriptors     160 files written at once with a limit of 128 descriptors
-#   removed         6000 uploads of files that are removed again: descriptors and memory as after 100
+#   removed         6000 uploads of files that are removed again: descriptors and memory as after 1100
 #   overwrites      250 overwrites of one name: the same
+#   looks           ls -l of the names of 3000 uploads by another user: four times the work of 750
+#   renames-looked  20 000 renames of a file, with a look at its document: memory as after 2000
 #   truncated       a finished file truncated by its path while another writer needs space
 #   edges           files of 1 MiB and a byte under a small --spool-limit: the ledger against the disk
 #   renames-spool   5000 renames beside an open that truncates, with --close-mode spool
@@ -13,7 +15,7 @@
 # With --count, each check does so many instead. Prints one line a check; exits with 1 when one does not hold.
 . "$(dirname "$0")/lib.sh"
 
-all=(listed descriptors removed overwrites truncated edges renames-spool renames-upload)
+all=(listed descriptors removed overwrites looks renames-looked truncated edges renames-spool renames-upload)
 options=() chosen=()
 while (($#)); do
     case $1 in

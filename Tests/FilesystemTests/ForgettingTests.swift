@@ -71,6 +71,25 @@ import UploadStore
         }
     }
 
+    @Test("Of interrupted files the bytes of the last thousand are kept", .shows("interrupted-kept"))
+    func interruptedUploadsAreNotKeptWithoutEnd() async throws {
+        try await InProcess.run { run in
+            let (limit, more) = (SpoolReclaimer.keptLimit, 5)
+            run.writers.change { $0.dying[5] = "its writer was killed by signal 9" }
+            for number in 0..<limit + more {
+                let handle = try run.create("cut\(number).mp4", by: 5)
+                try run.write([1], to: handle, by: 5)
+                _ = await run.close(handle, by: 5)
+                run.filesystem.committer.release(handle)
+            }
+            let uploads = run.engine.uploads
+            #expect(uploads.count == limit + more && uploads.allSatisfy { $0.currentState == .interrupted })
+            try await eventually("the first have lost their bytes") {
+                uploads.filter { (try? $0.spool.size()) == nil }.map(\.number) == Array(1...more)
+            }
+        }
+    }
+
     @Test("What is under way is not forgotten, however many follow it")
     func whatIsUnderWayIsRemembered() async throws {
         try await InProcess.run { run in

@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 
-from limits import content, listing, renames, uploads
+from limits import content, listing, looks, renames, uploads
 from limits.place import Place
 from torture.stage import Trouble
 
@@ -17,6 +17,8 @@ CHECKS = {
     "descriptors": listing.few_descriptors,
     "removed": uploads.removed,
     "overwrites": uploads.overwritten,
+    "looks": looks.listed,
+    "renames-looked": looks.renamed,
     "truncated": content.truncated,
     "edges": content.edges,
     "renames-spool": lambda place: renames.against_truncation(place, "spool"),

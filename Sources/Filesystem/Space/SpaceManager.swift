@@ -91,7 +91,7 @@ final class SpaceManager: Sendable {
         let outcome = turn.withLock { candidates -> Result<Bool, SpoolError> in
             do throws(SpoolError) {
                 if try evictOne(of: &candidates) { return .success(true) }
-                return .success(try releaseOne() || reclaimer.removeOldest())
+                return .success(try releaseOne() || reclaimer.removeOldest(because: "the space was needed"))
             } catch {
                 return .failure(error)
             }

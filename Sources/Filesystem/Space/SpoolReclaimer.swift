@@ -8,7 +8,7 @@ import UploadStore
 
 /// Gives spool files back: those of retired versions when nothing needs them any more, those of interrupted ones after
 /// the time for which they are kept.
-final class SpoolReclaimer: Sendable {
+package final class SpoolReclaimer: Sendable {
     private let keepFor: Duration
     private let engine: UploadEngine
     private let logger: Logger
@@ -37,7 +37,10 @@ final class SpoolReclaimer: Sendable {
         }
     }
 
-    /// The writer did not finish: what it wrote is kept for a while.
+    /// How many interrupted versions are kept at most: whoever ends writers again and again is not to fill the memory.
+    package static let keptLimit = 1000
+
+    /// The writer did not finish: what it wrote is kept for a while, unless too many others follow.
     ///
     /// Not what was promised to be on disk: that stays until somebody removes it.
     /// - Parameter since: when it was last written, if that was before now.
@@ -49,7 +52,11 @@ final class SpoolReclaimer: Sendable {
             guard self?.kept.withLock({ $0.removeValue(forKey: upload.number) }) != nil else { return }
             self?.remove(upload)
         }
-        kept.withLock { $0[upload.number] = (upload, timer) }
+        let isTooMany = kept.withLock { kept in
+            kept[upload.number] = (upload, timer)
+            return kept.count > Self.keptLimit
+        }
+        if isTooMany { _ = removeOldest(because: "there were too many") }
     }
 
     /// Its bytes are somebody else's business again.
@@ -57,9 +64,8 @@ final class SpoolReclaimer: Sendable {
         kept.withLock { $0.removeValue(forKey: upload.number) }?.timer.cancel()
     }
 
-    /// Lets the oldest go before its time, since a writer needs the space; false when there is none. What was promised
-    /// to be on the disk stays.
-    func removeOldest() -> Bool {
+    /// Lets the oldest go before its time; false when there is none. What was promised to be on the disk stays.
+    func removeOldest(because reason: String) -> Bool {
         let oldest = kept.withLock { kept -> (upload: Upload, timer: Task<Void, Never>)? in
             let candidates = kept.filter { !$0.value.upload.isDurable }
             guard let number = candidates.keys.min() else { return nil }
@@ -69,8 +75,8 @@ final class SpoolReclaimer: Sendable {
         oldest.timer.cancel()
         remove(oldest.upload)
         logger.warning(
-            "the bytes of an interrupted file were dropped before their time: the space was needed",
-            metadata: ["filename": "\(oldest.upload.identity.filename)"])
+            "the bytes of an interrupted file were dropped before their time",
+            metadata: ["filename": "\(oldest.upload.identity.filename)", "reason": "\(reason)"])
         return true
     }
 

@@ -23,7 +23,7 @@ def _figures(before, after, what):
 
 
 def removed(place):
-    """Files that are uploaded and removed again: after thousands of them there is no more than after a hundred."""
+    """Files that are uploaded and removed again: after thousands of them there is no more than after those that are remembered."""
     place.start()
     data = os.urandom(20_000)
 
@@ -31,7 +31,7 @@ def removed(place):
         write(place.path(f"{number}.mp4"), data)
         os.unlink(place.path(f"{number}.mp4"))
 
-    first, total = 100, place.count(6000)
+    first, total = 1100, place.count(6000)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, range(first)))
         before = _measure(place)
@@ -40,7 +40,7 @@ def removed(place):
     summary = place.mount.summary()
     expect(summary["counts"]["completed"] == total, f"{summary['counts']} of {total}")
     documents = place.documents()
-    expect(documents <= 2 * 110, f"{documents} names of documents")
+    expect(documents <= 2 * 1010, f"{documents} names of documents")
     expect(not os.listdir(f"{place.mount.state}/spool"), "there are spool files left")
     expect(summary["spool_used"] == 0, f"spool_used is {summary['spool_used']}")
     return _figures(before, after, f"{first} -> {total} removed files")
