@@ -19,10 +19,7 @@ struct APIRequest: Sendable {
         self.body = try? SandboxJSON(parsing: body)
         var headers: [String: SandboxJSON] = [:]
         if let key = head.headerFields.apiKey { headers["x-api-key"] = .string(key) }
-        if let type = head.headerFields[.contentType] {
-            let mediaType = type.prefix { $0 != ";" }.lowercased()
-            headers["content-type"] = .string(String(mediaType.filter { $0 != " " }))
-        }
+        if let type = head.mediaType { headers["content-type"] = .string(type) }
         self.headers = .object(headers)
         let types = Constraints.of(call, specification).types(in: .query)
         var fields: [String: SandboxJSON] = [:]
@@ -58,6 +55,15 @@ struct APIRequest: Sendable {
         case .query: queryFields
         case .body: body
         case .path: nil
+        }
+    }
+}
+
+extension HTTPRequest {
+    /// What the body is said to be, in lower case and without parameters.
+    var mediaType: String? {
+        headerFields[.contentType].map { type in
+            type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
         }
     }
 }

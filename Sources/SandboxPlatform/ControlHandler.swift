@@ -47,7 +47,13 @@ struct ControlHandler: Sendable {
         }
     }
 
+    /// A body that is said to be JSON: pages of other origins can send one as anything else without asking.
     private func json(_ request: Request) async throws -> SandboxJSON {
+        guard request.head.mediaType == "application/json" else {
+            throw Refusal(
+                style: .api, status: 415, code: "unsupported_media_type",
+                message: "A body is taken as JSON only when it is said to be: send Content-Type: application/json.")
+        }
         let body = try await request.body.collect(upTo: RequestHandler.largestBody)
         guard let json = try? SandboxJSON(parsing: body) else {
             throw Refusal.parameterInvalid("body", "JSON is expected")

@@ -30,11 +30,13 @@ struct Ports: Sendable {
         let tls = try configuration.tls?.context()
         let surroundings = Listener.Surroundings(
             connections: connections, group: group, logger: configuration.logger)
+        let doorkeeper = Doorkeeper(configuration)
         func start(
             _ host: String, _ port: Int, _ tls: NIOSSLContext?, _ services: Set<Service>, _ origins: Origins
         ) async throws -> Int {
             let handler = RequestHandler(
-                platform: platform, logger: configuration.logger, services: services, origins: origins)
+                platform: platform, logger: configuration.logger, services: services, origins: origins,
+                doorkeeper: doorkeeper)
             let listener = try await Listener.start(host: host, port: port, tls: tls, surroundings, handler)
             listeners.append(listener)
             return listener.port

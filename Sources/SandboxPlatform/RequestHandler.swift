@@ -16,6 +16,7 @@ struct RequestHandler: Sendable {
     /// What is answered here.
     let services: Set<Service>
     let origins: Origins
+    let doorkeeper: Doorkeeper
 
     /// A request, and what is known of it.
     struct Exchange: Sendable {
@@ -32,6 +33,11 @@ struct RequestHandler: Sendable {
 
     /// Answers one request. Throws when the connection has to end.
     func respond(to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
+        do {
+            try doorkeeper.check(request.head)
+        } catch {
+            return try await writer.send(closing(error.answer, request), date: platform.now.httpDate)
+        }
         let path = request.head.path ?? "/"
         var route = Route(method: request.method.rawValue, path: path)
         if let service = route.service, !services.contains(service) { route = .unknown }

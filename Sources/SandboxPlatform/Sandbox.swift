@@ -27,8 +27,9 @@ public final class Sandbox: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let isStopped = Mutex(false)
 
-    /// Starts listening. Throws when the address is taken, or the state directory or the certificate cannot be used.
+    /// Starts listening. Throws when the address is taken or others could reach it, or the state directory or the certificate cannot be used.
     public static func start(_ configuration: SandboxConfiguration = SandboxConfiguration()) async throws -> Sandbox {
+        try configuration.checkHost()
         let disk = NIOThreadPool(numberOfThreads: configuration.diskThreads)
         disk.start()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads)

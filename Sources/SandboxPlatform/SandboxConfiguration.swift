@@ -5,6 +5,10 @@ import Logging
 public struct SandboxConfiguration: Sendable {
     /// The address to listen on.
     public var host = "127.0.0.1"
+    /// Whether others than this machine may reach it. An address by which they could is refused otherwise.
+    public var listensBeyondLoopback = false
+    /// Names by which it may be called besides its own.
+    public var allowedHosts: [String] = []
     /// The port; 0 takes a free one.
     public var port = 0
     /// The name, or name and port, by which clients reach it, where that is another than the address.

@@ -6,6 +6,16 @@ struct AddressOptions: ParsableArguments {
     @Option(help: "The address to listen on.")
     var host = "127.0.0.1"
 
+    @Flag(help: "Let others than this machine reach it; needed besides --host for an address by which they can.")
+    var listenBeyondLoopback = false
+
+    @Option(
+        name: .customLong("allow-host"),
+        help: ArgumentHelp(
+            "A name by which clients may call it besides its own; may be repeated. Others are refused (403).",
+            valueName: "name"))
+    var allowedHosts: [String] = []
+
     @Option(help: "The port to listen on; 0 takes a free one.")
     var port = 0
 
@@ -59,6 +69,8 @@ struct AddressOptions: ParsableArguments {
 
     func apply(to configuration: inout SandboxConfiguration) {
         configuration.host = host
+        configuration.listensBeyondLoopback = listenBeyondLoopback
+        configuration.allowedHosts = allowedHosts
         configuration.port = port
         configuration.publicHost = publicHost
         configuration.storePort = storePort

@@ -137,6 +137,7 @@ import Testing
     func listensOnEveryAddress(host: String) async throws {
         try await withSandbox {
             $0.host = host
+            $0.listensBeyondLoopback = true
         } _: { sandbox, client in
             #expect(sandbox.origin == (host == "::" ? "http://[::1]:" : "http://127.0.0.1:") + "\(sandbox.port)")
             let session = try await client.create(1000)

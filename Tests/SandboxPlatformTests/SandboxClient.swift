@@ -78,7 +78,8 @@ struct SandboxClient: Sendable {
 
     func control(_ method: HTTPMethod, _ path: String, _ text: String? = nil) async throws -> Reply {
         let body = text.map { HTTPClientRequest.Body.bytes(ByteBuffer(string: $0)) }
-        return try await send(method, sandbox.controlOrigin + "/_sandbox/" + path, body: body)
+        let headers = text == nil ? [] : [("Content-Type", "application/json")]
+        return try await send(method, sandbox.controlOrigin + "/_sandbox/" + path, headers: headers, body: body)
     }
 
     func create(_ size: Int64, filename: String = "video.mp4") async throws -> Session {

@@ -87,7 +87,7 @@ import Testing
             #expect(chunked.status == 501)
             #expect(chunked.text.contains("<Code>NotImplemented</Code>"))
             let connection = try RawConnection(port: sandbox.port)
-            try connection.send("PUT \(target(session.url(2), sandbox)) HTTP/1.1\r\nHost: x\r\n\r\n")
+            try connection.send("PUT \(target(session.url(2), sandbox)) HTTP/1.1\r\nHost: localhost\r\n\r\n")
             #expect(await connection.receive(until: "</Error>").contains("411 Length Required"))
         }
     }
@@ -132,7 +132,7 @@ import Testing
             let session = try await client.create(3)
             let connection = try RawConnection(port: sandbox.port)
             let head =
-                "PUT \(target(session.url(1), sandbox)) HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+                "PUT \(target(session.url(1), sandbox)) HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
                 + "Expect: 100-continue\r\n\r\n"
             try connection.send(head)
             #expect(await connection.receive(until: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
@@ -152,7 +152,7 @@ import Testing
             let session = try await client.create(1000)
             let connection = try RawConnection(port: sandbox.port)
             try connection.send(
-                "PUT \(target(session.url(1), sandbox)) HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+                "PUT \(target(session.url(1), sandbox)) HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
                     + String(repeating: "x", count: 400))
             try await sandbox.waitForJournal { $0.contains { $0.bytes == 400 } }
             connection.finish()

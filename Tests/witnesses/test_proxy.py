@@ -33,7 +33,8 @@ class OnlyByProxy(unittest.TestCase):
         cls.addClassCleanup(cls.network.stop)
         cls.certificates = Certificates(cls.folder, API, STORE, DIRECT)
         (cls.folder / "sandbox").mkdir()
-        cls.sandbox = Sandbox(os.environ["SANDBOX"], str(cls.folder / "sandbox"), ["--chunk-size", "256KiB"])
+        cls.sandbox = Sandbox(os.environ["SANDBOX"], str(cls.folder / "sandbox"), [
+            "--chunk-size", "256KiB", *(word for name in (API, STORE, DIRECT) for word in ("--allow-host", name))])
         cls.addClassCleanup(cls.sandbox.kill)
         cls.sandbox.start()
         # One platform under three names; the store's depends on the test.
