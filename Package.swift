@@ -65,7 +65,7 @@ let package = Package(
         library("Formats"),
         library("Descriptors"),
         .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
-        library("FuseLowLevel", ["Formats", "CFuse3"]),
+        library("FuseLowLevel", ["Formats", "Descriptors", "CFuse3"]),
         library("UploadCore", ["Formats"]),
         library(
             "PlatformClient",
@@ -91,7 +91,7 @@ let package = Package(
             "TwelveFSCommand",
             [
                 "CXattr", "Filesystem", "ProcessInspection", "UploadEngine", "PlatformClient", "UploadStore",
-                "UploadCore", "Formats", "FuseLowLevel",
+                "UploadCore", "Formats", "FuseLowLevel", "Descriptors",
                 .argumentParser, .logging, .nioPosix, .unixSignals, .systemPackage,
             ]),
         executable("twelvefs", ["TwelveFSCommand"]),

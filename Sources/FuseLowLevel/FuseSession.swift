@@ -79,6 +79,7 @@ public final class FuseSession: Sendable {
         guard !resources.withLock({ $0.isMounted }) else {
             throw FuseError(.mountRefused, "this session is mounted already")
         }
+        let before = Set(try MountTable().entries.map(\.id))
         let mounted = try Fusermount.mount(
             at: mountpoint, options: options.argument(), staysBehind: options.autoUnmount)
         let flags = fcntl(mounted.device, F_GETFL)
@@ -91,13 +92,26 @@ public final class FuseSession: Sendable {
             mounted.helper?.dismiss()
             throw FuseError(.system, "libfuse did not take the device")
         }
-        let id = try? MountTable().topmostEntry(at: mountpoint)?.id
+        let id = newMount(since: before)
         resources.withLock { resources in
             resources.isMounted = true
             resources.device = mounted.device
             resources.helper = mounted.helper
             resources.mountID = id
         }
+    }
+
+    /// The id of the mount that has come since, by its name too: the mount point may have been exchanged meanwhile.
+    private func newMount(since before: Set<Int32>) -> Int32? {
+        guard let table = try? MountTable() else { return nil }
+        let ours = "user_id=\(getuid())"
+        let new = table.entries.filter {
+            $0.isFuse && !before.contains($0.id) && $0.superOptions.split(separator: ",").contains(ours[...])
+        }
+        let entry =
+            new.last { $0.mountPoint == Array(mountpoint.utf8) } ?? new.last { $0.source == options.fsname }
+            ?? table.topmostEntry(at: mountpoint)
+        return entry?.id
     }
 
     /// The mount's id, as `/proc/<pid>/fdinfo` and `/proc/<pid>/mountinfo` have it; nil when nothing is mounted.
@@ -196,8 +210,14 @@ public final class FuseSession: Sendable {
         let (isMounted, id) = resources.withLock { ($0.isMounted, $0.mountID) }
         guard isMounted else { return }
         // Somebody may have unmounted it, and even mounted something else there: that is not ours to take away.
-        if let entry = try MountTable().topmostEntry(at: mountpoint), entry.id == id || id == nil, entry.isFuse {
-            try MountTable.unmount(mountpoint, lazily: lazily)
+        let table = try MountTable()
+        let entry = id.map { table[$0] } ?? table.topmostEntry(at: mountpoint)
+        if let entry, entry.isFuse, table.topmostEntry(atMountPoint: entry.mountPoint)?.id == entry.id {
+            if lazily {
+                try MountTable.detach(entry)
+            } else {
+                try MountTable.unmount(String(decoding: entry.mountPoint, as: UTF8.self), lazily: false)
+            }
         }
         let helper = resources.withLock { resources in
             resources.isMounted = false

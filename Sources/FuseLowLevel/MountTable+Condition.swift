@@ -1,4 +1,5 @@
 internal import CFuse3
+import Descriptors
 import Formats
 import Glibc
 
@@ -57,6 +58,24 @@ extension MountTable {
         }
     }
 
+    /// Takes this very mount out of the tree, lazily, whatever its path leads to by now.
+    ///
+    /// - Throws: as ``unmount(_:lazily:)``.
+    public static func detach(_ entry: Entry) throws(FuseError) {
+        let path = String(decoding: entry.mountPoint, as: UTF8.self)
+        // An ordinary user's helper looks by itself whose it is.
+        guard geteuid() == 0 else { return try unmount(path, lazily: true) }
+        let descriptor = open(path, OpenFlags.path | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0, mountID(of: descriptor) == entry.id else {
+            if descriptor >= 0 { close(descriptor) }
+            throw FuseError(.notMounted, "cannot unmount \(path): it leads to something else by now")
+        }
+        defer { close(descriptor) }
+        guard umount2("/proc/self/fd/\(descriptor)", Int32(MNT_DETACH)) == 0 else {
+            throw FuseError(.unmountRefused, "cannot unmount \(path): \(FuseErrno(rawValue: errno))")
+        }
+    }
+
     /// Clears away a FUSE mount whose process is gone.
     ///
     /// - Returns: whether there was one. What answers, or is no FUSE mount, is left alone.
@@ -66,7 +85,7 @@ extension MountTable {
         guard let entry = try MountTable().topmostEntry(at: path), try condition(of: entry) == .dead else {
             return false
         }
-        try unmount(String(decoding: entry.mountPoint, as: UTF8.self), lazily: true)
+        try detach(entry)
         return true
     }
 }

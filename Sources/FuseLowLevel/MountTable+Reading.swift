@@ -30,6 +30,13 @@ extension MountTable {
         return [UInt8](cString: resolved)
     }
 
+    /// The id of the mount that an open file is in, one of `O_PATH` too; nil where `/proc` does not tell.
+    public static func mountID(of descriptor: Int32) -> Int32? {
+        guard let text = try? contents(of: "/proc/self/fdinfo/\(descriptor)") else { return nil }
+        let line = String(decoding: text, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("mnt_id:") }
+        return line.flatMap { $0.split(whereSeparator: \.isWhitespace).last }.flatMap { Int32($0) }
+    }
+
     private static func contents(of path: String) throws(FuseError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {

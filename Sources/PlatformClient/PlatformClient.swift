@@ -31,7 +31,7 @@ public final class PlatformClient: Sendable {
 
     /// A client that has not connected yet.
     ///
-    /// - Throws: ``UploadCore/UploadFailure/Kind/invalidConfiguration`` for a base URL or a `caFile` that cannot be used.
+    /// - Throws: ``UploadCore/UploadFailure/Kind/invalidConfiguration`` for a base URL or certificates that cannot be used.
     public init(configuration: PlatformConfiguration, logger: Logger) throws(UploadFailure) {
         do throws(WebAddress.BaseProblem) {
             self.base = try WebAddress.apiBase(configuration.baseURL)
@@ -43,7 +43,7 @@ public final class PlatformClient: Sendable {
         }
         self.configuration = configuration
         self.logger = logger
-        let trust = try TLSTrust.configuration(caFile: configuration.caFile)
+        let trust = try TLSTrust.configuration(configuration.certificates)
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.threads))
         self.api = HTTPClients(
             group: group,

@@ -12,8 +12,8 @@ public struct PlatformConfiguration: Sendable {
     public var keySource: APIKeySource
     /// Where the user keeps the key, for hints ("check the key in …"); never the key itself.
     public var keyLocation: String
-    /// A PEM file with certificates to trust beside the system's.
-    public var caFile: String?
+    /// Certificates to trust beside the system's.
+    public var certificates: PEMFile?
     /// Which hosts are reached through a proxy.
     public var proxies = ProxyRules.none
     /// How many PUTs may be under way at once; more wait for a connection, and fail when none comes in time.

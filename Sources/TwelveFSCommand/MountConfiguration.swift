@@ -11,8 +11,6 @@ public struct MountConfiguration: Sendable, Equatable, Codable {
     public var apiURL: String
     /// The file that the key came from, to be read again when the key is refused; `nil` when it came from the environment.
     public var apiKeyFile: String?
-    /// Further trusted certificates in PEM, or `nil` for the system's alone.
-    public var caFile: String?
 
     /// Spool, journal, lock and log live here; 0700, ours.
     public var stateDirectory: String

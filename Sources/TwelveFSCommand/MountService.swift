@@ -1,5 +1,3 @@
-import Logging
-
 /// The file system and its engine, as ``MountSupervisor`` sees them: everything around them (checks, background, key, lock, log,
 /// signals) is the supervisor's, everything inside theirs.
 ///
@@ -8,20 +6,18 @@ import Logging
 public protocol MountService: Sendable {
     /// Whether the state directory holds uploads to recover: then a platform that cannot be reached refuses no mount.
     ///
-    /// The state directory exists, is ours and is locked.
-    /// - Throws: as ``start(_:access:logger:)``.
-    func hasUploadsToResume(_ configuration: MountConfiguration, logger: Logger) async throws -> Bool
+    /// - Throws: as ``start(_:)``.
+    func hasUploadsToResume(_ mount: PreparedMount) async throws -> Bool
 
     /// What an earlier mount has left in the state directory, when this one has not come to be. Blocks on the disk.
-    func leftBehind(_ configuration: MountConfiguration) -> DrainOutcome
+    func leftBehind(_ mount: PreparedMount) -> DrainOutcome
 
     /// Attaches the file system at the mount point and begins to serve; returns once the mount is usable.
     ///
     /// The mount point is an empty directory that nothing is mounted on. A cancelled task may end early.
     /// - Throws: a ``CommandFailure``, an `UploadFailure` or a `FuseError`, whose words become the user's one line; nothing is
     ///   left mounted or running then.
-    func start(_ configuration: MountConfiguration, access: PlatformAccess, logger: Logger) async throws
-        -> any RunningMount
+    func start(_ mount: PreparedMount) async throws -> any RunningMount
 }
 
 /// A mount that serves.

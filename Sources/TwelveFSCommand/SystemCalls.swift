@@ -8,6 +8,8 @@ import Glibc
 struct PathStatus: Equatable {
     var mode: mode_t
     var owner: uid_t
+    var group: gid_t
+    var linkCount: Int
     var device: dev_t
     var inode: ino_t
     /// In bytes.
@@ -18,10 +20,14 @@ struct PathStatus: Equatable {
     var isRegular: Bool { mode & S_IFMT == S_IFREG }
     var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
     var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
+    var isPipe: Bool { mode & S_IFMT == S_IFIFO }
+    var isCharacterDevice: Bool { mode & S_IFMT == S_IFCHR }
 
     private init(_ status: stat) {
         mode = status.st_mode
         owner = status.st_uid
+        group = status.st_gid
+        linkCount = Int(status.st_nlink)
         device = status.st_dev
         inode = status.st_ino
         size = Int64(status.st_size)
@@ -32,6 +38,15 @@ struct PathStatus: Equatable {
     init(at path: String, followingLinks: Bool = true) throws(Errno) {
         var status = stat()
         guard (followingLinks ? stat(path, &status) : lstat(path, &status)) == 0 else { throw Errno(rawValue: errno) }
+        self.init(status)
+    }
+
+    /// Of what is called `name` in a directory, itself.
+    init(of name: String, in directory: FileDescriptor) throws(Errno) {
+        var status = stat()
+        guard fstatat(directory.rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+            throw Errno(rawValue: errno)
+        }
         self.init(status)
     }
 
@@ -47,15 +62,19 @@ extension FileDescriptor {
     /// Reads until the end of the file, or until `limit` bytes are there.
     func readAll(atMost limit: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []
-        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 1)
-        defer { piece.deallocate() }
         while bytes.count < limit {
-            let count = try read(
-                into: UnsafeMutableRawBufferPointer(rebasing: piece[..<min(piece.count, limit - bytes.count)]))
-            guard count > 0 else { break }
-            bytes.append(contentsOf: piece[..<count])
+            let piece = try readPiece(atMost: limit - bytes.count)
+            guard !piece.isEmpty else { break }
+            bytes += piece
         }
         return bytes
+    }
+
+    /// What one read gives, of 64 KiB at most; nothing at the end.
+    func readPiece(atMost limit: Int = .max) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: min(limit, 64 << 10)) { buffer, count in
+            count = try read(into: UnsafeMutableRawBufferPointer(buffer))
+        }
     }
 }
 

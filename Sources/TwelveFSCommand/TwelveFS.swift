@@ -13,7 +13,7 @@ public struct TwelveFS: ParsableCommand {
         usage: """
             twelvefs mount MOUNTPOINT [options]
             twelvefs unmount MOUNTPOINT
-            twelvefs status [MOUNTPOINT] [--watch] [--json]
+            twelvefs status [MOUNTPOINT] [--all] [--watch] [--json]
             twelvefs wait PATH [--timeout TIME] [--ready]
             twelvefs retry PATH
             twelvefs cancel PATH
@@ -36,7 +36,7 @@ public struct TwelveFS: ParsableCommand {
         version: Self.version,
         subcommands: [
             MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self, RetryCommand.self,
-            CancelCommand.self, UploadsCommand.self, ServeCommand.self,
+            CancelCommand.self, UploadsCommand.self, ServeCommand.self, ReadStatusCommand.self,
         ])
 
     /// The version that `--version` and the User-Agent tell.

@@ -4,6 +4,8 @@ import PlatformClient
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 /// Answers that are wrong, or meant to harm: each is an error that says what is wrong, after one request, and never a crash.
 @Suite struct HostileAnswerTests {
     struct Row: Sendable, CustomTestStringConvertible {
@@ -106,7 +108,7 @@ import UploadCore
         Row(body: headers(#""Proxy-Authorization":"\#(testSignature)""#), words: "it names proxy-authorization"),
     ]
 
-    @Test(arguments: sessions)
+    @Test(.shows("store-headers"), arguments: sessions)
     func anAnswerToCreateThatMakesNoSenseIsRefused(_ row: Row) async throws {
         try await ScriptedServer.run([.status(201, row.body)]) { server in
             try await withClient(of: server) { client in

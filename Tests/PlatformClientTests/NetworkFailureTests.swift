@@ -7,6 +7,7 @@ import Testing
 import UploadCore
 
 import class TestSupport.QuietPort
+import struct TestSupport.ShownStatements
 
 @Suite struct NetworkFailureTests {
     @Test func aRefusedConnectionIsUnreachableAtOnce() async throws {
@@ -144,14 +145,9 @@ import class TestSupport.QuietPort
 }
 
 @Suite struct TLSTests {
-    static func withAuthority(_ body: (String) async throws -> Void) async throws {
-        let file = FileManager.default.temporaryDirectory.appendingPathComponent("authority-\(UUID().uuidString).pem")
-        try Data(TestCertificates.authority.utf8).write(to: file)
-        defer { try? FileManager.default.removeItem(at: file) }
-        try await body(file.path)
-    }
+    static let authority = PEMFile(path: "/etc/authority.pem", bytes: Array(TestCertificates.authority.utf8))
 
-    @Test func anUnknownAuthorityIsNotTrusted() async throws {
+    @Test(.shows("network-tls")) func anUnknownAuthorityIsNotTrusted() async throws {
         try await ScriptedServer.run(tls: true, { _, _ in .json(#"{"_id":"a"}"#) }) { server in
             try await withClient(.test("https://localhost:\(server.port)")) { client in
                 let failure = await failure { () async throws(UploadFailure) in try await client.asset("a") }
@@ -163,22 +159,20 @@ import class TestSupport.QuietPort
         }
     }
 
-    @Test func anAuthorityFromTheFileIsTrustedForItsNamesOnly() async throws {
-        try await Self.withAuthority { file in
-            try await ScriptedServer.run(tls: true, { _, _ in .json(#"{"_id":"a"}"#) }) { server in
-                var configuration = try PlatformConfiguration.test("https://localhost:\(server.port)")
-                configuration.caFile = file
-                let asset = try await withClient(configuration) { try await $0.asset("a") }
-                #expect(asset.id == "a")
+    @Test(.shows("network-tls")) func anAuthorityFromTheFileIsTrustedForItsNamesOnly() async throws {
+        try await ScriptedServer.run(tls: true, { _, _ in .json(#"{"_id":"a"}"#) }) { server in
+            var configuration = try PlatformConfiguration.test("https://localhost:\(server.port)")
+            configuration.certificates = Self.authority
+            let asset = try await withClient(configuration) { try await $0.asset("a") }
+            #expect(asset.id == "a")
 
-                configuration.baseURL = "https://127.0.0.1:\(server.port)"
-                try await withClient(configuration) { client in
-                    let failure = await failure { () async throws(UploadFailure) in try await client.asset("a") }
-                    #expect(failure?.kind == .unreachable)
-                    #expect(failure?.code == "certificate_untrusted")
-                }
-                #expect(server.requests.count == 1)
+            configuration.baseURL = "https://127.0.0.1:\(server.port)"
+            try await withClient(configuration) { client in
+                let failure = await failure { () async throws(UploadFailure) in try await client.asset("a") }
+                #expect(failure?.kind == .unreachable)
+                #expect(failure?.code == "certificate_untrusted")
             }
+            #expect(server.requests.count == 1)
         }
     }
 
@@ -195,8 +189,8 @@ import class TestSupport.QuietPort
 
     @Test func aFileWithoutCertificatesIsRefusedWithItsName() throws {
         var configuration = try PlatformConfiguration.test("https://localhost")
-        for file in ["/nonexistent/ca.pem", "/dev/null"] {
-            configuration.caFile = file
+        for (file, text) in [("/etc/empty.pem", ""), ("/etc/text.pem", "no certificate")] {
+            configuration.certificates = PEMFile(path: file, bytes: Array(text.utf8))
             #expect {
                 _ = try PlatformClient(configuration: configuration, logger: RecordedLog().logger)
             } throws: { error in

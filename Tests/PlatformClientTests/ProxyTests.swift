@@ -5,6 +5,7 @@ import Testing
 import UploadCore
 
 import class TestSupport.QuietPort
+import struct TestSupport.ShownStatements
 
 /// What goes through a proxy, and what a proxy does that does not let it through.
 @Suite struct ProxyTests {
@@ -77,42 +78,38 @@ import class TestSupport.QuietPort
         }
     }
 
-    @Test(arguments: ["http", "socks5", "socks5h"])
+    @Test(.shows("network-proxy"), arguments: ["http", "socks5", "socks5h"])
     func theOtherSideIsSpokenToByTLSThroughTheProxy(_ scheme: String) async throws {
-        try await TLSTests.withAuthority { file in
-            try await ScriptedServer.run(tls: true, { _, _ in Self.asset }) { server in
-                try await TestProxy.run { proxy in
-                    var configuration = try Self.configuration(
-                        "https://localhost:\(server.port)", Self.rules(proxy, scheme: scheme))
-                    configuration.caFile = file
-                    let asset = try await withClient(configuration) { try await $0.asset("a") }
-                    #expect(asset.id == "a")
-                    #expect(server.requests.count == 1)
-                    // By name: the proxy looks it up.
-                    #expect(proxy.targets == ["localhost:\(server.port)"])
-                    configuration.caFile = nil
-                    let failure = try await Self.failureOfAsset(configuration)
-                    #expect(failure?.code == "certificate_untrusted")
-                    #expect(failure?.message.contains("through the proxy \(proxy.address)") == true)
-                }
+        try await ScriptedServer.run(tls: true, { _, _ in Self.asset }) { server in
+            try await TestProxy.run { proxy in
+                var configuration = try Self.configuration(
+                    "https://localhost:\(server.port)", Self.rules(proxy, scheme: scheme))
+                configuration.certificates = TLSTests.authority
+                let asset = try await withClient(configuration) { try await $0.asset("a") }
+                #expect(asset.id == "a")
+                #expect(server.requests.count == 1)
+                // By name: the proxy looks it up.
+                #expect(proxy.targets == ["localhost:\(server.port)"])
+                configuration.certificates = nil
+                let failure = try await Self.failureOfAsset(configuration)
+                #expect(failure?.code == "certificate_untrusted")
+                #expect(failure?.message.contains("through the proxy \(proxy.address)") == true)
             }
         }
     }
 
     @Test(arguments: ["http", "socks5"])
     func aNameThatOnlyTheProxyKnowsIsNotLookedUpHere(_ scheme: String) async throws {
-        try await TLSTests.withAuthority { file in
-            try await ScriptedServer.run(tls: true, { _, _ in Self.asset }) { server in
-                let ports = ["api.invalid:443": server.port]
-                try await TestProxy.run(ports: ports) { proxy in
-                    var configuration = try Self.configuration(
-                        "https://api.invalid/v1.3", Self.rules(proxy, scheme: scheme, loopback: false))
-                    configuration.caFile = file
-                    // The server there has another name, and is not believed.
-                    #expect(try await Self.failureOfAsset(configuration)?.code == "certificate_untrusted")
-                    #expect(proxy.targets == ["api.invalid:443"])
-                    #expect(server.requests.isEmpty, "the key must not be sent")
-                }
+        try await ScriptedServer.run(tls: true, { _, _ in Self.asset }) { server in
+            let ports = ["api.invalid:443": server.port]
+            try await TestProxy.run(ports: ports) { proxy in
+                var configuration = try Self.configuration(
+                    "https://api.invalid/v1.3", Self.rules(proxy, scheme: scheme, loopback: false))
+                configuration.certificates = TLSTests.authority
+                // The server there has another name, and is not believed.
+                #expect(try await Self.failureOfAsset(configuration)?.code == "certificate_untrusted")
+                #expect(proxy.targets == ["api.invalid:443"])
+                #expect(server.requests.isEmpty, "the key must not be sent")
             }
         }
     }

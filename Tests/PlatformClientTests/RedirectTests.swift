@@ -4,6 +4,8 @@ import PlatformClient
 import Testing
 import UploadCore
 
+import struct TestSupport.ShownStatements
+
 /// A store that sends a request elsewhere: told by its host, and not followed.
 @Suite struct RedirectTests {
     private func put(
@@ -12,7 +14,7 @@ import UploadCore
         try await client.put(chunk, to: server.presigned(), headers: []) { _ in }
     }
 
-    @Test(arguments: [301, 302, 303, 307, 308])
+    @Test(.shows("store-redirect"), arguments: [301, 302, 303, 307, 308])
     func redirectsOfTheStoreAreNotFollowed(_ status: Int) async throws {
         try await ScriptedServer.run([.json("{}")]) { elsewhere in
             let target = "\(elsewhere.origin)/part?X-Amz-Signature=\(testSignature)"

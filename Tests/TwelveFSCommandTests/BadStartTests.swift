@@ -15,14 +15,14 @@ import func TestSupport.run
     }
 
     private func refusal(_ path: String) -> String? {
-        #expect(throws: CommandFailure.self) { try MountPoint.checked(path) }?.description
+        #expect(throws: CommandFailure.self) { try MountPlace(checking: path) }?.description
     }
 
     @Test func emptyDirectoryIsTakenByItsRealPath() throws {
         let real = try scratch.directory("real")
-        #expect(try MountPoint.checked(real) == real)
-        #expect(try MountPoint.checked(scratch.link("link", to: "real")) == real)
-        #expect(try MountPoint.checked(real + "/") == real)
+        #expect(try MountPlace(checking: real).path == real)
+        #expect(try MountPlace(checking: scratch.link("link", to: "real")).path == real)
+        #expect(try MountPlace(checking: real + "/").path == real)
     }
 
     @Test func missingMountPointSaysHowToMakeIt() {
@@ -44,22 +44,24 @@ import func TestSupport.run
     func rootMayMountOnWhatIsImmutable() async throws {
         let path = try scratch.directory("immutable")
         #expect(try await chattr("+i", path))
-        let checked = Result { try MountPoint.checked(path) }
+        let checked = Result { try MountPlace(checking: path) }
         #expect(try await chattr("-i", path))
-        #expect(try checked.get() == path)
+        #expect(try checked.get().path == path)
     }
 
     /// A copy that came while the dead mount was gone already would be hidden, and its exit status 0.
     @Test(.shows("server-killed"), .enabled(if: geteuid() == 0, "needs root, to mount"))
     func whatWasWrittenBeneathJustBeforeIsNoticedAfterwards() throws {
         let path = try scratch.directory("free")
-        let beneath = try MountPoint.makeFree(path)
-        try beneath.checkStillEmpty()
+        let place = try MountPlace(checking: path)
+        try place.makeFree()
         try scratch.file("free/late.mp4", "")
         #expect(mount("none", path, "tmpfs", 0, nil) == 0)
         defer { umount2(path, Int32(MNT_DETACH)) }
         try #require(try FileManager.default.contentsOfDirectory(atPath: path).isEmpty, "it is hidden")
-        let failure = #expect(throws: CommandFailure.self) { try beneath.checkStillEmpty() }
+        let failure = #expect(throws: CommandFailure.self) {
+            try place.check(mount: MountPoint.mount(at: path)?.id)
+        }
         #expect(failure?.message.contains("something was written into the mount point \(path)") == true)
     }
 

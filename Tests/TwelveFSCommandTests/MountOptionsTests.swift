@@ -87,7 +87,6 @@ import UploadCore
         #expect(mount.unseenWriters == .allow)
         #expect(mount.uid == 7 && mount.gid == 8)
         #expect(mount.fileMode == 0o640 && mount.directoryMode == 0o750)
-        #expect(mount.caFile == "/etc/ca.pem")
         #expect(mount.logFile == "/var/log/t")
     }
 

@@ -30,13 +30,13 @@ import struct TestSupport.ShownStatements
     }
 
     @Test(.shows("drain-together")) func eachClientHasItsOwnAnswers() async throws {
-        let socket = try OrderSocket(in: scratch.path)
+        let socket = try OrderSocket(in: scratch.opened())
         #expect(try mode(of: scratch.path(OrderSocket.name)) == 0o600)
         var events = socket.events.makeAsyncIterator()
-        let first = try ServerLine(to: scratch.path)
+        let first = try ServerLine(to: scratch.opened())
         try first.give(Self.order)
         let one = try placed(await events.next())
-        let second = try ServerLine(to: scratch.path)
+        let second = try ServerLine(to: scratch.opened())
         try second.give(.handOver)
         let two = try placed(await events.next())
         #expect(one.order == Self.order)
@@ -50,11 +50,11 @@ import struct TestSupport.ShownStatements
     }
 
     @Test(.shows("drain-withdrawn")) func whoIsGoneHasTakenItsOrderBack() async throws {
-        let socket = try OrderSocket(in: scratch.path)
+        let socket = try OrderSocket(in: scratch.opened())
         var events = socket.events.makeAsyncIterator()
         var id = 0
         do {
-            let line = try ServerLine(to: scratch.path)
+            let line = try ServerLine(to: scratch.opened())
             try line.give(Self.order)
             let placed = try placed(await events.next())
             id = placed.client.id
@@ -67,8 +67,8 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func whatIsNoOrderIsRefused() async throws {
-        let socket = try OrderSocket(in: scratch.path)
-        let line = try ServerLine(to: scratch.path)
+        let socket = try OrderSocket(in: scratch.opened())
+        let line = try ServerLine(to: scratch.opened())
         try line.send(Array("{\"dance\":{}}\n".utf8))
         guard case .answer(.refused(let reason)) = try hear(line) else {
             Issue.record("it was not refused")
@@ -79,8 +79,8 @@ import struct TestSupport.ShownStatements
     }
 
     @Test(.shows("drain-stopped")) func serverThatNeverAnswersIsNotWaitedForForEver() throws {
-        let socket = try OrderSocket(in: scratch.path)
-        let line = try ServerLine(to: scratch.path, longestSilence: .zero)
+        let socket = try OrderSocket(in: scratch.opened())
+        let line = try ServerLine(to: scratch.opened(), longestSilence: .zero)
         try line.give(.handOver)
         let failure = #expect(throws: CommandFailure.self) { try hear(line) }
         #expect(failure?.message == "the serving process (pid \(getpid())) does not answer")
@@ -88,29 +88,29 @@ import struct TestSupport.ShownStatements
     }
 
     @Test func endOfTheServerIsHeard() async throws {
-        var socket: OrderSocket? = try OrderSocket(in: scratch.path)
-        let line = try ServerLine(to: scratch.path)
+        var socket: OrderSocket? = try OrderSocket(in: scratch.opened())
+        let line = try ServerLine(to: scratch.opened())
         try line.give(.handOver)
         var events = socket?.events.makeAsyncIterator()
         _ = await events?.next()
         socket = nil
         #expect(try hear(line) == .end)
-        #expect(throws: (any Error).self) { try ServerLine(to: scratch.path) }
+        #expect(throws: (any Error).self) { try ServerLine(to: scratch.opened()) }
     }
 
     @Test func directoryWithALongPathHasOneToo() throws {
         let name = String(repeating: "x", count: 60)
         let deep = try scratch.directory("\(name)/\(name)/\(name)")
-        let socket = try OrderSocket(in: deep)
-        _ = try ServerLine(to: deep)
+        let socket = try OrderSocket(in: OpenDirectory(at: deep))
+        _ = try ServerLine(to: OpenDirectory(at: deep))
         withExtendedLifetime(socket) {}
     }
 
     @Test(.shows("drain-earlier-version")) func serverOfAnEarlierVersionIsNamed() async throws {
         let start = try #require(ProcessClock.startTime(of: getpid()))
         try scratch.file("lock", #"{"mountPoint":"/mnt/a","pid":\#(getpid()),"startTime":\#(start),"wasMounted":true}"#)
-        let holder = try #require(StateFile.read(ServerRecord.self, from: scratch.path("lock")))
-        let failure = #expect(throws: CommandFailure.self) { try Server(holder, in: scratch.path).ask(Self.order) }
+        let holder = try #require(StateFile.read(ServerRecord.self, from: scratch.opened().file("lock")))
+        let failure = #expect(throws: CommandFailure.self) { try Server(holder, in: scratch.opened()).ask(Self.order) }
         #expect(failure?.message.contains("started by an earlier version") == true)
         #expect(failure?.hint?.contains("'kill \(getpid())'") == true)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import TwelveFSCommand
 
 /// A directory of its own for a test, mode 0700, removed afterwards.
 final class ScratchDirectory: Sendable {
@@ -17,6 +18,8 @@ final class ScratchDirectory: Sendable {
     }
 
     func path(_ name: String) -> String { "\(path)/\(name)" }
+
+    func opened() throws -> OpenDirectory { try OpenDirectory(at: path) }
 
     @discardableResult
     func file(_ name: String, _ bytes: [UInt8], mode: Int = 0o600) throws -> String {

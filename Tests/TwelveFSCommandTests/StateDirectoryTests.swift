@@ -18,15 +18,15 @@ import struct TestSupport.ShownStatements
 
     @Test func missingOnesAreMadeForUsAlone() throws {
         let path = scratch.path("a/b/c")
-        #expect(try StateDirectory.prepare(path) == path)
+        #expect(try StateDirectory.prepare(path).path == path)
         for step in ["a", "a/b", "a/b/c"] { #expect(try mode(of: scratch.path(step)) == 0o700) }
-        #expect(try StateDirectory.prepare(path) == path)
+        #expect(try StateDirectory.prepare(path).path == path)
     }
 
     @Test func linksOfOursAboveItAreFollowed() throws {
         try scratch.directory("real")
         let link = try scratch.link("link", to: "real")
-        #expect(try StateDirectory.prepare("\(link)/state") == scratch.path("real/state"))
+        #expect(try StateDirectory.prepare("\(link)/state").path == scratch.path("real/state"))
     }
 
     @Test(arguments: [0o755, 0o710, 0o701, 0o770, 0o777])
@@ -53,7 +53,7 @@ import struct TestSupport.ShownStatements
         try scratch.directory("everybodys", mode: 0o777)
         #expect(refusal(scratch.path("everybodys/state"))?.contains("every user can rename") == true)
         try scratch.directory("sticky", mode: 0o1777)
-        #expect(try StateDirectory.prepare(scratch.path("sticky/state")) == scratch.path("sticky/state"))
+        #expect(try StateDirectory.prepare(scratch.path("sticky/state")).path == scratch.path("sticky/state"))
     }
 
     @Test(.enabled(if: getuid() == 0)) func directoryOrLinkOfAnotherUserIsRefused() throws {
@@ -80,39 +80,41 @@ import struct TestSupport.ShownStatements
     }
 
     @Test(.shows("state-one-mount")) func secondMountIsRefusedByName() throws {
-        let lock = try StateLock.take(in: scratch.path, servingAt: "/mnt/a")
-        let failure = #expect(throws: CommandFailure.self) { try StateLock.take(in: scratch.path, servingAt: "/mnt/b") }
+        let lock = try StateLock.take(in: scratch.opened(), servingAt: "/mnt/a")
+        let failure = #expect(throws: CommandFailure.self) {
+            try StateLock.take(in: scratch.opened(), servingAt: "/mnt/b")
+        }
         #expect(failure?.message.contains("in use by process \(getpid()), which serves /mnt/a") == true)
-        #expect(try StateLock.holder(in: scratch.path)?.mountPoint == "/mnt/a")
-        #expect(try StateLock.holder(in: scratch.path)?.isRunning == true)
+        #expect(try StateLock.holder(in: scratch.opened())?.mountPoint == "/mnt/a")
+        #expect(try StateLock.holder(in: scratch.opened())?.isRunning == true)
         #expect(try mode(of: scratch.path("lock")) == 0o600)
         withExtendedLifetime(lock) {}
     }
 
     @Test func lockEndsWithItsHolder() throws {
         do {
-            let lock = try StateLock.take(in: scratch.path, servingAt: "/mnt/a")
+            let lock = try StateLock.take(in: scratch.opened(), servingAt: "/mnt/a")
             withExtendedLifetime(lock) {}
         }
         // The file still names the last holder; without the lock that means nothing.
-        #expect(try StateLock.holder(in: scratch.path) == nil)
-        let next = try StateLock.take(in: scratch.path, servingAt: "/a much longer mount point")
+        #expect(try StateLock.holder(in: scratch.opened()) == nil)
+        let next = try StateLock.take(in: scratch.opened(), servingAt: "/a much longer mount point")
         withExtendedLifetime(next) {}
         let short = try ScratchDirectory()
-        #expect(try StateLock.holder(in: short.path) == nil)
+        #expect(try StateLock.holder(in: short.opened()) == nil)
     }
 
     @Test func shorterRecordReplacesALongerOne() throws {
-        do { _ = try StateLock.take(in: scratch.path, servingAt: "/mnt/" + String(repeating: "x", count: 200)) }
-        let lock = try StateLock.take(in: scratch.path, servingAt: "/b")
-        #expect(try StateLock.holder(in: scratch.path)?.mountPoint == "/b")
+        do { _ = try StateLock.take(in: scratch.opened(), servingAt: "/mnt/" + String(repeating: "x", count: 200)) }
+        let lock = try StateLock.take(in: scratch.opened(), servingAt: "/b")
+        #expect(try StateLock.holder(in: scratch.opened())?.mountPoint == "/b")
         withExtendedLifetime(lock) {}
     }
 
     @Test func linkInTheLocksPlaceIsNotFollowed() throws {
         let victim = try scratch.file("victim", "precious")
         _ = try scratch.link("lock", to: victim)
-        #expect(throws: CommandFailure.self) { try StateLock.take(in: scratch.path, servingAt: "/mnt/a") }
+        #expect(throws: CommandFailure.self) { try StateLock.take(in: scratch.opened(), servingAt: "/mnt/a") }
         #expect(try String(contentsOfFile: victim, encoding: .utf8) == "precious")
     }
 
@@ -132,7 +134,8 @@ import struct TestSupport.ShownStatements
 
     @Test func stateFilesAreReplacedWholeAndNeverThroughLinks() throws {
         let victim = try scratch.file("victim", "precious")
-        let path = try scratch.link("last-stop.json", to: victim)
+        _ = try scratch.link("last-stop.json", to: victim)
+        let path = try StopRecord.file(in: scratch.opened())
         let record = StopRecord(pid: 1, startTime: 2, outcome: DrainOutcome(resumable: 3, unfinished: 4))
         #expect(StateFile.read(StopRecord.self, from: path) == nil)
         try StateFile.write(record, to: path)
@@ -142,6 +145,6 @@ import struct TestSupport.ShownStatements
         #expect(DrainOutcome(unfinished: 9).status == .success)
         #expect(DrainOutcome(undecided: ["a.mp4"]).status == .resumable)
         try scratch.file("garbage", "{")
-        #expect(StateFile.read(StopRecord.self, from: scratch.path("garbage")) == nil)
+        #expect(try StateFile.read(StopRecord.self, from: scratch.opened().file("garbage")) == nil)
     }
 }

@@ -199,7 +199,7 @@ import UploadCore
 
     @Test func jsonIsOneDocumentThatKeepsEveryField() throws {
         try write(several)
-        let text = try StatusJSON.text([try read(), try read()])
+        let text = try StatusJSON.text([scratch.path, "/b"].map { ($0, .success(try read())) })
         let document = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
         let mounts = try #require(document["mounts"] as? [[String: Any]])
         #expect(mounts.count == 2)

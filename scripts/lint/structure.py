@@ -19,7 +19,7 @@ LAYERS = {
     "CFuse3": [], "CSpool": [], "CXattr": [], "CProcess": [],
     "Formats": [], "Descriptors": [],
     "UploadCore": ["Formats"], "FileTree": ["Formats"], "ProcessInspection": ["Formats", "Descriptors", "CProcess"],
-    "FuseLowLevel": ["Formats", "CFuse3"],
+    "FuseLowLevel": ["Formats", "Descriptors", "CFuse3"],
     "PlatformClient": ["UploadCore", "Formats"],
     "UploadStore": ["UploadCore", "Formats", "Descriptors", "CSpool"],
     "UploadEngine": ["UploadCore", "Formats", "PlatformClient", "UploadStore"],
@@ -27,7 +27,7 @@ LAYERS = {
         "FuseLowLevel", "FileTree", "ProcessInspection", "UploadEngine", "UploadCore", "Formats", "UploadStore",
     ],
     "TwelveFSCommand": [
-        "CXattr", "Filesystem", "FuseLowLevel", "ProcessInspection", "UploadEngine", "PlatformClient", "UploadStore",
+        "CXattr", "Descriptors", "Filesystem", "FuseLowLevel", "ProcessInspection", "UploadEngine", "PlatformClient", "UploadStore",
         "UploadCore", "Formats",
     ],
     "twelvefs": ["TwelveFSCommand"],

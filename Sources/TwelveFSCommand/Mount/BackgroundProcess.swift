@@ -1,5 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
 import SystemPackage
 
 #if canImport(Glibc)
@@ -18,11 +17,10 @@ enum BackgroundProcess {
     /// - Throws: the ``CommandFailure`` that the child gave as its reason, or one that says how it ended without a word.
     static func mount(_ configuration: MountConfiguration, access: PlatformAccess) throws {
         do {
-            try openStandardStreams()
-            let handover = try Pipe()
-            let readiness = try Pipe()
+            let handover = try ClosedPipe()
+            let readiness = try ClosedPipe()
             let interrupt = try StartInterrupt()
-            let child = try spawn(
+            let child = try OwnProgram.spawn(
                 [ServeCommand.configuration.commandName ?? "", configuration.mountPoint], input: handover.reading,
                 output: readiness.writing, signalMask: interrupt.formerMask)
             interrupt.begin(child)
@@ -44,81 +42,6 @@ enum BackgroundProcess {
             }
         } catch let error as Errno {
             throw CommandFailure("the serving process cannot be started: \(error.words)", hint: "Try --foreground")
-        }
-    }
-
-    /// Makes sure that descriptors 0 to 2 are open, so that no pipe of ours takes such a number.
-    private static func openStandardStreams() throws {
-        for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
-            // The lowest free number, which is this one.
-            _ = try FileDescriptor.open("/dev/null", .readWrite)
-        }
-    }
-
-    private static func spawn(
-        _ arguments: [String], input: FileDescriptor, output: FileDescriptor, signalMask: sigset_t
-    ) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, input.rawValue, STDIN_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, output.rawValue, STDOUT_FILENO)
-        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
-        // What we inherited ourselves must not live on in the child (closing what is closed already does no harm).
-        for name in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
-            guard let descriptor = Int32(name), descriptor > 2 else { continue }
-            posix_spawn_file_actions_addclose(&actions, descriptor)
-        }
-
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var signalMask = signalMask
-        posix_spawnattr_setsigmask(&attributes, &signalMask)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-
-        var environment = ProcessInfo.processInfo.environment.filter { !SecretVariables.contain($0.key) }
-        environment[CrashReports.variable] = environment[CrashReports.variable] ?? CrashReports.none
-        let variables = environment.map { "\($0.key)=\($0.value)" }
-
-        var child = pid_t()
-        let status = withCStrings(["twelvefs"] + arguments) { arguments in
-            withCStrings(variables) { variables in
-                posix_spawn(&child, executable(), &actions, &attributes, arguments, variables)
-            }
-        }
-        guard status == 0 else { throw Errno(rawValue: status) }
-        return child
-    }
-
-    /// The file that we run from. Its real name, since the kernel names a process after it; if an update took it away, the
-    /// link that still leads to it.
-    private static func executable() -> String {
-        guard let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
-            access(path, X_OK) == 0
-        else { return "/proc/self/exe" }
-        return path
-    }
-
-    /// Gives `body` a null-terminated array of C strings that live as long as the call.
-    private static func withCStrings<Result>(
-        _ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
-    ) -> Result {
-        let copies = strings.map { strdup($0) }
-        defer { for copy in copies { free(copy) } }
-        return body(copies + [nil])
-    }
-
-    /// A pipe whose ends no other program inherits.
-    private struct Pipe {
-        let reading: FileDescriptor
-        let writing: FileDescriptor
-
-        init() throws {
-            (reading, writing) = try FileDescriptor.pipe()
-            for end in [reading, writing] where fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) != 0 {
-                throw Errno(rawValue: errno)
-            }
         }
     }
 }

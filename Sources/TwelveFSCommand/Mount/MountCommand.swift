@@ -81,7 +81,6 @@ package struct MountCommand: ParsableCommand {
             mountPoint: try Self.absolute(mountPoint),
             apiURL: try platform.baseURL(environment: environment),
             apiKeyFile: try platform.apiKeyFile.map(Self.absolute),
-            caFile: try platform.caFile.map(Self.absolute),
             stateDirectory: stateDirectory,
             spoolLimit: storage.spoolLimit?.byteCount,
             keepInterrupted: storage.keepInterrupted.duration,

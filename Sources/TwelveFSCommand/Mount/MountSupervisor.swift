@@ -20,7 +20,7 @@ struct MountSupervisor: Sendable {
     ) throws {
         let serving: Serving
         do {
-            serving = try prepare(configuration, inBackground: readiness != nil)
+            serving = try prepare(configuration, access, inBackground: readiness != nil)
         } catch {
             let failure = CommandFailure(wrapping: error)
             guard let readiness else { throw failure }
@@ -31,7 +31,7 @@ struct MountSupervisor: Sendable {
         do {
             outcome = try waitFor {
                 let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
-                return try await loop(serving, access, readiness).run(signals: signals, orders: serving.orders?.events)
+                return try await loop(serving, readiness).run(signals: signals, orders: serving.orders?.events)
             }
         } catch let failure as CommandFailure where readiness != nil {
             throw failure.status
@@ -44,53 +44,62 @@ struct MountSupervisor: Sendable {
     }
 
     /// Everything that must hold before the platform is asked.
-    private func prepare(_ configuration: MountConfiguration, inBackground: Bool) throws -> Serving {
+    private func prepare(
+        _ configuration: MountConfiguration, _ access: PlatformAccess, inBackground: Bool
+    ) throws -> Serving {
         ProcessClock.nameThisProcess()
         CrashReports.leaveNoCore()
         Self.setUpSignals()
         // Spool, journal and log are nobody else's. The modes of files in the mount do not depend on it.
         umask(0o077)
         var configuration = configuration
-        configuration.mountPoint = try MountPoint.checked(configuration.mountPoint)
+        let place = try MountPlace(checking: configuration.mountPoint)
+        configuration.mountPoint = place.path
         // Before anything is made, and again when links are resolved.
         try Self.checkApart(configuration)
-        configuration.stateDirectory = try StateDirectory.prepare(configuration.stateDirectory)
+        let ownLog = FilePath(configuration.stateDirectory).appending(StateDirectory.logName)
+        let stateDirectory = try StateDirectory.prepare(configuration.stateDirectory)
+        configuration.stateDirectory = stateDirectory.path
         try Self.checkApart(configuration)
-        let lock = try StateLock.take(in: configuration.stateDirectory, servingAt: configuration.mountPoint)
-        let logFile = try configuration.logFile.map { try LogFile(path: $0, takesStandardError: inBackground) }
+        let lock = try StateLock.take(in: stateDirectory, servingAt: configuration.mountPoint)
+        let logFile = try configuration.logFile.map { path in
+            FilePath(path) == ownLog
+                ? try LogFile(stateDirectory.file(StateDirectory.logName), takesStandardError: inBackground)
+                : try LogFile(path: path, takesStandardError: inBackground)
+        }
         let level: Logger.Level = configuration.isDebug ? .debug : .info
         let sink: any LogSink = logFile ?? StandardErrorSink()
         let logger = Logger(label: "twelvefs") { _ in LineLogHandler(sink: sink, level: level) }
-        return Serving(
-            configuration: configuration, lock: lock, orders: Self.orders(configuration, logger), logFile: logFile,
-            logger: logger)
+        let mount = PreparedMount(
+            configuration: configuration, access: access, stateDirectory: stateDirectory, place: place, logger: logger)
+        return Serving(mount: mount, lock: lock, orders: Self.orders(mount), logFile: logFile)
     }
 
     /// A file system that has no sockets is no reason not to mount.
-    private static func orders(_ configuration: MountConfiguration, _ logger: Logger) -> OrderSocket? {
+    private static func orders(_ mount: PreparedMount) -> OrderSocket? {
         do {
-            return try OrderSocket(in: configuration.stateDirectory)
+            return try OrderSocket(in: mount.stateDirectory)
         } catch {
-            logger.warning(
+            mount.logger.warning(
                 "no orders can be taken: only a signal unmounts",
                 metadata: ["reason": "\(CommandFailure(wrapping: error))"])
             return nil
         }
     }
 
-    private func loop(_ serving: Serving, _ access: PlatformAccess, _ readiness: Readiness?) -> ServingLoop {
-        let configuration = serving.configuration
-        let logger = serving.logger
+    private func loop(_ serving: Serving, _ readiness: Readiness?) -> ServingLoop {
+        let mount = serving.mount
         return ServingLoop(
-            logger: logger,
+            logger: mount.logger,
             start: {
-                let resumes = try await service.hasUploadsToResume(configuration, logger: logger)
-                try await PlatformProbe.run(configuration, access: access, hasUploadsToResume: resumes, logger: logger)
-                return try await service.start(configuration, access: access, logger: logger)
+                let resumes = try await service.hasUploadsToResume(mount)
+                try await PlatformProbe.run(
+                    mount.configuration, access: mount.access, hasUploadsToResume: resumes, logger: mount.logger)
+                return try await service.start(mount)
             },
-            leftBehind: { service.leftBehind(configuration) },
+            leftBehind: { service.leftBehind(mount) },
             reportReady: { failure in readiness?.say(failure) ?? true },
-            drainTimeout: configuration.drainTimeout,
+            drainTimeout: mount.configuration.drainTimeout,
             reopenLog: { serving.logFile?.reopen() })
     }
 
@@ -119,23 +128,22 @@ struct MountSupervisor: Sendable {
 
 /// What a mount holds from its preparation to its end.
 private struct Serving: Sendable {
-    let configuration: MountConfiguration
+    let mount: PreparedMount
     /// Held for as long as this lives.
     let lock: StateLock
     /// Nil where none can be taken.
     let orders: OrderSocket?
     let logFile: LogFile?
-    let logger: Logger
 
     /// Tells the log how it ended, and whoever could not hear it.
     func tellEnd(_ outcome: DrainOutcome) {
         let record = StopRecord(pid: getpid(), startTime: ProcessClock.startTime(of: getpid()) ?? 0, outcome: outcome)
         do {
-            try StateFile.write(record, to: StopRecord.path(in: configuration.stateDirectory))
+            try StateFile.write(record, to: StopRecord.file(in: mount.stateDirectory))
         } catch {
-            logger.error("the end cannot be recorded", metadata: ["reason": "\(CommandFailure(wrapping: error))"])
+            mount.logger.error("the end cannot be recorded", metadata: ["reason": "\(CommandFailure(wrapping: error))"])
         }
-        logger.notice(
+        mount.logger.notice(
             "ended", metadata: ["resumable": "\(outcome.resumable)", "unfinished": "\(outcome.unfinished)"])
     }
 }

@@ -11,54 +11,51 @@ import UploadStore
 
 /// The mount that `twelvefs mount` serves: file system, engine and platform put together.
 struct PlatformMount: MountService {
-    func hasUploadsToResume(_ configuration: MountConfiguration, logger: Logger) async throws -> Bool {
-        await offPool { Journal.hasUploadsToResume(in: configuration.stateDirectory) }
+    func hasUploadsToResume(_ mount: PreparedMount) async throws -> Bool {
+        await offPool { Journal.hasUploadsToResume(in: mount.stateDirectory.path) }
     }
 
-    func leftBehind(_ configuration: MountConfiguration) -> DrainOutcome {
-        DrainOutcome(resumable: Journal.uploadsToResume(in: configuration.stateDirectory))
+    func leftBehind(_ mount: PreparedMount) -> DrainOutcome {
+        DrainOutcome(resumable: Journal.uploadsToResume(in: mount.stateDirectory.path))
     }
 
-    func start(
-        _ configuration: MountConfiguration, access: PlatformAccess, logger: Logger
-    ) async throws -> any RunningMount {
+    func start(_ mount: PreparedMount) async throws -> any RunningMount {
         // A file size limit of the process's own is answered as `EFBIG`, not with a signal.
         signal(SIGXFSZ, SIG_IGN)
         Self.allowManyFiles()
-        let journal = try await Self.journal(configuration, logger: logger)
+        let journal = try await Self.journal(mount)
         do {
-            return try await start(configuration, access: access, journal: journal, logger: logger)
+            return try await start(mount, journal: journal)
         } catch {
             await offPool { journal.close() }
             throw error
         }
     }
 
-    private static func journal(_ configuration: MountConfiguration, logger: Logger) async throws -> Journal {
+    private static func journal(_ mount: PreparedMount) async throws -> Journal {
         let bootID = BootID()?.description ?? ""
         let journal: Journal
         do {
             journal = try await offPool {
-                try Journal(stateDirectory: configuration.stateDirectory, bootID: bootID)
+                try Journal(stateDirectory: mount.stateDirectory.path, bootID: bootID)
             }
         } catch let error as JournalError {
             throw error.uploadFailure
         }
         if let damage = journal.damage {
-            logger.error(
+            mount.logger.error(
                 "the journal was damaged: it was set aside, and its intact records were recovered",
                 metadata: [
-                    "set_aside": "\(configuration.stateDirectory)/\(damage.setAside)", "reason": "\(damage.reason)",
+                    "set_aside": "\(mount.stateDirectory.path)/\(damage.setAside)", "reason": "\(damage.reason)",
                     "uploads": "\(journal.contents.uploads.count)", "nodes": "\(journal.contents.nodes.count)",
                 ])
         }
         return journal
     }
 
-    private func start(
-        _ configuration: MountConfiguration, access: PlatformAccess, journal: Journal, logger: Logger
-    ) async throws -> any RunningMount {
-        let spool = try SpoolDirectory(stateDirectory: configuration.stateDirectory, limit: configuration.spoolLimit)
+    private func start(_ mount: PreparedMount, journal: Journal) async throws -> any RunningMount {
+        let (configuration, access, logger) = (mount.configuration, mount.access, mount.logger)
+        let spool = try SpoolDirectory(stateDirectory: mount.stateDirectory.path, limit: configuration.spoolLimit)
         let orphans = try spool.setAsideOrphans(except: journal.contents.spoolNames)
         if !orphans.isEmpty {
             logger.warning(
@@ -90,10 +87,10 @@ struct PlatformMount: MountService {
                     logger.log(level: Logger.Level(level), "libfuse", metadata: ["says": "\(message)"])
                 })
             try await offPool {
-                let beneath = try MountPoint.makeFree(configuration.mountPoint)
+                try mount.place.makeFree()
                 try session.mount()
                 inspector.locate()
-                try beneath.checkStillEmpty()
+                try mount.place.check(mount: session.mountID)
                 try session.start()
             }
             journal.begin()
@@ -124,7 +121,7 @@ struct PlatformMount: MountService {
     ) -> PlatformConfiguration {
         var platform = PlatformConfiguration(
             baseURL: configuration.apiURL, keySource: keySource, keyLocation: access.keyLocation)
-        platform.caFile = configuration.caFile
+        platform.certificates = access.certificates
         platform.proxies = access.proxies
         platform.uploadConcurrency = configuration.uploadConcurrency
         return platform

@@ -13,7 +13,7 @@ package enum PlatformProbe {
     package static func run(
         _ configuration: MountConfiguration, access: PlatformAccess, hasUploadsToResume: Bool, logger: Logger
     ) async throws {
-        let client = try client(apiURL: configuration.apiURL, caFile: configuration.caFile, access, logger)
+        let client = try client(apiURL: configuration.apiURL, access, logger)
         let outcome = await ask(client)
         await client.shutdown()
         guard let failure = outcome.failure else { return }
@@ -64,11 +64,11 @@ package enum PlatformProbe {
 
     /// A client for a command's own calls.
     package static func client(
-        apiURL: String, caFile: String?, _ access: PlatformAccess, _ logger: Logger
+        apiURL: String, _ access: PlatformAccess, _ logger: Logger
     ) throws -> PlatformClient {
         var platform = PlatformConfiguration(
             baseURL: apiURL, keySource: APIKeySource(access.key), keyLocation: access.keyLocation)
-        platform.caFile = caFile
+        platform.certificates = access.certificates
         platform.proxies = access.proxies
         platform.callTimeout = .seconds(20)
         do {

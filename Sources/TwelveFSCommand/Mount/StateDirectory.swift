@@ -24,55 +24,32 @@ package enum StateDirectory {
         return FilePath(home).appending(".local/state/twelvefs/default").lexicallyNormalized().string
     }
 
-    /// Makes what is missing of `path` (mode 0700), checks every step of it, and returns its real path.
+    /// Makes what is missing of `path` (mode 0700), checks every step of it, and opens it.
     ///
     /// Nobody else may be able to read it, or to put another directory in its place: it must be a directory of ours with
-    /// mode 0700 or less, not a symbolic link, and above it there may be neither a link of another user nor a directory
-    /// that everybody may rename things in.
+    /// mode 0700 or less, not a symbolic link, and above it there may be neither a link nor a directory of another user, nor one
+    /// that others may rename things in.
     /// - Throws: a ``CommandFailure``.
-    package static func prepare(_ path: String) throws -> String {
-        let path = FilePath(path)
-        var step = FilePath("/")
-        var remaining = path.components.count
-        for component in path.components {
-            step.append(component)
-            remaining -= 1
-            try prepareStep(step.string, isLast: remaining == 0, whole: path.string)
-        }
+    package static func prepare(_ path: String) throws -> OpenDirectory {
         do {
-            return try realPath(path.string)
-        } catch {
-            throw unusable(path.string, error)
-        }
-    }
-
-    private static func prepareStep(_ step: String, isLast: Bool, whole: String) throws {
-        let status: PathStatus
-        do {
-            if mkdir(step, 0o700) != 0 {
-                let error = Errno(rawValue: errno)
-                // A step that exists may answer anything (a read-only disk, no permission above it): lstat tells.
-                guard (try? PathStatus(at: step, followingLinks: false)) != nil else { throw error }
-            }
-            status = try PathStatus(at: step, followingLinks: false)
-        } catch let error as Errno {
-            throw unusable(whole, error)
-        }
-        if isLast {
-            try checkLast(status, step)
-        } else if status.isSymbolicLink {
-            guard isTrusted(status.owner) else {
-                throw CommandFailure(
-                    "the state directory \(whole) is not safe: \(step) is a symbolic link of another user",
-                    hint: elsewhere)
-            }
-        } else if !isSafeParent(status) {
+            let whole = FilePath(path)
+            guard let name = whole.lastComponent else { throw Errno.invalidArgument }
+            let above = try PathWalk.directory(
+                at: whole.removingLastComponent().string, steps: .trusted, making: true)
+            let place = above.file(name.string)
+            let directory = OpenDirectory(try place.openStep(making: true), path: place.path)
+            try check(try directory.status(), path)
+            return directory
+        } catch let error as UntrustedPath {
             throw CommandFailure(
-                "the state directory \(whole) is not safe: every user can rename what is in \(step)", hint: elsewhere)
+                "the state directory \(path) is not safe: \(error.words)",
+                hint: error.remedy.map { "\($0), or give another one with --state-dir" } ?? elsewhere)
+        } catch let error as Errno {
+            throw unusable(path, error)
         }
     }
 
-    private static func checkLast(_ status: PathStatus, _ path: String) throws {
+    private static func check(_ status: PathStatus, _ path: String) throws {
         guard !status.isSymbolicLink else {
             throw CommandFailure(
                 "the state directory \(path) is a symbolic link", hint: "Name the directory itself with --state-dir")
@@ -92,13 +69,6 @@ package enum StateDirectory {
     }
 
     private static let elsewhere = "Give another one with --state-dir"
-
-    private static func isTrusted(_ user: uid_t) -> Bool { user == 0 || user == geteuid() }
-
-    /// A directory above ours: in one that everybody may write to, the sticky bit must keep our entry ours (`/tmp`).
-    private static func isSafeParent(_ status: PathStatus) -> Bool {
-        status.mode & S_IWOTH == 0 || status.mode & mode_t(S_ISVTX) != 0
-    }
 
     private static func unusable(_ path: String, _ error: Errno) -> CommandFailure {
         CommandFailure("the state directory \(path) cannot be used: \(error.words)", hint: elsewhere)

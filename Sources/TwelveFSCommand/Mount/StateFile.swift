@@ -10,29 +10,25 @@ package enum StateFile {
     /// Nobody writes more than a few hundred bytes.
     private static let maximumSize = 64 << 10
 
-    /// Puts `value` in the place of the file at `path`, whole or not at all.
-    package static func write(_ value: some Encodable, to path: String, permissions: FilePermissions = .ownerReadWrite)
-        throws
-    {
-        let temporary = "\(path).\(getpid())"
-        unlink(temporary)
-        let descriptor = try FileDescriptor.open(
-            temporary, .writeOnly, options: [.create, .exclusiveCreate, .noFollow, .closeOnExec],
-            permissions: permissions)
-        try descriptor.closeAfter {
-            // Not what the umask leaves: a request by root must be readable for the user who serves.
-            guard fchmod(descriptor.rawValue, permissions.rawValue) == 0 else { throw Errno(rawValue: errno) }
-            _ = try descriptor.writeAll(encoded(value))
-        }
-        guard rename(temporary, path) == 0 else { throw Errno(rawValue: errno) }
+    /// Puts `value` in the place of a file, whole or not at all.
+    package static func write(_ value: some Encodable, to file: FileLocation) throws {
+        let temporary = file.directory.file("\(file.name).\(getpid())")
+        temporary.remove()
+        let descriptor = try temporary.open(O_WRONLY | O_CREAT | O_EXCL, mode: S_IRUSR | S_IWUSR)
+        _ = try descriptor.closeAfter { try descriptor.writeAll(encoded(value)) }
+        try temporary.rename(to: file.name)
     }
 
-    /// What the file at `path` says, or nil when there is none or it makes no sense.
-    package static func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
-        guard let descriptor = try? FileDescriptor.open(path, .readOnly, options: [.noFollow, .closeOnExec]) else {
-            return nil
+    /// What a file says, or nil when there is none, or it makes no sense, or is not a plain one of `owner`.
+    package static func read<Value: Decodable>(
+        _ type: Value.Type, from file: FileLocation, of owner: uid_t = geteuid()
+    ) -> Value? {
+        guard let descriptor = try? file.open(O_RDONLY) else { return nil }
+        return try? descriptor.closeAfter {
+            let status = try PathStatus(of: descriptor)
+            guard status.isRegular, status.owner == owner else { return nil }
+            return try decoded(type, from: descriptor.readAll(atMost: maximumSize))
         }
-        return try? descriptor.closeAfter { try decoded(type, from: descriptor.readAll(atMost: maximumSize)) }
     }
 
     /// `value` as one line of JSON with sorted keys.

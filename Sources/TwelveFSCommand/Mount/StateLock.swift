@@ -62,15 +62,13 @@ package final class StateLock: Sendable {
     /// Takes the lock of `stateDirectory` for this process, which serves `mountPoint`.
     ///
     /// - Throws: a ``CommandFailure`` that names the holder when it is taken, or why the directory cannot be written.
-    package static func take(in stateDirectory: String, servingAt mountPoint: String) throws -> StateLock {
+    package static func take(in stateDirectory: OpenDirectory, servingAt mountPoint: String) throws -> StateLock {
         do {
-            let descriptor = try FileDescriptor.open(
-                path(in: stateDirectory), .readWrite, options: [.create, .noFollow, .closeOnExec],
-                permissions: .ownerReadWrite)
-            let lock = StateLock(descriptor)
+            let file = file(in: stateDirectory)
+            let lock = StateLock(try file.open(O_RDWR | O_CREAT, mode: S_IRUSR | S_IWUSR))
             var attempts = 50
             while try !lock.tryLock(LOCK_EX) {
-                let holder = StateFile.read(ServerRecord.self, from: path(in: stateDirectory))
+                let holder = StateFile.read(ServerRecord.self, from: file)
                 attempts -= 1
                 // A command that only asks who holds the lock has it for a moment; a holder that runs keeps it,
                 // unless its mount is gone.
@@ -79,45 +77,38 @@ package final class StateLock: Sendable {
                 {
                     break
                 }
-                guard attempts > 0, holder?.isRunning != true else { throw inUse(stateDirectory, by: holder) }
+                guard attempts > 0, holder?.isRunning != true else { throw inUse(stateDirectory.path, by: holder) }
                 usleep(10_000)
             }
             try lock.write(.ours(servingAt: mountPoint))
             return lock
         } catch let error as Errno {
             throw CommandFailure(
-                "cannot write to the state directory \(stateDirectory): \(error.words)",
+                "cannot write to the state directory \(stateDirectory.path): \(error.words)",
                 hint: "Give another one with --state-dir")
         }
     }
 
-    /// Who holds the lock of `stateDirectory`; nil when nobody does.
+    /// Who says in the lock of `stateDirectory`, which is `owner`'s, to hold it; nil when nobody does.
     ///
     /// - Throws: `Errno` when the lock cannot be looked at (`permissionDenied`: it belongs to another user).
-    package static func holder(in stateDirectory: String) throws -> ServerRecord? {
-        let descriptor: FileDescriptor
-        do {
-            descriptor = try FileDescriptor.open(
-                path(in: stateDirectory), .readOnly, options: [.noFollow, .closeOnExec])
-        } catch Errno.noSuchFileOrDirectory {
-            return nil
-        }
-        let probe = StateLock(descriptor)
-        guard try !probe.tryLock(LOCK_SH) else { return nil }
-        return StateFile.read(ServerRecord.self, from: path(in: stateDirectory))
+    package static func holder(
+        in stateDirectory: OpenDirectory, of owner: uid_t = geteuid()
+    ) throws -> ServerRecord? {
+        guard let lock = try existing(in: stateDirectory, of: owner), try !lock.tryLock(LOCK_SH) else { return nil }
+        return StateFile.read(ServerRecord.self, from: file(in: stateDirectory), of: owner)
     }
 
-    /// Runs `body` while nobody can begin to serve `mountPoint` with `stateDirectory`; false when somebody does.
+    /// Runs `body` while nobody can begin to serve `mountPoint` with `stateDirectory`, which is `owner`'s; false when somebody
+    /// does.
     package static func whileNobodyServes(
-        _ mountPoint: String, in stateDirectory: String, _ body: () throws -> Void
+        _ mountPoint: String, in stateDirectory: OpenDirectory?, of owner: uid_t, _ body: () throws -> Void
     ) throws -> Bool {
         // Nobody can serve with one that is gone; of one that is another's only its owner can tell.
-        let descriptor = try? FileDescriptor.open(
-            path(in: stateDirectory), .readOnly, options: [.noFollow, .closeOnExec])
-        let lock = descriptor.map { StateLock($0) }
+        let lock = stateDirectory.flatMap { directory in try? existing(in: directory, of: owner) }
         return try withExtendedLifetime(lock) {
-            if let lock, try !lock.tryLock(LOCK_SH) {
-                let holder = StateFile.read(ServerRecord.self, from: path(in: stateDirectory))
+            if let lock, let stateDirectory, try !lock.tryLock(LOCK_SH) {
+                let holder = StateFile.read(ServerRecord.self, from: file(in: stateDirectory), of: owner)
                 guard let holder, holder.isRunning != false, holder.mountPoint != mountPoint else { return false }
             }
             try body()
@@ -125,7 +116,19 @@ package final class StateLock: Sendable {
         }
     }
 
-    private static func path(in stateDirectory: String) -> String { "\(stateDirectory)/lock" }
+    private static func file(in stateDirectory: OpenDirectory) -> FileLocation { stateDirectory.file("lock") }
+
+    /// Nil when there is none, or only what its owner has put in its place.
+    private static func existing(in stateDirectory: OpenDirectory, of owner: uid_t) throws(Errno) -> StateLock? {
+        let lock: StateLock
+        do throws(Errno) {
+            lock = StateLock(try file(in: stateDirectory).open(O_RDONLY))
+        } catch .noSuchFileOrDirectory {
+            return nil
+        }
+        let status = try PathStatus(of: lock.descriptor)
+        return status.isRegular && status.owner == owner ? lock : nil
+    }
 
     private func tryLock(_ kind: Int32) throws -> Bool {
         guard flock(descriptor.rawValue, kind | LOCK_NB) != 0 else { return true }

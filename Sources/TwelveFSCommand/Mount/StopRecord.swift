@@ -12,7 +12,9 @@ package struct StopRecord: Codable, Equatable {
         self.outcome = outcome
     }
 
-    package static func path(in stateDirectory: String) -> String { "\(stateDirectory)/last-stop.json" }
+    package static func file(in stateDirectory: OpenDirectory) -> FileLocation {
+        stateDirectory.file("last-stop.json")
+    }
 }
 
 extension DrainOutcome {

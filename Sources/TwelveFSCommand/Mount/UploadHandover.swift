@@ -11,7 +11,7 @@ enum UploadHandover {
     /// Asks the process that has the lock, and waits until `isFree`; false when the process keeps what it has.
     ///
     /// - Throws: a ``CommandFailure`` when that process is stopped; `CancellationError` when this one is asked to end.
-    static func request(in stateDirectory: String, isFree: () throws -> Bool) throws -> Bool {
+    static func request(in stateDirectory: OpenDirectory, isFree: () throws -> Bool) throws -> Bool {
         guard let line = try? ServerLine(to: stateDirectory), (try? line.give(.handOver)) != nil else { return false }
         let deadline = ContinuousClock.now + patience
         var isSilent = false

@@ -48,8 +48,10 @@ package final class KeyWatch: Sendable {
                 "the API key is refused: uploads wait until it is accepted again, or the key file holds another",
                 metadata: ["file": "\(file)"])
         }
-        // What is no plain file (a pipe, a terminal) gives its key once.
-        guard let status = try? PathStatus(at: file), status.isRegular else { return false }
+        // What the caller had handed over (a pipe, a terminal) gave its key once.
+        guard !NamedFile.isHandedOver(file), let status = try? PathStatus(at: file), status.isRegular else {
+            return false
+        }
         let isNew = state.withLock { state in
             defer { state.read = status }
             return state.read != status

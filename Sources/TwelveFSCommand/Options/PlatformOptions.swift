@@ -51,14 +51,16 @@ struct PlatformOptions: ParsableArguments {
         guard proxy == nil || proxyFile == nil else { throw ValidationError("give --proxy or --proxy-file, not both") }
     }
 
-    /// Key and proxy by option or environment; what the user should be warned of is said.
+    /// Key, proxy and certificates by option or environment; what the user should be warned of is said.
     ///
     /// - Throws: a ``CommandFailure`` that says what is wrong with which source, and never shows what was read.
     func access(environment: [String: String]) throws -> PlatformAccess {
         let key = try KeyReader.read(file: apiKeyFile, environment: environment)
         let proxy = try ProxyReader.read(option: proxy, file: proxyFile, environment: environment)
         for warning in [key.warning, proxy.warning].compactMap(\.self) { Terminal.complain("warning: \(warning)") }
-        return PlatformAccess(key: key.key, keyLocation: key.location, proxies: proxy.rules)
+        return PlatformAccess(
+            key: key.key, keyLocation: key.location, proxies: proxy.rules,
+            certificates: try caFile.map(CertificateFile.read))
     }
 
     /// The base URL by option, environment or default, checked.

@@ -22,19 +22,21 @@ struct SecretFile {
 
     /// Reads it.
     ///
-    /// One that others may write to is refused: they could have us send everything elsewhere. One that others may read is warned
-    /// of only, since containers hand secrets out that way.
+    /// One that is another user's, or that others may write to, is refused: they could have us send everything elsewhere, or into
+    /// their account. One that others may read is warned of only, since containers hand secrets out that way.
     /// - Throws: a ``CommandFailure`` that says what is wrong with which file, and never shows what was read.
     func read(_ file: String) throws -> Reading {
         let bytes: [UInt8]
         let mode: mode_t
         do {
-            let descriptor = try FileDescriptor.open(file, .readOnly, options: .closeOnExec)
+            let descriptor = try NamedFile.openForReading(file)
             (bytes, mode) = try descriptor.closeAfter {
-                let mode = try PathStatus(of: descriptor).mode
-                guard mode & S_IFMT != S_IFDIR else { throw Errno.isDirectory }
-                return (try descriptor.readAll(atMost: Self.maximumLength + 1), mode)
+                (try descriptor.readAll(atMost: Self.maximumLength + 1), try PathStatus(of: descriptor).mode)
             }
+        } catch let error as UntrustedPath {
+            throw CommandFailure(
+                "the \(content) file \(file) is not safe: \(error.words)",
+                hint: error.remedy ?? "Name a file of your own with \(option)")
         } catch let error as Errno {
             throw CommandFailure(
                 "cannot read the \(content) from \(file): \(error.words)", hint: "Check \(option) and who may read it")

@@ -18,7 +18,7 @@ package final class OrderSocket: Sendable {
     private let listener: Int32
 
     /// - Throws: `Errno`, `FuseError`.
-    package init(in stateDirectory: String) throws {
+    package init(in stateDirectory: OpenDirectory) throws {
         listener = try UnixSocket.listening(as: Self.name, in: stateDirectory)
         let (events, continuation) = AsyncStream.makeStream(of: OrderEvent.self)
         self.events = events

@@ -16,11 +16,14 @@ package final class ServerLine {
     }
 
     private let descriptor: Int32
-    /// By its number in this process's pid namespace; nil where it is not seen from here.
-    private let server: pid_t?
+    /// Who listens, as the kernel knows it.
+    let peer: UnixSocket.Peer?
+    private var server: pid_t? { peer?.process }
     private var received: [UInt8] = []
     private var stoppedSince: ContinuousClock.Instant?
 
+    /// In bytes; who is in the mount is told of so many at most.
+    private static let longestAnswer = 1 << 20
     /// How long one listens before something else is looked at.
     private static let pause: Int32 = 100
     /// A process that is stopped for a moment is waited for.
@@ -31,10 +34,10 @@ package final class ServerLine {
     private var silentSince: ContinuousClock.Instant? = .now
 
     /// - Throws: `noSuchFileOrDirectory` or `connectionRefused` where nobody listens.
-    package init(to stateDirectory: String, longestSilence: Duration = .seconds(30)) throws(Errno) {
+    package init(to stateDirectory: OpenDirectory, longestSilence: Duration = .seconds(30)) throws(Errno) {
         self.longestSilence = longestSilence
         descriptor = try UnixSocket.connected(to: OrderSocket.name, in: stateDirectory)
-        server = UnixSocket.peer(of: descriptor)
+        peer = UnixSocket.peer(of: descriptor)
     }
 
     deinit {
@@ -76,6 +79,9 @@ package final class ServerLine {
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return .end }
             received += piece[..<count]
+            guard received.count <= Self.longestAnswer else {
+                throw CommandFailure("what serves the mount does not speak as twelvefs does")
+            }
         }
     }
 

@@ -7,7 +7,7 @@ import Glibc
 /// Sockets in the file system, which reach into other pid and network namespaces.
 enum UnixSocket {
     /// One that listens under `name` in `directory`, for its owner alone; what lay there is gone. It never blocks.
-    static func listening(as name: String, in directory: String) throws(Errno) -> Int32 {
+    static func listening(as name: String, in directory: OpenDirectory) throws(Errno) -> Int32 {
         try withAddress(of: name, in: directory) { path, address, length throws(Errno) in
             let descriptor = try make(SOCK_NONBLOCK.rawValue)
             unlink(path)
@@ -25,7 +25,7 @@ enum UnixSocket {
     /// One that is connected to what listens under `name` in `directory`.
     ///
     /// - Throws: `resourceTemporarilyUnavailable` where the process that listens does not get to it.
-    static func connected(to name: String, in directory: String) throws(Errno) -> Int32 {
+    static func connected(to name: String, in directory: OpenDirectory) throws(Errno) -> Int32 {
         try withAddress(of: name, in: directory) { _, address, length throws(Errno) in
             let descriptor = try make(0)
             var patience = patience
@@ -35,15 +35,20 @@ enum UnixSocket {
         }
     }
 
-    /// The process at the other end, by its number here; nil for one of a pid namespace that is not seen from here.
-    static func peer(of descriptor: Int32) -> pid_t? {
+    /// The process at the other end, as the kernel knows it.
+    struct Peer {
+        /// By its number here; nil for one of a pid namespace that is not seen from here.
+        let process: pid_t?
+        let user: uid_t
+    }
+
+    /// Of the listening side that process which began to listen.
+    static func peer(of descriptor: Int32) -> Peer? {
         // `struct ucred`, which Glibc hides: pid, uid, gid.
         var credentials: [Int32] = [0, 0, 0]
         var length = socklen_t(MemoryLayout<Int32>.stride * credentials.count)
-        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0, credentials[0] > 0 else {
-            return nil
-        }
-        return credentials[0]
+        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 else { return nil }
+        return Peer(process: credentials[0] > 0 ? credentials[0] : nil, user: uid_t(bitPattern: credentials[1]))
     }
 
     /// Whether all of `bytes` went into the socket. No signal is raised where nobody reads any more.
@@ -65,13 +70,10 @@ enum UnixSocket {
 
     /// An address takes 107 bytes at most, and a directory's path may have more: so it goes by way of a descriptor.
     private static func withAddress(
-        of name: String, in directory: String,
+        of name: String, in directory: OpenDirectory,
         _ body: (_ path: String, UnsafePointer<sockaddr>, socklen_t) throws(Errno) -> Int32
     ) throws(Errno) -> Int32 {
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Errno(rawValue: errno) }
-        defer { close(descriptor) }
-        let path = "/proc/self/fd/\(descriptor)/\(name)"
+        let path = "\(directory.handle)/\(name)"
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }

@@ -13,6 +13,21 @@ package struct MountStatus {
     package var isPartial = false
 }
 
+extension MountStatus {
+    /// From the documents' texts; what makes no sense of the uploads' is left out.
+    ///
+    /// - Throws: a ``CommandFailure`` when the summary makes no sense.
+    init(mountPoint: String, summaryText: String, uploadTexts: [String], isPartial: Bool) throws {
+        let uploads = uploadTexts.compactMap { text in
+            (try? StatusReader.decoded(UploadDocument.self, text)).map { (document: $0, text: text) }
+        }
+        self.init(
+            mountPoint: mountPoint, summary: try StatusReader.summary(summaryText, of: mountPoint),
+            uploads: uploads.map(\.document), summaryText: summaryText, uploadTexts: uploads.map(\.text),
+            isPartial: isPartial)
+    }
+}
+
 /// Reads `MOUNTPOINT/.status`, again and again for a watch; what is settled is read once.
 package struct StatusReader {
     package let mountPoint: String
@@ -30,10 +45,7 @@ package struct StatusReader {
                 "no twelvefs is mounted on \(mountPoint)",
                 hint: "'twelvefs status' without a mount point lists all mounts")
         }
-        guard let summary = try? decoded(SummaryFile.self, summaryText) else {
-            throw CommandFailure(
-                "the summary in \(directory) makes no sense", hint: "Is another version mounted there?")
-        }
+        let summary = try Self.summary(summaryText, of: mountPoint)
         let underWay = Set((summary.uploads ?? []).compactMap(\.id))
         var entries: [(document: UploadDocument, text: String)] = []
         for name in try documentNames(in: directory) {
@@ -43,7 +55,7 @@ package struct StatusReader {
             }
             // One that has gone since the listing is no error, nor is one that is not for everybody.
             guard let text = try? text(of: directory.appending(name)),
-                let document = try? decoded(UploadDocument.self, text)
+                let document = try? Self.decoded(UploadDocument.self, text)
             else { continue }
             entries.append((document, text))
             settled[name] = document.isSettled ? (document, text) : nil
@@ -76,7 +88,9 @@ package struct StatusReader {
     /// The whole file, or nil when there is none.
     private func text(of path: FilePath) throws -> String? {
         do {
-            let descriptor = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+            // Whoever serves the mount may have put anything there.
+            let descriptor = try FileDescriptor.open(
+                path, .readOnly, options: [.noFollow, .nonBlocking, .closeOnExec])
             return try descriptor.closeAfter {
                 String(decoding: try descriptor.readAll(atMost: 64 << 20), as: UTF8.self)
             }
@@ -84,12 +98,25 @@ package struct StatusReader {
             return nil
         } catch Errno.notDirectory {
             return nil
+        } catch Errno.socketNotConnected {
+            throw CommandFailure(
+                "the process that served \(mountPoint) is gone", hint: "'twelvefs unmount \(mountPoint)' clears it away"
+            )
         } catch let error as Errno {
             throw CommandFailure("\(path) cannot be read: \(error.words)")
         }
     }
 
-    private func decoded<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
+    static func summary(_ text: String, of mountPoint: String) throws -> SummaryFile {
+        do {
+            return try decoded(SummaryFile.self, text)
+        } catch {
+            throw CommandFailure(
+                "the summary in \(mountPoint)/.status makes no sense", hint: "Is another version mounted there?")
+        }
+    }
+
+    static func decoded<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
         try JSONDecoder().decode(type, from: Data(text.utf8))
     }
 }

@@ -45,6 +45,16 @@ package struct StatusTable {
 
     private static let partial = "uploads of files that you may not read are shown to the mount's owner and root alone"
 
+    /// The same, or why there is none: one line.
+    func lines(for result: Result<MountStatus, CommandFailure>, at mountPoint: String) -> [String] {
+        switch result {
+        case .success(let status): return lines(for: status)
+        case .failure(let failure):
+            let line = TerminalText.sanitised("\(mountPoint): \(failure)")
+            return [width.map { TerminalText.cut(line, to: $0) } ?? line]
+        }
+    }
+
     private func headline(_ status: MountStatus) -> String {
         let counts = status.summary.counts ?? [:]
         var parts = ["open", "staged", "finishing", "failed", "interrupted", "cancelled", "completed"].compactMap {

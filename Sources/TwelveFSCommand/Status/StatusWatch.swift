@@ -11,16 +11,15 @@ import Glibc
 ///
 /// Draws over its last picture rather than on a screen of its own, so that the last state stays to be seen after Ctrl-C.
 package struct StatusWatch {
-    private var readers: [StatusReader]
+    private let sources: [StatusSource]
 
-    init(readers: [StatusReader]) {
-        self.readers = readers
+    init(sources: [StatusSource]) {
+        self.sources = sources
     }
 
     /// Ends with Ctrl-C, or when the mounts are gone.
     func run() throws {
-        var watch = self
-        if Terminal.isTerminal(STDOUT_FILENO) { try watch.draw() } else { try watch.log() }
+        if Terminal.isTerminal(STDOUT_FILENO) { try draw() } else { try log() }
     }
 
     // MARK: In a terminal
@@ -28,7 +27,7 @@ package struct StatusWatch {
     private static let hideCursor = "\u{1B}[?25l"
     private static let showCursor = "\u{1B}[?25h"
 
-    private mutating func draw() throws {
+    private func draw() throws {
         // Only what a signal handler may do: one write, and the end.
         for number in [SIGINT, SIGTERM] {
             signal(number) { _ in
@@ -46,11 +45,11 @@ package struct StatusWatch {
         var frame = Frame()
         while true {
             let size = Terminal.size(STDOUT_FILENO) ?? (80, 24)
-            let table = StatusTable(width: size.columns, bar: bar, height: (size.rows - 1) / max(readers.count, 1))
+            let table = StatusTable(width: size.columns, bar: bar, height: (size.rows - 1) / max(sources.count, 1))
             var lines: [String] = []
-            for index in readers.indices {
-                if index > 0 { lines.append("") }
-                lines += table.lines(for: try readers[index].read())
+            for (source, result) in zip(sources, try read()) {
+                if !lines.isEmpty { lines.append("") }
+                lines += table.lines(for: result, at: source.mountPoint)
             }
             Terminal.say(frame.drawing(lines, columns: size.columns, rows: size.rows))
             pause()
@@ -79,11 +78,10 @@ package struct StatusWatch {
 
     // MARK: Elsewhere
 
-    private mutating func log() throws {
+    private func log() throws {
         var last: [String: String] = [:]
         while true {
-            for index in readers.indices {
-                let status = try readers[index].read()
+            for status in try read().compactMap({ try? $0.get() }) {
                 for upload in status.uploads {
                     let key = "\(status.mountPoint)\u{0}\(upload.path ?? "")\u{0}\(upload.createdAt ?? "")"
                     let line = Self.line(status.mountPoint, upload)
@@ -107,6 +105,13 @@ package struct StatusWatch {
         if let message = upload.error?.message { words.append("error: \(message)") }
         if upload.isUnderWay, let waiting = upload.waitingFor { words.append("waiting for \(waiting)") }
         return TerminalText.sanitised(words.joined(separator: " "))
+    }
+
+    /// - Throws: a ``CommandFailure`` when none can be read.
+    private func read() throws -> [Result<MountStatus, CommandFailure>] {
+        let results = StatusSource.read(sources)
+        if let first = results.first, results.allSatisfy({ (try? $0.get()) == nil }) { _ = try first.get() }
+        return results
     }
 
     private func pause() {

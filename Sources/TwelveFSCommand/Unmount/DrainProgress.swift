@@ -12,7 +12,7 @@ package struct DrainProgress {
     /// - Returns: what it left; nil when it ended without a word.
     /// - Throws: a ``CommandFailure`` when the mount goes on since somebody is in it, or the process does not answer.
     func waitForEnd(_ line: ServerLine) throws -> DrainOutcome? {
-        var display = ProgressDisplay(mountPoint: server.mountPoint)
+        var display = ProgressDisplay(server)
         defer { display.clear() }
         var outcome: DrainOutcome?
         hearing: while true {
@@ -72,12 +72,13 @@ private struct ProgressDisplay {
     /// Who is in the mount.
     var users: [String] = []
     private let isUseful = Terminal.isTerminal(STDERR_FILENO)
-    private var reader: StatusReader
+    /// Nil for another user's mount, which may keep whoever looks into it waiting for ever.
+    private var reader: StatusReader?
     private var isShown = false
     private var ticks = 0
 
-    init(mountPoint: String) {
-        reader = StatusReader(mountPoint: mountPoint)
+    init(_ server: Server) {
+        reader = server.owner == geteuid() ? StatusReader(mountPoint: server.mountPoint) : nil
     }
 
     /// Shows how far it is: about every second.
@@ -86,7 +87,7 @@ private struct ProgressDisplay {
         guard isUseful, ticks % 10 == 5 else { return }
         let width = Terminal.size(STDERR_FILENO)?.columns ?? 80
         // The mount may go while it is looked at: then there is nothing more to tell.
-        let uploads = (try? reader.read()).map(DrainProgress.line) ?? "waiting for the serving process to end"
+        let uploads = (try? reader?.read()).map(DrainProgress.line) ?? "waiting for the serving process to end"
         let line = DrainProgress.line(users: users, uploads)
         Terminal.write("\r\u{1B}[K" + TerminalText.cut(line, to: width - 1), to: STDERR_FILENO)
         isShown = true

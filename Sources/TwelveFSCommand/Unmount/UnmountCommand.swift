@@ -1,7 +1,12 @@
 import ArgumentParser
 import Formats
 import FuseLowLevel
+import SystemPackage
 import UploadCore
+
+#if canImport(Glibc)
+import Glibc
+#endif
 
 /// `twelvefs unmount`.
 struct UnmountCommand: ParsableCommand {
@@ -33,8 +38,12 @@ struct UnmountCommand: ParsableCommand {
 
     func run() throws {
         let (path, mount) = try located()
-        guard let server = try Server(of: mount, at: path) else {
-            guard try StateLock.whileNobodyServes(path, in: mount.source, { try MountPoint.clear(mount) }) else {
+        let directory = try Self.directory(of: mount, at: path)
+        guard let server = try Server(of: mount, at: path, in: directory) else {
+            let isCleared = try StateLock.whileNobodyServes(
+                path, in: directory?.directory, of: directory?.owner ?? geteuid()
+            ) { try MountPoint.clear(mount) }
+            guard isCleared else {
                 throw CommandFailure("another mount is being made on \(path)", hint: "Try again in a moment")
             }
             Terminal.complain("the process that served \(path) was gone; the dead mount is cleared")
@@ -45,6 +54,23 @@ struct UnmountCommand: ParsableCommand {
         }
         let status = try server.end(left)
         if status != .success { throw status }
+    }
+
+    /// The mount's state directory; nil where it is gone.
+    private static func directory(of mount: MountTable.Entry, at path: String) throws -> ServedDirectory? {
+        do {
+            return try ServedDirectory(of: mount)
+        } catch {
+            if try MountPoint.isDead(mount) { return nil }
+            if let error = error as? UntrustedPath {
+                throw CommandFailure(
+                    "what serves \(path) cannot be trusted: \(error.words)",
+                    hint: "Nothing was asked of it. Use 'fusermount3 -u \(path)'")
+            }
+            throw CommandFailure(
+                "the state directory of the mount on \(path) cannot be reached: \(CommandFailure(wrapping: error))",
+                hint: "Unmount it as the user who mounted it")
+        }
     }
 
     /// The real path of the mount point, once it is sure that twelvefs is mounted there.

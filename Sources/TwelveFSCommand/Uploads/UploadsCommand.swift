@@ -28,7 +28,7 @@ struct UploadsCommand: ParsableCommand {
         let access = try platform.access(environment: environment)
         let logger = Logger(label: "twelvefs") { _ in LineLogHandler(sink: StandardErrorSink(), level: .error) }
         let client = try PlatformProbe.client(
-            apiURL: platform.baseURL(environment: environment), caFile: platform.caFile, access, logger)
+            apiURL: platform.baseURL(environment: environment), access, logger)
         let uploads = try waitFor {
             do throws(UploadFailure) {
                 let uploads = try await client.allIncompleteUploads()
