@@ -43,12 +43,15 @@ public enum DurationText {
         return numerator * unit / decimals.reduce(Int64(1)) { value, _ in value * 10 }
     }
 
+    /// A duration may have more seconds than are told of it.
+    private static let longest = Duration.seconds(Int64.max)
+
     /// The duration in its one or two largest units, rounded down: `2d3h`, `1h30m`, `5m`, `42s`, `1.5s`, `500ms`, `0s`.
     ///
     /// ``parse(_:)`` reads it back, unless it is negative.
     public static func format(_ duration: Duration) -> String {
-        if duration < .zero { return "-" + format(.zero - duration) }
-        let (seconds, attoseconds) = duration.components
+        if duration < .zero { return "-" + format(.zero - max(duration, .zero - longest)) }
+        let (seconds, attoseconds) = min(duration, longest).components
         let milliseconds = attoseconds / 1_000_000_000_000_000
         if seconds == 0 { return milliseconds == 0 ? "0s" : "\(milliseconds)ms" }
         if seconds < 10, milliseconds >= 100 { return "\(seconds).\(milliseconds / 100)s" }

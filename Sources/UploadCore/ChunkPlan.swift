@@ -1,3 +1,5 @@
+import Formats
+
 /// How the platform cuts a file into chunks: all of `chunkSize` bytes but the last, numbered from 1.
 ///
 /// The platform chooses the chunk size when a session is created. What it says is checked once, here, so that all
@@ -54,6 +56,11 @@ public struct ChunkPlan: Sendable, Equatable {
     public func size(of chunkIndex: Int) -> Int64 {
         let range = range(of: chunkIndex)
         return range.upperBound - range.lowerBound
+    }
+
+    /// How many bytes so many chunks have, all of full size; never more than the file. A chunk may be called larger than the file is.
+    public func bytes(ofChunks count: Int64) -> Int64 {
+        min(count.multipliedClamped(by: chunkSize), totalSize)
     }
 
     /// Indices of the chunks that share a byte with the range; empty when the range is, or when it lies outside the file.

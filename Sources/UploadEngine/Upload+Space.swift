@@ -62,7 +62,7 @@ extension Upload {
 
     /// Whether the writer is further ahead of what is stored than `window` bytes, or a few chunks where that is more.
     public func isAhead(of window: Int64, chunks: Int) -> Bool {
-        inspect { $0.backlog > max(window, Int64(chunks) * ($0.chunkSize ?? 0)) }
+        inspect { $0.backlog > max(window, $0.bytes(ofChunks: chunks)) }
     }
 }
 

@@ -71,7 +71,8 @@ package struct SpaceLedger: Sendable {
     /// What could be granted now, with so much free on the disk.
     package func space(diskFree: Int64) -> SpoolSpace {
         let free = max(0, min(spare(ofDiskFree: diskFree), limit.map { $0 - granted } ?? .max))
-        return SpoolSpace(capacity: ByteCount(granted + free), free: ByteCount(free), used: ByteCount(granted))
+        return SpoolSpace(
+            capacity: ByteCount(granted.addingClamped(free)), free: ByteCount(free), used: ByteCount(granted))
     }
 
     private func spare(ofDiskFree diskFree: Int64) -> Int64 {

@@ -123,7 +123,9 @@ public final class SpoolDirectory: Sendable {
         var status = stat()
         try SpoolError.check("stat") { fstatat(spool.number, name, &status, AT_SYMLINK_NOFOLLOW) }
         var occupied = SegmentMap()
-        if status.st_blocks > 0 { occupied.insert(SpaceBlocks.pagesCovering(0..<Int64(status.st_blocks) * 512)) }
+        if status.st_blocks > 0 {
+            occupied.insert(SpaceBlocks.pagesCovering(0..<Int64(status.st_blocks).multipliedClamped(by: 512)))
+        }
         return adopt(name, nil, occupied: occupied)
     }
 
@@ -276,7 +278,11 @@ public final class SpoolDirectory: Sendable {
         let descriptor = directory.number
         var status = statvfs()
         try SpoolError.check("statvfs") { fstatvfs(descriptor, &status) }
-        let unit = UInt64(status.f_frsize)
-        return (Int64(clamping: UInt64(status.f_blocks) * unit), Int64(clamping: UInt64(status.f_bavail) * unit))
+        return (bytes(status.f_blocks, of: status.f_frsize), bytes(status.f_bavail, of: status.f_frsize))
+    }
+
+    /// Bytes of so many blocks. A file system that somebody made up may tell any numbers.
+    package static func bytes(_ blocks: UInt, of size: UInt) -> Int64 {
+        Int64(clamping: blocks.multipliedClamped(by: size))
     }
 }

@@ -35,6 +35,15 @@ import Testing
         #expect(DurationText.format(duration) == text)
     }
 
+    /// Even where there are more seconds than a number can say.
+    @Test(arguments: [
+        (Duration.seconds(Int64.max), "106751991167300d15h"), (.seconds(Int64.min), "-106751991167300d15h"),
+        (.seconds(Int64.max) * 18, "106751991167300d15h"), (.seconds(Int64.min) * 18, "-106751991167300d15h"),
+    ])
+    func writesTheLongestThereAre(duration: Duration, text: String) {
+        #expect(DurationText.format(duration) == text)
+    }
+
     @Test func readsBackWhatItWritesAndNeverShowsMore() throws {
         var random = SplitMix64.seeded()
         for _ in 0..<5000 {

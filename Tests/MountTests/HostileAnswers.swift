@@ -81,6 +81,18 @@ extension Mounted {
             }
         }
 
+        /// Larger than the file, it is the file; and two of them are more than a number can say.
+        @Test(.shows("error-nonsense")) func aChunkLargerThanAnyFileIsTheWholeFile() async throws {
+            try await withMount(sandbox: ["--chunk-size", "16MiB"]) { stage in
+                let source = try await stage.source(size: 8_000_000)
+                try await stage.sandbox.inject(Fault(on: .create, .replace("chunk_size", .max)))
+                let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
+                #expect(copy.succeeded, "\(copy)")
+                try await expectOneAsset("video.mp4", like: source, on: stage)
+                try await expectThatTheMountLivesOn(stage)
+            }
+        }
+
         @Test(.shows("error-nonsense"), arguments: [SandboxJournal.Request.Kind.report, .urls, .status])
         func toLaterCallsAreMadeGoodWhenTheyPass(kind: SandboxJournal.Request.Kind) async throws {
             // The session's status is asked for only where no report's answer calls the upload complete.

@@ -51,6 +51,18 @@ extension Mounted {
             }
         }
 
+        /// Where the disk takes it; what stays here has no other limit.
+        @Test func aFileAsLongAsFilesCanBeIsListed() async throws {
+            try await withMount { stage, _ in
+                let (file, size) = (stage.mount.appending("notes.txt"), Int64.max)
+                let truncation = try await run("truncate", "-s", "\(size)", file)
+                #expect(truncation.succeeded, "\(truncation)")
+                let status = try await run("stat", "-c", "%s", file)
+                #expect(status.output == "\(size)\n", "\(status)")
+                try await expectThatTheMountLivesOn(stage)
+            }
+        }
+
         /// Where durability is all that was asked for, a disk with no space for the journal is not called success.
         @Test(.shows("fsync-no-space")) func anFsyncWithoutSpaceForTheJournalFailsAndOneWithSpaceDoesNot() async throws
         {

@@ -32,6 +32,20 @@ import struct TestSupport.ShownStatements
         agenda.step(users: users, isIdle: isIdle, at: start + .seconds(seconds))
     }
 
+    /// The longest and the shortest time that there are.
+    @Test(arguments: [("[9223372036854775807,18446744073709551615]", false), ("[-9223372036854775808,0]", true)])
+    func orderWithATimeThatCannotBeAddedToAMomentIsTaken(time: String, isOver: Bool) throws {
+        let text = #"{"unmount":{"isForced":true,"timeout":\#(time)}}"#
+        let order = try StateFile.decoded(ServerOrder.self, from: Array(text.utf8))
+        guard case .unmount(let timeout?, let isForced) = order else {
+            Issue.record("\(order)")
+            return
+        }
+        agenda.add(DrainOrder(timeout: timeout, isForced: isForced), at: start)
+        #expect(agenda.step(users: users, isIdle: false, at: start) == (isOver ? .force : .wait))
+        #expect(agenda.pause(atMost: .seconds(1), at: start) == (isOver ? .zero : .seconds(1)))
+    }
+
     @Test(.shows("drain-together")) func eachHasItsOwnTimeAndItsOwnAnswer() {
         let short = add(1, id: 1)
         let long = add(30, id: 2)

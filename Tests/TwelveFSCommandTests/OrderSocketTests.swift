@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 import TwelveFSCommand
 
@@ -87,6 +88,14 @@ import struct TestSupport.ShownStatements
         withExtendedLifetime(socket) {}
     }
 
+    @Test func answerWithoutAnEndIsNotHeardForEver() throws {
+        let listener = try EndlessTalker(at: scratch.path(OrderSocket.name))
+        let line = try ServerLine(to: scratch.path)
+        let failure = #expect(throws: CommandFailure.self) { try hear(line) }
+        #expect(failure?.message == "what the serving process answers has no end")
+        withExtendedLifetime(listener) {}
+    }
+
     @Test func endOfTheServerIsHeard() async throws {
         var socket: OrderSocket? = try OrderSocket(in: scratch.opened())
         let line = try ServerLine(to: scratch.opened())
@@ -114,4 +123,31 @@ import struct TestSupport.ShownStatements
         #expect(failure?.message.contains("started by an earlier version") == true)
         #expect(failure?.hint?.contains("'kill \(getpid())'") == true)
     }
+}
+
+/// Something that listens in a server's place, and talks to whoever comes for as long as that one listens.
+private final class EndlessTalker: Sendable {
+    private let listener: Int32
+
+    init(at path: String) throws {
+        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+        let bound = withUnsafePointer(to: &address) { address in
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard listener >= 0, bound == 0, listen(listener, 1) == 0 else { throw CommandFailure("it cannot listen") }
+        self.listener = listener
+        Thread.detachNewThread {
+            let client = accept(listener, nil, nil)
+            let words = [UInt8](repeating: UInt8(ascii: " "), count: 1 << 16)
+            while send(client, words, words.count, Int32(MSG_NOSIGNAL)) > 0 {}
+            close(client)
+        }
+    }
+
+    deinit { close(listener) }
 }

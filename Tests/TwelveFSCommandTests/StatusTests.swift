@@ -55,6 +55,21 @@ import UploadCore
         }
     }
 
+    /// Another user's server may write anything into its documents.
+    @Test func whatIsLeftOfSizesAtTheEdgesIsTold() throws {
+        let sizes = [(Int64.max, Int64.min), (.max, 0), (.min, .max), (.max, .max)]
+        let uploads = try sizes.map { total, uploaded in
+            let text = #"{"state":"open","total_size":\#(total),"bytes_uploaded":\#(uploaded),"eta_seconds":\#(total)}"#
+            return try JSONDecoder().decode(UploadDocument.self, from: Data(text.utf8))
+        }
+        let status = MountStatus(
+            mountPoint: "/mnt", summary: try JSONDecoder().decode(SummaryFile.self, from: Data("{}".utf8)),
+            uploads: uploads, summaryText: "", uploadTexts: [])
+        #expect(DrainProgress.line(status) == "finishing 4 uploads, 7.9 EiB left")
+        let table = StatusTable(width: 80, bar: ProgressBar(isUnicode: false))
+        #expect(table.lines(for: status).count == 7)
+    }
+
     @Test func theEndOfARateLimitIsToldInLocalTime() throws {
         var limited = document("a.mp4", .finishing)
         (limited.totalSize, limited.waitingFor) = (10 << 20, .rateLimit)

@@ -60,6 +60,16 @@ import UploadCore
         #expect(failure?.message.contains(words) == true)
     }
 
+    /// A platform may call a chunk larger than any file.
+    @Test func countsTheBytesOfChunksUpToTheFilesEnd() throws {
+        let one = try ChunkPlan(totalSize: 35, chunkSize: .max, totalChunks: 1)
+        #expect([0, 1, 9].map { one.bytes(ofChunks: $0) } == [0, 35, 35])
+        let four = try ChunkPlan(totalSize: 35, chunkSize: 10, totalChunks: 4)
+        #expect([1, 3, 4, 5].map { four.bytes(ofChunks: $0) } == [10, 30, 35, 35])
+        let two = try ChunkPlan(totalSize: .max, chunkSize: .max - 1, totalChunks: 2)
+        #expect([1, 2, 9].map { two.bytes(ofChunks: $0) } == [.max - 1, .max, .max])
+    }
+
     @Test func tellsWhichChunksARangeTouches() throws {
         let size = Self.mebibyte * 5
         let plan = try ChunkPlan(totalSize: size * 3 + 1, chunkSize: size, totalChunks: 4)

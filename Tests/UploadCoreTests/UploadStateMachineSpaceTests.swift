@@ -23,6 +23,40 @@ import struct TestSupport.ShownStatements
         return ranges
     }
 
+    /// Two of such chunks are more than a number can say.
+    @Test func aSpoolIsTooSmallForChunksWhoseSizeHasNoDouble() throws {
+        var configuration = Rig.configuration
+        (configuration.sizeLimit, configuration.spaceLimit) = (.max, 1 << 40)
+        let rig = Rig(configuration)
+        rig.hint(.max, .declared)
+        rig.write(0..<10)
+        let (id, call) = try rig.takePending()
+        #expect(call == .openSession(totalSize: .max))
+        let plan = try ChunkPlan(totalSize: .max, chunkSize: .max - 1, totalChunks: 2)
+        rig.apply(
+            .sessionOpened(
+                id, UploadSession(uploadID: "u", assetID: "a", urls: rig.urls(1...2), uploadHeaders: [], plan: plan)))
+        #expect(rig.machine.failure?.code == "spool_limit_too_small")
+    }
+
+    /// One chunk for all, however large it is called: nothing of it is counted twice.
+    @Test func aChunkLargerThanAnyFileIsTheWholeFile() throws {
+        let rig = Rig()
+        rig.hint(100)
+        rig.write(0..<80)
+        let (id, _) = try rig.takePending()
+        let plan = try ChunkPlan(totalSize: 100, chunkSize: .max, totalChunks: 1)
+        rig.apply(
+            .sessionOpened(
+                id, UploadSession(uploadID: "u", assetID: "a", urls: rig.urls(1...1), uploadHeaders: [], plan: plan)))
+        #expect(rig.machine.bytes(ofChunks: 9) == 100)
+        #expect(rig.machine.backlog == 0)
+        rig.write(80..<100)
+        #expect(rig.machine.backlog == 100)
+        #expect(rig.machine.takeChunk(at: rig.now)?.range == 0..<100)
+        #expect(rig.machine.backlog == 100)
+    }
+
     @Test(.shows("space-certain")) func storedChunksAreReleasedButForTheFirstAndTheLast() throws {
         let rig = try copy(written: 100)
         #expect(released(rig).isEmpty, "nothing is stored yet")

@@ -26,6 +26,15 @@ struct SpaceLedgerTests {
         #expect(ledger.granted == mebibyte)
     }
 
+    /// A file system that a program serves may tell any numbers.
+    @Test func aDiskThatTellsMoreThanThereIsHasAllThatANumberCanSay() {
+        #expect(SpoolDirectory.bytes(.max, of: 4096) == .max)
+        #expect(SpoolDirectory.bytes(1 << 20, of: 4096) == 1 << 32)
+        var ledger = SpaceLedger(limit: nil, diskReserve: 0)
+        #expect(ledger.reserve(mebibyte, diskFree: .max) == .granted)
+        #expect(ledger.space(diskFree: .max).capacity.bytes == .max)
+    }
+
     @Test func theDiskIsMeasuredOnceForManyGrants() {
         var ledger = SpaceLedger(limit: nil, diskReserve: 0)
         #expect(ledger.reserve(mebibyte, diskFree: 1 << 40) == .granted)

@@ -11,6 +11,9 @@ extension Namespace {
     /// What `stat` shows as the best size of a write: with it, cp and cat write 1 MiB at a time.
     private static let preferredBlockSize: UInt32 = 1 << 20
 
+    /// So many blocks of 512 bytes, as `stat` counts them.
+    package static func blocks(of size: Int64) -> Int64 { size / 512 + (size % 512).signum() }
+
     package func attributes(of node: NodeID) throws(FuseErrno) -> FileAttributes {
         // What was forgotten here and is still known to the kernel is stale: it looks the name up anew.
         guard let entry = tree.withLock({ try? $0.node(node) }) else { throw .staleFileHandle }
@@ -26,7 +29,7 @@ extension Namespace {
             let look = file.look
             let (size, modified) = (look.version?.size ?? 0, look.modified)
             attributes.size = size
-            attributes.blocks = (size + 511) / 512
+            attributes.blocks = Self.blocks(of: size)
             if let modified {
                 attributes.modificationTime = modified
                 attributes.changeTime = max(attributes.changeTime, modified)

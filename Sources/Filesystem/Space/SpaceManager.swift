@@ -1,3 +1,4 @@
+import Formats
 import FuseLowLevel
 import Logging
 import Synchronization
@@ -63,7 +64,7 @@ final class SpaceManager: Sendable {
     }
 
     /// Bytes of finished files that a writer who needs space would get.
-    var evictableBytes: Int64 { namespace.allFiles.reduce(0) { $0 + ($1.evictable?.size ?? 0) } }
+    var evictableBytes: Int64 { namespace.allFiles.reduce(0) { $0.addingClamped($1.evictable?.size ?? 0) } }
 
     /// The space in the spool: what can be written before `ENOSPC`.
     func statistics() throws(FuseErrno) -> FileSystemStatistics {
@@ -74,7 +75,7 @@ final class SpaceManager: Sendable {
             throw FuseErrno(error.uploadFailure)
         }
         let blockSize: Int64 = 4096
-        let freeBlocks = UInt64(min(space.free.bytes + evictableBytes, space.capacity.bytes) / blockSize)
+        let freeBlocks = UInt64(min(space.free.bytes.addingClamped(evictableBytes), space.capacity.bytes) / blockSize)
         let files = UInt64(namespace.count)
         return FileSystemStatistics(
             blockSize: UInt32(blockSize), fragmentSize: UInt32(blockSize),

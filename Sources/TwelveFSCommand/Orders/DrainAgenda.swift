@@ -3,15 +3,18 @@ import Synchronization
 /// How a mount is to end.
 public struct DrainOrder: Sendable {
     /// How long it may take.
-    public var timeout: Duration
+    public let timeout: Duration
     /// Whether it ends even if somebody is in it by then.
     public var isForced: Bool
     /// Who asks for it, and may take it back; nil for a signal.
     public var client: OrderClient?
 
+    /// More than anybody waits, and little enough to be added to a moment: an order may come with any time.
+    private static let longestTimeout: Duration = .seconds(100 * 365 * 86_400)
+
     /// An order; by force, as a signal is one.
     public init(timeout: Duration, isForced: Bool = true, client: OrderClient? = nil) {
-        self.timeout = timeout
+        self.timeout = min(max(timeout, .zero), Self.longestTimeout)
         self.isForced = isForced
         self.client = client
     }

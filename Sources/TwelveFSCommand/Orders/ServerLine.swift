@@ -22,10 +22,10 @@ package final class ServerLine {
     private var received: [UInt8] = []
     private var stoppedSince: ContinuousClock.Instant?
 
-    /// In bytes; who is in the mount is told of so many at most.
-    private static let longestAnswer = 1 << 20
     /// How long one listens before something else is looked at.
     private static let pause: Int32 = 100
+    /// Answers that have not been taken yet; one has some kilobytes.
+    private static let longestAnswer = 1 << 20
     /// A process that is stopped for a moment is waited for.
     private static let patience: Duration = .seconds(3)
     /// How long it may say nothing at all: it answers at once, unless it is frozen, or its machine is.
@@ -80,7 +80,8 @@ package final class ServerLine {
             guard count > 0 else { return .end }
             received += piece[..<count]
             guard received.count <= Self.longestAnswer else {
-                throw CommandFailure("what serves the mount does not speak as twelvefs does")
+                throw CommandFailure(
+                    "what the serving process answers has no end", hint: "Is another program listening in its place?")
             }
         }
     }

@@ -10,7 +10,19 @@ package struct MountStatus {
     package var summaryText: String
     package var uploadTexts: [String]
     /// Whether there may be uploads that only the mount's owner and root are shown.
-    package var isPartial = false
+    package var isPartial: Bool
+
+    package init(
+        mountPoint: String, summary: SummaryFile, uploads: [UploadDocument], summaryText: String, uploadTexts: [String],
+        isPartial: Bool = false
+    ) {
+        self.mountPoint = mountPoint
+        self.summary = summary
+        self.uploads = uploads
+        self.summaryText = summaryText
+        self.uploadTexts = uploadTexts
+        self.isPartial = isPartial
+    }
 }
 
 extension MountStatus {
@@ -48,7 +60,11 @@ package struct StatusReader {
         let summary = try Self.summary(summaryText, of: mountPoint)
         let underWay = Set((summary.uploads ?? []).compactMap(\.id))
         var entries: [(document: UploadDocument, text: String)] = []
-        for name in try documentNames(in: directory) {
+        let names = try documentNames(in: directory)
+        // What has gone does not come back.
+        let listed = Set(names)
+        settled = settled.filter { listed.contains($0.key) }
+        for name in names {
             if !underWay.contains(String(name.dropLast(".json".count))), let known = settled[name] {
                 entries.append(known)
                 continue

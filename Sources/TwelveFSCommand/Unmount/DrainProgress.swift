@@ -59,7 +59,8 @@ package struct DrainProgress {
         let underWay = status.uploads.filter(\.isUnderWay)
         guard !underWay.isEmpty else { return "unmounting" }
         let left = underWay.reduce(Int64(0)) { sum, upload in
-            sum + max(0, (upload.totalSize ?? upload.bytesWritten ?? 0) - (upload.bytesUploaded ?? 0))
+            let size = upload.totalSize ?? upload.bytesWritten ?? 0
+            return sum.addingClamped(max(0, size.subtractingClamped(upload.bytesUploaded ?? 0)))
         }
         var line = "finishing \(underWay.count) \(underWay.count == 1 ? "upload" : "uploads"), \(ByteCount(left)) left"
         if let rate = status.summary.bytesPerSecond, rate > 0 { line += ", \(ByteCount(rate))/s" }

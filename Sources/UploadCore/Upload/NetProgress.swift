@@ -85,7 +85,7 @@ extension UploadStateMachine {
         guard let session else { return NetProgress.Position() }
         return NetProgress.Position(
             hasSession: !isUnverified, stored: session.storedBytes, sent: session.sentBytes.fresh,
-            underWay: Int64(session.uploadingCount) * session.plan.chunkSize, reported: session.completedCount)
+            underWay: session.plan.bytes(ofChunks: Int64(session.uploadingCount)), reported: session.completedCount)
     }
 
     /// Net progress ends a stall.

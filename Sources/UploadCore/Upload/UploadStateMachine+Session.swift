@@ -1,3 +1,5 @@
+import Formats
+
 /// Sessions come and go.
 extension UploadStateMachine {
     /// Lets the session go. Its asset is deleted, unless it is complete.
@@ -34,7 +36,9 @@ extension UploadStateMachine {
             reaction.actions.append(.abandon(assetID: opened.assetID))
             return
         }
-        if let limit = configuration.spaceLimit, opened.plan.totalChunks > 1, limit < 2 * opened.plan.chunkSize {
+        if let limit = configuration.spaceLimit, opened.plan.totalChunks > 1,
+            limit < opened.plan.chunkSize.multipliedClamped(by: 2)
+        {
             abandonedUploadIDs.append(opened.uploadID)
             reaction.actions.append(.abandon(assetID: opened.assetID))
             return end(.failed, Self.tooLittleSpace(limit, chunkSize: opened.plan.chunkSize), &reaction)

@@ -41,11 +41,11 @@ extension UploadStateMachine {
             return 0
         }
         let chunks = session.ready.byteCount + Int64(session.delayed.count) + Int64(session.uploadingCount)
-        return chunks * session.plan.chunkSize
+        return session.plan.bytes(ofChunks: chunks)
     }
 
-    /// The session's chunk size, in bytes, while there is one.
-    public var chunkSize: Int64? { session?.plan.chunkSize }
+    /// How many bytes so many chunks of the session have; 0 while there is none.
+    public func bytes(ofChunks count: Int) -> Int64 { session?.plan.bytes(ofChunks: Int64(count)) ?? 0 }
 
     /// Whether chunks may be released, now or once they are stored: the size is known for certain, and no close has
     /// promised anything.
@@ -101,7 +101,7 @@ extension UploadStateMachine {
         UploadFailure(
             .noSpace, code: "spool_limit_too_small",
             message: "the spool's limit of \(ByteCount(limit)) is below two chunks of \(ByteCount(chunkSize))",
-            hint: "mount with a --spool-limit of at least \(ByteCount(2 * chunkSize))")
+            hint: "mount with a --spool-limit of at least \(ByteCount(chunkSize.multipliedClamped(by: 2)))")
     }
 
     private static let cannotChange = UploadFailure(

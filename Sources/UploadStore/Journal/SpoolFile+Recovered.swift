@@ -10,7 +10,8 @@ extension SpoolFile {
             try SpoolError.check("fstat") { fstat(descriptor, &status) }
             return status
         }
+        let (seconds, nanoseconds) = (Int64(status.st_mtim.tv_sec), Int64(status.st_mtim.tv_nsec))
         return Timestamp(
-            millisecondsSince1970: Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000)
+            millisecondsSince1970: seconds.multipliedClamped(by: 1000).addingClamped(nanoseconds / 1_000_000))
     }
 }
