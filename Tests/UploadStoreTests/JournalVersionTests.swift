@@ -46,24 +46,6 @@ import struct TestSupport.ShownStatements
         #expect(JournalFixture.upload(2).writerExit != nil)
     }
 
-    @Test func aPlanOfTooManyChunksIsNotTaken() throws {
-        let directory = try StoreTestDirectory()
-        let contents = try earlier(in: directory)
-        let database = try DatabaseQueue(path: directory.path + "/journal.sqlite")
-        try database.write { database in
-            try database.execute(
-                sql: """
-                    UPDATE sessions SET total_size = 1000000000000, chunk_size = 1, total_chunks = 1000000000000
-                    WHERE upload = 1
-                    """)
-        }
-        try database.close()
-        let journal = try directory.journal()
-        defer { journal.close() }
-        #expect(journal.damage != nil)
-        #expect(journal.contents.sessions == contents.sessions.filter { $0.upload != 1 })
-    }
-
     @Test(.shows("journal-damaged")) func areSalvagedWhereTheyAreDamaged() throws {
         let directory = try StoreTestDirectory()
         let contents = try earlier(in: directory)

@@ -9,7 +9,7 @@ import Glibc
 /// middle leaves whole ones after it.
 ///
 /// The format: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
-struct JournalLog {
+package struct JournalLog {
     private static let headerSize = 32
     private static let frameHeaderSize = 24
     private static let notALog = "its log does not begin as one"
@@ -21,7 +21,7 @@ struct JournalLog {
     // MARK: Damage
 
     /// What is wrong with the log of the database at `path`, in words; nil when it ends as a log may end.
-    static func damage(ofDatabase path: String) -> String? {
+    package static func damage(ofDatabase path: String) -> String? {
         guard let bytes = read(ofDatabase: path) else { return nil }
         // SQLite would take the log for one that was left behind, and delete it.
         if isEmpty(path) { return "the database is empty, and its log is not" }
@@ -43,7 +43,7 @@ struct JournalLog {
     }
 
     /// Has SQLite read the whole log of the database at `path` though it is damaged: rows have checksums of their own.
-    static func overlookDamage(ofDatabase path: String) throws {
+    package static func overlookDamage(ofDatabase path: String) throws {
         guard let bytes = read(ofDatabase: path), var log = JournalLog(bytes) else { return }
         log.sumAgain()
         try Data(log.bytes).write(to: URL(fileURLWithPath: "\(path)-wal"))

@@ -5,18 +5,28 @@ import UploadCore
 
 // How each record becomes a row, and back. The columns are those of JournalSchema.
 
+/// What numbers in rows may be: what is counted from stays far below what there is no number after.
+private enum Bounds {
+    static let uploads: ClosedRange<Int64> = 1...1 << 53
+    /// Numbers from 2^48 on are not the tree's, and new ones begin below 2^47.
+    static let nodes: ClosedRange<Int64> = 1...3 << 46
+    static let sizes: ClosedRange<Int64> = 0...Int64.max
+    static let retries: ClosedRange<Int64> = 0...Int64(Int32.max)
+    static let nanoseconds: ClosedRange<Int64> = 0...999_999_999
+}
+
 extension UploadRecord: JournalRow {
-    static let table = "uploads"
-    static let columns = [
+    package static let table = "uploads"
+    package static let columns = [
         "number", "spool", "path", "filename", "type", "writer", "state", "scope", "size", "boot", "is_synced",
         "created", "closed", "completed", "failure_kind", "failure_code", "failure_message", "failure_hint",
         "failure_status", "asset_url", "asset_status", "asset_error", "superseded", "abandoned", "retries", "given_up",
         "type_refusal", "failure_trace", "writer_exit", "withdrawal", "is_undecided",
     ]
-    static let keyCount = 1
-    static let laterCount = 5
+    package static let keyCount = 1
+    package static let laterCount = 5
 
-    var values: [DatabaseValue] {
+    package var values: [DatabaseValue] {
         [
             number.databaseValue, spool.databaseValue, Data(path.joined(separator: [UInt8(ascii: "/")])).databaseValue,
             filename.databaseValue, type.rawValue.databaseValue, writer.databaseValue, state.rawValue.databaseValue,
@@ -34,9 +44,10 @@ extension UploadRecord: JournalRow {
         ]
     }
 
-    init?(_ row: RowReader) {
-        number = row.integer()
-        spool = row.text()
+    package init?(_ row: RowReader) {
+        number = row.integer(in: Bounds.uploads)
+        guard let spool = row.optionalFileName() else { return nil }
+        self.spool = spool
         path = row.bytes().split(separator: UInt8(ascii: "/")).map { Array($0) }
         filename = row.text()
         type = row.choice(AssetKind.self) ?? .video
@@ -46,7 +57,7 @@ extension UploadRecord: JournalRow {
             guard let known = CommitScope(journalName: name) else { return nil }
             scope = known
         }
-        size = row.integer()
+        size = row.integer(in: Bounds.sizes)
         boot = row.text()
         synced = Synced(rawValue: Int(row.integer())) ?? .nothing
         created = Timestamp(millisecondsSince1970: row.integer())
@@ -63,7 +74,7 @@ extension UploadRecord: JournalRow {
         assetError = row.optionalText()
         superseded = row.text().split(separator: "\n").map(String.init)
         abandoned = row.text().split(separator: "\n").map(String.init)
-        retries = Int(row.integer())
+        retries = Int(row.integer(in: Bounds.retries))
         for range in row.text().split(separator: " ") {
             let bounds = range.split(separator: "-").compactMap { Int64($0) }
             guard bounds.count == 2, bounds[0] < bounds[1] else { return nil }
@@ -78,19 +89,19 @@ extension UploadRecord: JournalRow {
             withdrawal = known
         }
         isUndecided = row.optionalInteger() != nil
-        guard row.isSound, number > 0, size >= 0 else { return nil }
+        guard row.isSound else { return nil }
     }
 }
 
 extension SessionRecord: JournalRow {
-    static let table = "sessions"
-    static let columns = [
+    package static let table = "sessions"
+    package static let columns = [
         "upload", "upload_id", "asset_id", "total_size", "chunk_size", "total_chunks", "headers", "expires_at",
         "deadline", "size_source",
     ]
-    static let keyCount = 1
+    package static let keyCount = 1
 
-    var values: [DatabaseValue] {
+    package var values: [DatabaseValue] {
         // Neither a name nor a value can have a line's end: the client refuses such headers.
         let headers = headers.flatMap { [$0.0, $0.1] }.joined(separator: "\n")
         return [
@@ -101,8 +112,8 @@ extension SessionRecord: JournalRow {
         ]
     }
 
-    init?(_ row: RowReader) {
-        upload = row.integer()
+    package init?(_ row: RowReader) {
+        upload = row.integer(in: Bounds.uploads)
         uploadID = row.text()
         assetID = row.text()
         let (total, chunk, count) = (row.integer(), row.integer(), row.integer())
@@ -134,26 +145,26 @@ extension AssetState {
 }
 
 extension ChunkRecord: JournalRow {
-    static let table = "chunks"
-    static let columns = ["upload_id", "chunk_index", "size", "generation", "etag", "md5", "is_claimed"]
-    static let keyCount = 2
+    package static let table = "chunks"
+    package static let columns = ["upload_id", "chunk_index", "size", "generation", "etag", "md5", "is_claimed"]
+    package static let keyCount = 2
 
-    var values: [DatabaseValue] {
+    package var values: [DatabaseValue] {
         [
             uploadID.databaseValue, index.databaseValue, stored.size.databaseValue, generation.databaseValue,
             stored.etag.databaseValue, stored.md5.databaseValue, isClaimed.databaseValue,
         ]
     }
 
-    init?(_ row: RowReader) {
+    package init?(_ row: RowReader) {
         uploadID = row.text()
-        index = Int(row.integer())
-        let size = row.integer()
+        index = Int(row.integer(in: 1...Int64(ChunkPlan.maximumChunks)))
+        let size = row.integer(in: Bounds.sizes)
         generation = Int(row.integer())
         let etag = row.text()
         stored = StoredChunk(etag: etag, md5: row.text(), size: size)
         isClaimed = row.integer() != 0
-        guard row.isSound, index > 0 else { return nil }
+        guard row.isSound else { return nil }
     }
 }
 
@@ -164,14 +175,14 @@ extension NodeRecord: JournalRow {
         (content?.isLocalOnly ?? false ? 1 : 0) | (content?.isTainted ?? false ? 2 : 0)
     }
 
-    static let table = "nodes"
-    static let columns = [
+    package static let table = "nodes"
+    package static let columns = [
         "id", "parent", "name", "is_directory", "mode", "uid", "gid", "atime", "atime_ns", "mtime", "mtime_ns",
         "ctime", "ctime_ns", "size", "spool", "upload", "is_plain",
     ]
-    static let keyCount = 1
+    package static let keyCount = 1
 
-    var values: [DatabaseValue] {
+    package var values: [DatabaseValue] {
         [
             Int64(bitPattern: id).databaseValue, Int64(bitPattern: parent).databaseValue, Data(name).databaseValue,
             (content == nil).databaseValue, mode.databaseValue, userID.databaseValue, groupID.databaseValue,
@@ -183,19 +194,18 @@ extension NodeRecord: JournalRow {
         ]
     }
 
-    init?(_ row: RowReader) {
-        id = UInt64(bitPattern: row.integer())
-        parent = UInt64(bitPattern: row.integer())
+    package init?(_ row: RowReader) {
+        id = UInt64(row.integer(in: Bounds.nodes))
+        // The root's is 0.
+        parent = UInt64(row.integer(in: 0...Bounds.nodes.upperBound))
         name = row.bytes()
         let isDirectory = row.integer() != 0
         let (mode, uid, gid) = (row.integer(), row.integer(), row.integer())
         (self.mode, userID, groupID) = (
             UInt32(truncatingIfNeeded: mode), UInt32(truncatingIfNeeded: uid), UInt32(truncatingIfNeeded: gid)
         )
-        accessTime = FileTime(seconds: row.integer(), nanoseconds: row.integer())
-        modificationTime = FileTime(seconds: row.integer(), nanoseconds: row.integer())
-        changeTime = FileTime(seconds: row.integer(), nanoseconds: row.integer())
-        let (size, spool, upload) = (row.optionalInteger(), row.optionalText(), row.optionalInteger())
+        (accessTime, modificationTime, changeTime) = (Self.time(row), Self.time(row), Self.time(row))
+        let (size, spool, upload) = (row.optionalInteger(), row.optionalFileName(), row.optionalInteger())
         let standing = row.integer()
         content =
             isDirectory
@@ -203,7 +213,13 @@ extension NodeRecord: JournalRow {
             : Content(
                 size: size ?? 0, spool: spool, upload: upload, isLocalOnly: standing & 1 != 0,
                 isTainted: standing & 2 != 0)
-        guard row.isSound, id > 0 else { return nil }
+        guard row.isSound, Bounds.sizes.contains(size ?? 0), upload.map(Bounds.uploads.contains) ?? true else {
+            return nil
+        }
+    }
+
+    private static func time(_ row: RowReader) -> FileTime {
+        FileTime(seconds: row.integer(), nanoseconds: row.integer(in: Bounds.nanoseconds))
     }
 }
 

@@ -4,7 +4,7 @@ import GRDB
 ///
 /// Each row ends with a checksum over the others. SQLite guards its log so, but not its pages: a bit that a disk lost
 /// must not become an ETag, a size, or a state that nothing ever had.
-protocol JournalRow: Sendable, Equatable {
+package protocol JournalRow: Sendable, Equatable {
     static var table: String { get }
     static var columns: [String] { get }
     /// How many of them are the key.
@@ -21,7 +21,7 @@ protocol JournalRow: Sendable, Equatable {
 }
 
 extension JournalRow {
-    static var laterCount: Int { 0 }
+    package static var laterCount: Int { 0 }
 
     static var selectAll: String { selectAll(columns) }
 
@@ -35,7 +35,8 @@ extension JournalRow {
         "SELECT \((columns + ["checksum"]).joined(separator: ", ")) FROM \(table)"
     }
 
-    private static func checksum(_ values: [DatabaseValue]) -> DatabaseValue {
+    /// The checksum over a row's values.
+    package static func checksum(_ values: [DatabaseValue]) -> DatabaseValue {
         var values = values[...]
         for _ in 0..<laterCount where values.last?.isNull ?? false { values.removeLast() }
         return RowChecksum.of(Array(values), in: table).databaseValue
@@ -108,12 +109,12 @@ enum RowChecksum {
 }
 
 /// A row's values, read one after another. What is not of the type that is asked for makes ``isSound`` false.
-final class RowReader {
+package final class RowReader {
     private let values: [DatabaseValue]
     private var position = 0
     private(set) var isSound = true
 
-    init(_ values: [DatabaseValue]) {
+    package init(_ values: [DatabaseValue]) {
         self.values = values
     }
 
@@ -142,6 +143,27 @@ final class RowReader {
             return 0
         }
         return number
+    }
+
+    /// A number within bounds.
+    func integer(in bounds: ClosedRange<Int64>) -> Int64 {
+        let number = integer()
+        guard bounds.contains(number) else {
+            isSound = false
+            return bounds.lowerBound
+        }
+        return number
+    }
+
+    /// The name of a file in a directory that is known: never a path out of it. Nil for none.
+    func optionalFileName() -> String? {
+        guard let name = optionalText() else { return nil }
+        if name.isEmpty || name == "." || name == ".."
+            || name.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 })
+        {
+            isSound = false
+        }
+        return name
     }
 
     func optionalText() -> String? {
