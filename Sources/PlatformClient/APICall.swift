@@ -1,7 +1,7 @@
 import NIOHTTP1
 
 /// The calls of the API: what each is to the server, and what people call it.
-enum APICall: String, Sendable, CaseIterable {
+package enum APICall: String, Sendable, CaseIterable {
     case createSession, listIncomplete, sessionStatus, report, moreURLs, listAssets, asset, deleteAsset, checkKey
 
     var method: HTTPMethod {

@@ -6,14 +6,20 @@ import UploadCore
 ///
 /// By its status; but the codes that the platform documents win over a 4xx, since proxies and older versions of the API
 /// use other statuses for the same thing. (https://docs.twelvelabs.io/api-reference/error-codes)
-struct APIFailures {
+package struct APIFailures {
     let call: APICall
     let context: AnswerContext
     /// Where the user keeps the key.
     let keyLocation: String
 
+    package init(call: APICall, context: AnswerContext, keyLocation: String) {
+        self.call = call
+        self.context = context
+        self.keyLocation = keyLocation
+    }
+
     /// Nil for a 2xx.
-    func failure(of answer: HTTPAnswer) -> UploadFailure? {
+    package func failure(of answer: HTTPAnswer) -> UploadFailure? {
         guard !(200..<300).contains(answer.status) else { return nil }
         let told = told(by: answer)
         let kind = kind(status: answer.status, code: told.code, message: told.message)

@@ -5,13 +5,13 @@ import UploadCore
 
 /// Reads the API's answers: what is needed must be there and make sense, what is not is taken when it does, and what is
 /// unknown is passed over. Nothing that an answer holds can trap.
-struct AnswerDecoder {
+package struct AnswerDecoder {
     private let fields: FieldReader
     private let headers: HTTPHeaders
     private let context: AnswerContext
 
     /// - Throws: `unreadableAnswer` unless the body is one JSON object.
-    init(_ answer: HTTPAnswer, of call: APICall, context: AnswerContext) throws(UploadFailure) {
+    package init(_ answer: HTTPAnswer, of call: APICall, context: AnswerContext) throws(UploadFailure) {
         let problem: String
         do throws(JSONParser.Problem) {
             let value = try JSONParser.parse(Array(answer.body.readableBytesView))
@@ -36,7 +36,7 @@ struct AnswerDecoder {
 
     // MARK: Sessions
 
-    func session(totalSize: Int64) throws(UploadFailure) -> UploadSession {
+    package func session(totalSize: Int64) throws(UploadFailure) -> UploadSession {
         let uploadID = try fields.id("upload_id")
         let assetID = try fields.id("asset_id")
         let chunkSize = try fields.integer("chunk_size")
@@ -58,7 +58,7 @@ struct AnswerDecoder {
             expiresAt: expiresAt)
     }
 
-    func urls(from start: Int, count: Int) throws(UploadFailure) -> [Int: PresignedURL] {
+    package func urls(from start: Int, count: Int) throws(UploadFailure) -> [Int: PresignedURL] {
         let (last, overflow) = start.addingReportingOverflow(count - 1)
         guard !overflow, last >= start else { return [:] }
         return try urls(in: start...last)
@@ -99,6 +99,9 @@ struct AnswerDecoder {
             case .send(let text): result.append((name, text))
             }
         }
+        guard UploadHeaders.isBounded(result) else {
+            throw fields.nonsense("upload_headers", "holds more than a request may carry")
+        }
         return result
     }
 
@@ -117,7 +120,7 @@ struct AnswerDecoder {
         throw fields.nonsense("upload_headers", "holds \(value.kind) where a header's text was expected")
     }
 
-    func incompleteUploads() throws(UploadFailure) -> Page<IncompleteUpload> {
+    package func incompleteUploads() throws(UploadFailure) -> Page<IncompleteUpload> {
         var uploads: [IncompleteUpload] = []
         for entry in try fields.objects("data", required: true) {
             uploads.append(
@@ -130,7 +133,7 @@ struct AnswerDecoder {
         return Page(items: uploads, info: pageInfo)
     }
 
-    func sessionStatus() throws(UploadFailure) -> SessionStatus {
+    package func sessionStatus() throws(UploadFailure) -> SessionStatus {
         var chunks: [ChunkStatus] = []
         for entry in try fields.objects("uploaded_chunks") {
             let index = try entry.integer("index")
@@ -151,7 +154,7 @@ struct AnswerDecoder {
             createdAt: fields.timestamp("created_at"), updatedAt: fields.timestamp("updated_at"))
     }
 
-    func report() -> ReportAnswer {
+    package func report() -> ReportAnswer {
         ReportAnswer(
             assetID: fields.word("asset_id"), processedChunks: fields.count("processed_chunks"),
             duplicateChunks: fields.count("duplicate_chunks"), totalCompleted: fields.count("total_completed"),
@@ -160,10 +163,10 @@ struct AnswerDecoder {
 
     // MARK: Assets
 
-    func asset() throws(UploadFailure) -> Asset { try asset(fields) }
+    package func asset() throws(UploadFailure) -> Asset { try asset(fields) }
 
     /// An entry that cannot be read, one without an identifier, is left out: it must not hide the others.
-    func assets() throws(UploadFailure) -> AssetList {
+    package func assets() throws(UploadFailure) -> AssetList {
         AssetList(assets: try fields.readableObjects("data").compactMap { try? asset($0) })
     }
 
@@ -195,10 +198,16 @@ struct AnswerDecoder {
 }
 
 /// What reading an answer takes from outside it.
-struct AnswerContext {
+package struct AnswerContext {
     /// The API's address: what URLs for PUTs are measured by.
     let base: WebAddress
     /// The key that the request carried, so that no text repeats it.
-    let key: APIKey
-    let now: @Sendable () -> Timestamp
+    package let key: APIKey
+    package let now: @Sendable () -> Timestamp
+
+    package init(base: WebAddress, key: APIKey, now: @escaping @Sendable () -> Timestamp) {
+        self.base = base
+        self.key = key
+        self.now = now
+    }
 }

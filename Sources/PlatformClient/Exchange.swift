@@ -6,10 +6,16 @@ import Synchronization
 import UploadCore
 
 /// An answer, whole.
-struct HTTPAnswer: Sendable {
+package struct HTTPAnswer: Sendable {
     let status: Int
     let headers: HTTPHeaders
     let body: ByteBuffer
+
+    package init(status: Int, headers: HTTPHeaders, body: ByteBuffer) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
 }
 
 /// One request on its way: collects the answer within bounds, and tells what has been sent.

@@ -123,13 +123,16 @@ extension PlatformClient {
         return try decoder(answer, .listIncomplete).incompleteUploads()
     }
 
-    /// Every session that is not completed, from as many pages as there are.
+    /// Every session that is not completed, from as many pages as there are; a listing that never ends is cut.
     public func allIncompleteUploads() async throws(UploadFailure) -> [IncompleteUpload] {
         var all: [IncompleteUpload] = []
         for page in 1...Self.maximumPages {
             let next = try await incompleteUploads(page: page, limit: Self.pageLimit)
-            all += next.items
-            if next.items.isEmpty || next.info.isLast(page, found: next.items.count) { break }
+            all += next.items.prefix(Self.maximumListed - all.count)
+            if next.items.isEmpty || all.count == Self.maximumListed || next.info.isLast(page, found: next.items.count)
+            {
+                break
+            }
         }
         return all
     }
@@ -145,6 +148,7 @@ extension PlatformClient {
     /// The state of every chunk of a session, from as many pages as there are.
     ///
     /// - Parameter first: the first page, where it is known already.
+    /// - Throws: ``UploadCore/UploadFailure``; `unreadableAnswer` also where there are more than a session may have.
     public func allChunkStatuses(
         _ uploadID: String, from first: SessionStatus? = nil
     ) async throws(UploadFailure) -> [ChunkStatus] {
@@ -157,6 +161,13 @@ extension PlatformClient {
                 next = try await sessionStatus(uploadID, page: page, limit: Self.pageLimit)
             }
             all += next.uploadedChunks
+            guard all.count <= ChunkPlan.maximumChunks else {
+                throw UploadFailure(
+                    .unreadableAnswer,
+                    message:
+                        "the platform lists more than the \(ChunkPlan.maximumChunks) chunks that a session may have",
+                    hint: "if this persists, the platform's API may have changed: look for a newer version of twelvefs")
+            }
             if next.uploadedChunks.isEmpty || next.pageInfo.isLast(page, found: next.uploadedChunks.count) { break }
         }
         return all
@@ -215,8 +226,9 @@ extension PlatformClient {
 
     /// The most that the API gives on a page.
     static let pageLimit = 50
-    /// A listing that never ends is cut here: 50 000 entries.
+    /// A listing that never ends is cut here, whether its pages are short or long.
     static let maximumPages = 1000
+    static let maximumListed = 50_000
 
     private static func percentEncoded(_ id: String) -> String {
         var encoded = ""

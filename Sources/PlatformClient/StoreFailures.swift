@@ -7,14 +7,20 @@ import UploadCore
 ///
 /// No redirect is followed: a chunk would be sent where nobody checked that it may go, perhaps without encryption, and the
 /// URL is spent. A store that redirects is asked again with a fresh URL; ``RetryPolicy`` decides how often.
-struct StoreFailures {
+package struct StoreFailures {
     let key: APIKey
     let now: @Sendable () -> Timestamp
     /// The scheme of what was asked for.
     let scheme: WebAddress.Scheme
 
+    package init(key: APIKey, now: @escaping @Sendable () -> Timestamp, scheme: WebAddress.Scheme) {
+        self.key = key
+        self.now = now
+        self.scheme = scheme
+    }
+
     /// Nil for a 2xx.
-    func failure(of answer: HTTPAnswer) -> UploadFailure? {
+    package func failure(of answer: HTTPAnswer) -> UploadFailure? {
         guard !(200..<300).contains(answer.status) else { return nil }
         let told = StoreError(parsing: answer.body, key: key)
         if Self.redirects.contains(answer.status) { return redirect(answer, told) }

@@ -43,6 +43,11 @@ package enum UploadHeaders {
         return .send(value)
     }
 
+    /// Whether so many, and so long ones, may be kept with an upload and sent with each chunk: stores take 8 KiB or less.
+    package static func isBounded(_ headers: [(String, String)]) -> Bool {
+        headers.count <= 64 && headers.reduce(0) { $0 + $1.0.utf8.count + $1.1.utf8.count } <= 16 << 10
+    }
+
     /// RFC 9110's `tchar`.
     private static func isToken(_ byte: UInt8) -> Bool {
         (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)

@@ -106,6 +106,14 @@ import struct TestSupport.ShownStatements
         Row(body: headers(#""x-forwarded-for":"127.0.0.1""#), words: "it names x-forwarded-for, which is none"),
         Row(body: headers(#""range":"bytes=0-1""#), words: "it names range, which is none"),
         Row(body: headers(#""Proxy-Authorization":"\#(testSignature)""#), words: "it names proxy-authorization"),
+        Row(
+            body: headers((0...64).map { #""x-amz-meta-\#($0)":"1""# }.joined(separator: ",")),
+            words: "upload_headers holds more than a request may carry"),
+        Row(
+            body: headers(
+                (0..<5).map { "\"x-amz-meta-\($0)\":\"" + String(repeating: "a", count: 4000) + "\"" }
+                    .joined(separator: ",")),
+            words: "upload_headers holds more than a request may carry"),
     ]
 
     @Test(.shows("store-headers"), arguments: sessions)
@@ -209,6 +217,31 @@ import struct TestSupport.ShownStatements
                     Asset(id: "d", status: .ready, sourceSize: 5),
                     Asset(id: "e", status: .failed, error: "see [removed]"),
                 ])
+        }
+    }
+
+    /// However many there are on a page, and however many pages there are said to be.
+    @Test func aListOfChunksWithoutAnEndIsRefused() async throws {
+        let entries = Array(repeating: #"{"index":1,"status":"pending"}"#, count: 6000).joined(separator: ",")
+        let page = ScriptedAnswer.json(
+            #"{"status":"active","uploaded_chunks":[\#(entries)],"page_info":{"total_page":1000000}}"#)
+        try await ScriptedServer.run(Array(repeating: page, count: 3)) { server in
+            try await withClient(of: server) { client in
+                let failure = await failure { () async throws(UploadFailure) in try await client.allChunkStatuses("u") }
+                #expect(failure?.kind == .unreadableAnswer)
+                #expect(failure?.message.contains("more than the 10000 chunks") == true)
+            }
+            #expect(server.requests.count == 2)
+        }
+    }
+
+    @Test func aListOfSessionsWithoutAnEndIsCut() async throws {
+        let entries = Array(repeating: #"{"upload_id":"u"}"#, count: 30_000).joined(separator: ",")
+        let page = ScriptedAnswer.json(#"{"data":[\#(entries)],"page_info":{"total_page":1000000}}"#)
+        try await ScriptedServer.run(Array(repeating: page, count: 3)) { server in
+            let all = try await withClient(of: server) { try await $0.allIncompleteUploads() }
+            #expect(all.count == 50_000)
+            #expect(server.requests.count == 2)
         }
     }
 
