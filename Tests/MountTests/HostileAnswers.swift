@@ -86,7 +86,9 @@ extension Mounted {
             try await withMount(sandbox: ["--chunk-size", "16MiB"]) { stage in
                 let source = try await stage.source(size: 8_000_000)
                 try await stage.sandbox.inject(Fault(on: .create, .replace("chunk_size", .max)))
-                let copy = try await run("cp", source, stage.mount.appending("video.mp4"))
+                // The session is there before the last write: it looks how far it is ahead of the network.
+                let copy = try await run(
+                    PacedCopy.tool(source, stage.mount.appending("video.mp4"), rate: 6_000_000, block: 1 << 18))
                 #expect(copy.succeeded, "\(copy)")
                 try await expectOneAsset("video.mp4", like: source, on: stage)
                 try await expectThatTheMountLivesOn(stage)

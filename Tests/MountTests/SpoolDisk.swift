@@ -53,7 +53,7 @@ extension Mounted {
 
         /// Where the disk takes it; what stays here has no other limit.
         @Test func aFileAsLongAsFilesCanBeIsListed() async throws {
-            try await withMount { stage, _ in
+            try await withMount(["--other-files", "keep"]) { stage, _ in
                 let (file, size) = (stage.mount.appending("notes.txt"), Int64.max)
                 let truncation = try await run("truncate", "-s", "\(size)", file)
                 #expect(truncation.succeeded, "\(truncation)")
