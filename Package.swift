@@ -1,10 +1,16 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// Set by scripts/fuzz.sh alone, whose build is its own: where libFuzzer is, which comes with the compiler. Our modules tell it
+/// where an input has led then.
+let fuzzer = Context.environment["TWELVEFS_FUZZER"]
+
 /// CI treats a warning as an error; elsewhere a newer compiler's new warning does not stop the build.
 let warnings: [SwiftSetting] = Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
 
-let settings: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")] + warnings
+let settings: [SwiftSetting] =
+    [.enableUpcomingFeature("ExistentialAny")] + warnings
+    + (fuzzer == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer"])])
 
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
@@ -138,6 +144,15 @@ let package = Package(
                 "TestSupport", "SandboxPlatform", "ProcessInspection", "PlatformClient", "UploadCore", "Formats",
                 .argumentParser, .logging, .unixSignals,
             ]),
+        // What reads what comes from outside, for random inputs.
+        .target(
+            name: "Fuzzing",
+            dependencies: [
+                "TwelveFSCommand", "Filesystem", "FileTree", "ProcessInspection", "UploadEngine", "PlatformClient",
+                "UploadStore", "UploadCore", "Formats", .grdb, .nioCore, .nioHTTP1,
+            ],
+            path: "Tests/Fuzzing", swiftSettings: settings),
+        tests(of: "Fuzzing", ["TestSupport"]),
         tests(of: "SandboxPlatform", ["TestSupport", .asyncHTTPClient, .nioSSL]),
         // Real mounts, real tools: the executables under test are run as processes.
         .testTarget(
@@ -145,3 +160,10 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+if let fuzzer {
+    package.targets.append(
+        .executableTarget(
+            name: "twelvefs-fuzzer", dependencies: ["Fuzzing"], path: "Tests/Fuzzer", swiftSettings: settings,
+            linkerSettings: [.unsafeFlags([fuzzer, "-lstdc++", "-lm"])]))
+}

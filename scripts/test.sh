@@ -98,7 +98,9 @@ elif (($#)); then
     run_tests "$@"
 else
     step "The modules' tests"
-    run_tests --skip MountTests --skip FilesystemModelTests
+    run_tests --skip MountTests --skip FilesystemModelTests --skip FuzzingTests
+    step "Whatever may come from outside"
+    run_tests --filter FuzzingTests
     step "The file system against its model"
     run_tests --filter FilesystemModelTests
     step "Real mounts and real tools"

@@ -46,7 +46,7 @@ extension SessionRecord {
     }
 
     /// A life that is over by our clock tells nothing: clocks are set. The platform is asked in any case.
-    func snapshot(at now: Instant, wallTime: Timestamp) -> SessionSnapshot {
+    package func snapshot(at now: Instant, wallTime: Timestamp) -> SessionSnapshot {
         let left = deadline?.duration(since: wallTime)
         return SessionSnapshot(
             uploadID: uploadID, assetID: assetID, plan: plan, headers: headers, expiresAt: expiresAt,
@@ -73,7 +73,7 @@ extension RecoveredUpload {
     /// What the journal knows of an upload.
     ///
     /// - Parameter contentLoss: why its bytes cannot be sent any more, if they cannot.
-    init(
+    package init(
         _ record: UploadRecord, session: SessionSnapshot?, chunks: [ChunkRecord], contentLoss: UploadFailure?
     ) {
         let standing: Standing
