@@ -73,7 +73,7 @@ public final class UploadEngine: Sendable {
             assetTypes: AssetTypeMemory(),
             threads: threads, clock: clock, logger: logger, journal: journal)
         // Numbers are never given twice, since the journal knows uploads by them.
-        registry = Mutex(Registry(lastNumber: Int(journal?.contents.uploads.map(\.number).max() ?? 0)))
+        registry = Mutex(Registry(lastNumber: Int(journal?.contents.lastUploadNumber ?? 0)))
     }
 
     /// Begins the upload of a version of which nothing is written yet.

@@ -47,14 +47,14 @@ package struct SpaceLedger: Sendable {
         }
         guard bytes <= allowance else { return .measureFirst }
         allowance -= bytes
-        granted += bytes
+        granted = granted.addingClamped(bytes)
         unwritten += bytes
         return .granted
     }
 
     /// Counts bytes that lie on the disk already, whether or not they are within the limit.
     package mutating func adopt(_ bytes: Int64) {
-        granted += bytes
+        granted = granted.addingClamped(bytes)
     }
 
     /// Some of what was granted is being written: from now on the disk itself counts it.
@@ -64,7 +64,7 @@ package struct SpaceLedger: Sendable {
 
     /// Takes back what was granted; `unwritten` bytes of it were never written.
     package mutating func release(_ bytes: Int64, unwritten: Int64) {
-        granted -= bytes
+        granted = granted.subtractingClamped(bytes)
         self.unwritten -= unwritten
     }
 

@@ -175,6 +175,46 @@ import UploadCore
         #expect(rig.pending == nil)
     }
 
+    /// The journal has lost the row of a chunk whose bytes were released: in the spool are zeros, which must not be sent for them.
+    @Test(arguments: [[1, 3, 4], [2, 3, 4], []])
+    func releasedBytesThatAreNotKnownToBeStoredEndTheUpload(_ stored: [Int]) throws {
+        var left = try Self.left(stored: stored)
+        left.released.insert(0..<20)
+        let rig = Rig(restoring: left)
+        rig.apply(.tick)
+        #expect(try rig.check(.active).contains(.state(.interrupted)))
+        #expect(rig.machine.failure?.code == "cannot_start_over")
+        #expect(rig.take() == nil)
+    }
+
+    @Test func releasedBytesOfALostSessionEndTheUploadAtOnce() throws {
+        var left = try Self.left(stored: [1, 2])
+        left.session = nil
+        left.released.insert(0..<20)
+        let rig = Rig(restoring: left)
+        #expect(rig.apply(.tick).contains(.state(.interrupted)))
+        #expect(!rig.log.contains { if case .call(.openSession) = $0 { true } else { false } })
+    }
+
+    @Test func releasedBytesThatAreStoredAreNotMissed() throws {
+        var left = try Self.left(stored: [1, 2])
+        left.released.insert(0..<20)
+        let rig = Rig(restoring: left)
+        rig.apply(.tick)
+        try rig.check(.active)
+        try rig.giveURLs()
+        try rig.giveURLs()
+        #expect(rig.storeAll() == [3, 4])
+        try rig.finish()
+    }
+
+    @Test func aFailedUploadThatLacksReleasedBytesIsNotTriedAgain() throws {
+        var left = try Self.left(.ended(.failed, Self.loss, .whole), stored: [1])
+        left.released.insert(0..<20)
+        let rig = Rig(restoring: left)
+        #expect(rig.machine.retryRefusal(isDurable: true) == .contentIsLost)
+    }
+
     // MARK: What has ended
 
     @Test func whatWasCompletedStaysSoWithItsAsset() throws {

@@ -88,6 +88,20 @@ import UploadStore
         journal.close()
     }
 
+    /// A number is never given twice, whatever was lost of the upload that had it.
+    @Test func theLastNumberIsTheHighestThatAnythingBears() throws {
+        var contents = JournalContents()
+        #expect(contents.lastUploadNumber == 0)
+        contents.uploads = [JournalFixture.upload(3)]
+        #expect(contents.lastUploadNumber == 3)
+        contents.sessions = [try JournalFixture.session(5)]
+        #expect(contents.lastUploadNumber == 5)
+        contents.nodes = [
+            JournalFixture.node(101, in: 2, Array("a.mp4".utf8), content: .init(size: 1, spool: "a", upload: 7))
+        ]
+        #expect(contents.lastUploadNumber == 7)
+    }
+
     @Test func itsFilesAreNobodyElses() throws {
         let directory = try StoreTestDirectory()
         let journal = try directory.journal()

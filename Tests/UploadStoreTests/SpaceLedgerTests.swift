@@ -46,6 +46,13 @@ struct SpaceLedgerTests {
         #expect(ledger.reserve(2 * SpaceLedger.allowanceLimit, diskFree: 1 << 40) == .granted)
     }
 
+    /// Files as long as a number can say, on a disk that does not tell their holes.
+    @Test func whatLiesThereIsCountedWithoutAnEnd() {
+        var ledger = SpaceLedger(limit: nil, diskReserve: 0)
+        for _ in 1...2 { ledger.adopt(.max) }
+        #expect(ledger.reserve(1, diskFree: 1 << 40) == .granted)
+    }
+
     @Test func whatIsGrantedAndNotYetWrittenIsTakenOffTheDisksSpace() {
         var ledger = SpaceLedger(limit: nil, diskReserve: 0)
         #expect(ledger.reserve(60 * mebibyte, diskFree: 100 * mebibyte) == .granted)

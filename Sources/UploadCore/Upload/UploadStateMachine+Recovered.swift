@@ -61,6 +61,15 @@ public struct RecoveredUpload: Sendable {
         self.standing = standing
         self.size = size
     }
+
+    /// Whether bytes were released of which it is not known any more that the store has them, such as when the journal has lost a row:
+    /// what is in their place in the spool are zeros.
+    var lacksReleased: Bool {
+        guard !released.isEmpty else { return false }
+        guard let plan = session?.plan, plan.totalSize == size else { return true }
+        let stored = Set(chunks.map(\.index))
+        return (1...plan.totalChunks).contains { !stored.contains($0) && released.overlaps(plan.range(of: $0)) }
+    }
 }
 
 extension UploadStateMachine {
@@ -77,7 +86,7 @@ extension UploadStateMachine {
         asset = left.asset
         assetURL = left.assetURL
         typeRefusal = left.typeRefusal
-        contentLoss = left.contentLoss
+        contentLoss = left.contentLoss ?? (left.lacksReleased ? Self.cannotStartOver : nil)
         released = left.released
         sessionSource = left.session?.sizeSource
         if size > 0 { written.insert(0..<size) }

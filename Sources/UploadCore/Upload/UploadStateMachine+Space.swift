@@ -115,7 +115,7 @@ extension UploadStateMachine {
             + "this machine's disk before the platform has confirmed it",
         hint: "raise --spool-limit above the size of the file")
 
-    private static let cannotStartOver = UploadFailure(
+    static let cannotStartOver = UploadFailure(
         .spoolFailed, code: "cannot_start_over",
         message: "the upload would have to start over, but parts of the file were released to make space in the spool",
         hint: "copy the file again; with a larger --spool-limit all of it is kept until it is confirmed")

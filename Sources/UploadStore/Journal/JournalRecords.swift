@@ -261,6 +261,14 @@ public struct JournalContents: Sendable, Equatable {
     /// The tree, in the order of the inode numbers.
     public var nodes: [NodeRecord] = []
 
+    /// The highest number that anything here calls an upload by, also where the upload's own row was lost: what is left of that must
+    /// not be taken for another's. 0 for none.
+    public var lastUploadNumber: Int64 {
+        max(
+            uploads.map(\.number).max() ?? 0, sessions.map(\.upload).max() ?? 0,
+            nodes.compactMap { $0.content?.upload }.max() ?? 0)
+    }
+
     /// Nothing.
     public init() {}
 }
