@@ -3,6 +3,7 @@ import Formats
 import FoundationEssentials
 import ProcessInspection
 import TwelveFSCommand
+import UploadCore
 
 // Files that processes leave for each other, what is read of `.status`, the kernel's texts, and options.
 
