@@ -76,17 +76,39 @@ import UploadStore
         try await InProcess.run { run in
             let (limit, more) = (SpoolReclaimer.keptLimit, 5)
             run.writers.change { $0.dying[5] = "its writer was killed by signal 9" }
+            // Begun before all of them, and cut off after them.
+            let long = try run.create("long.mp4", by: 5)
+            try run.write([1], to: long, by: 5)
             for number in 0..<limit + more {
                 let handle = try run.create("cut\(number).mp4", by: 5)
                 try run.write([1], to: handle, by: 5)
                 _ = await run.close(handle, by: 5)
                 run.filesystem.committer.release(handle)
             }
+            _ = await run.close(long, by: 5)
+            run.filesystem.committer.release(long)
             let uploads = run.engine.uploads
-            #expect(uploads.count == limit + more && uploads.allSatisfy { $0.currentState == .interrupted })
-            try await eventually("the first have lost their bytes") {
-                uploads.filter { (try? $0.spool.size()) == nil }.map(\.number) == Array(1...more)
+            #expect(uploads.count == limit + more + 1 && uploads.allSatisfy { $0.currentState == .interrupted })
+            try await eventually("those that were cut off first have lost their bytes") {
+                uploads.filter { (try? $0.spool.size()) == nil }.map(\.number) == Array(2...more + 2)
             }
+        }
+    }
+
+    @Test("Where no time is left, the bytes of no interrupted file are kept")
+    func noTimeIsLeft() async throws {
+        try await InProcess.run({ $0.keepInterrupted = .zero }) { run in
+            run.writers.change { $0.dying[5] = "its writer was killed by signal 9" }
+            var spools: [SpoolFile] = []
+            for number in 0..<200 {
+                let handle = try run.create("cut\(number).mp4", by: 5)
+                try run.write([1], to: handle, by: 5)
+                if let spool = run.engine.uploads.last?.spool { spools.append(spool) }
+                _ = await run.close(handle, by: 5)
+                run.filesystem.committer.release(handle)
+            }
+            #expect(spools.count == 200)
+            try await eventually("all have lost their bytes") { spools.allSatisfy { (try? $0.size()) == nil } }
         }
     }
 

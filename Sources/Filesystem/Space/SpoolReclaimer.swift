@@ -12,8 +12,16 @@ package final class SpoolReclaimer: Sendable {
     private let keepFor: Duration
     private let engine: UploadEngine
     private let logger: Logger
-    /// What is kept, and until when, by the upload's number: the oldest has the lowest.
-    private let kept = Mutex<[Int: (upload: Upload, timer: Task<Void, Never>)]>([:])
+    /// What is kept, by the upload's number.
+    private let kept = Mutex<[Int: Kept]>([:])
+
+    private struct Kept: Sendable {
+        var upload: Upload
+        /// When it was interrupted.
+        var since: ContinuousClock.Instant
+        /// What waits until it has been kept for long enough.
+        var timer: Task<Void, Never>
+    }
 
     init(keepFor: Duration, engine: UploadEngine, logger: Logger) {
         self.keepFor = keepFor
@@ -46,17 +54,28 @@ package final class SpoolReclaimer: Sendable {
     /// - Parameter since: when it was last written, if that was before now.
     func keep(_ upload: Upload, since: Timestamp? = nil) {
         guard !upload.isDurable else { return }
-        let age = since.map { Self.age(of: $0) } ?? .zero
-        let timer = Task { [weak self, left = max(.zero, keepFor - age)] in
-            guard (try? await Task.sleep(for: left, clock: .continuous)) != nil else { return }
-            guard self?.kept.withLock({ $0.removeValue(forKey: upload.number) }) != nil else { return }
-            self?.remove(upload)
+        let moment = ContinuousClock.now - (since.map { Self.age(of: $0) } ?? .zero)
+        let (isTooMany, earlier) = kept.withLock { kept in
+            // Set here: with no time left it would look for what it is about before that is there.
+            let timer = Task { [weak self, end = moment + keepFor] in
+                guard (try? await Task.sleep(until: end, clock: .continuous)) != nil else { return }
+                self?.timeIsOver(upload, since: moment)
+            }
+            let earlier = kept.updateValue(Kept(upload: upload, since: moment, timer: timer), forKey: upload.number)
+            return (kept.count > Self.keptLimit, earlier)
         }
-        let isTooMany = kept.withLock { kept in
-            kept[upload.number] = (upload, timer)
-            return kept.count > Self.keptLimit
-        }
+        earlier?.timer.cancel()
         if isTooMany { _ = removeOldest(because: "there were too many") }
+    }
+
+    private func timeIsOver(_ upload: Upload, since: ContinuousClock.Instant) {
+        let isKept = kept.withLock { kept in
+            // Another interruption since has a timer of its own.
+            guard kept[upload.number]?.since == since else { return false }
+            kept[upload.number] = nil
+            return true
+        }
+        if isKept { remove(upload) }
     }
 
     /// Its bytes are somebody else's business again.
@@ -64,12 +83,13 @@ package final class SpoolReclaimer: Sendable {
         kept.withLock { $0.removeValue(forKey: upload.number) }?.timer.cancel()
     }
 
-    /// Lets the oldest go before its time; false when there is none. What was promised to be on the disk stays.
+    /// Lets the one that was interrupted longest ago go before its time; false when there is none. What was promised to be on
+    /// the disk stays.
     func removeOldest(because reason: String) -> Bool {
-        let oldest = kept.withLock { kept -> (upload: Upload, timer: Task<Void, Never>)? in
-            let candidates = kept.filter { !$0.value.upload.isDurable }
-            guard let number = candidates.keys.min() else { return nil }
-            return kept.removeValue(forKey: number)
+        let oldest = kept.withLock { kept -> Kept? in
+            let candidates = kept.values.filter { !$0.upload.isDurable }
+            guard let oldest = candidates.min(by: { $0.since < $1.since }) else { return nil }
+            return kept.removeValue(forKey: oldest.upload.number)
         }
         guard let oldest else { return false }
         oldest.timer.cancel()
