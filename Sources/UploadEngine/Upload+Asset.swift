@@ -4,6 +4,9 @@ import UploadCore
 // What becomes of an upload's asset once the upload is completed.
 
 extension Upload {
+    /// Whether it is completed, and what became of its asset is not known yet.
+    var awaitsAsset: Bool { inspect { $0.state == .completed && !($0.asset?.isDecided ?? false) } }
+
     /// Has the asset asked for until its fate is decided. That does not keep the upload.
     func watchAsset() {
         let (assetID, size, standing) = inspect { ($0.assetID, $0.size, $0.asset) }

@@ -156,7 +156,13 @@ public final class UploadEngine: Sendable {
 
     private func forgetDismissed() {
         let now = now
-        for old in registry.withLock({ $0.dismissed.due(at: now) }) where old.isAtRest {
+        for due in registry.withLock({ $0.dismissed.due(at: now) }) where due.upload.isAtRest {
+            let old = due.upload
+            let isAwaited = old.awaitsAsset
+            if !due.isTooMany, isAwaited || due.isProlonged {
+                registry.withLock { $0.dismissed.prolong(old, at: now, isProlonged: isAwaited) }
+                continue
+            }
             let (state, asset, assetID) = old.inspect { ($0.state, $0.asset, $0.assetID) }
             registry.withLock { registry in
                 registry.dismissed.remove(old)

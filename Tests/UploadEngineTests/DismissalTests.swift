@@ -1,3 +1,4 @@
+import SandboxPlatform
 import Testing
 import UploadCore
 import UploadEngine
@@ -45,6 +46,45 @@ import func TestSupport.eventually
             #expect(isFound(stage, "kept.mp4"))
             // Nothing is left to wait for.
             #expect(time.deadlines.isEmpty)
+        }
+    }
+
+    @Test(
+        "One whose asset is being processed is remembered until an hour after that is known", .shows("status-forgotten")
+    )
+    func whatIsBeingProcessedIsRemembered() async throws {
+        let time = ManualTime()
+        try await EngineStage.with(clock: time.clock) { stage in
+            var fault = InjectedFault(on: [.asset], .replace(["status": .string("processing")]))
+            fault.count = nil
+            stage.sandbox.add(fault)
+            let upload = try stage.upload("a.mp4", bytes(2000))
+            try await upload.answer().get()
+            #expect(await upload.end() == .completed)
+            stage.engine.dismiss(upload)
+            _ = try dismissed(stage, "other.mp4")
+            try await eventually("the other is forgotten") {
+                time.advance(by: .seconds(300))
+                return !isFound(stage, "other.mp4")
+            }
+            for _ in 0..<5 {
+                time.advance(by: .seconds(900))
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            #expect(isFound(stage, "a.mp4") && upload.status().assetStatus == .processing)
+            stage.sandbox.clearFaults()
+            try await eventually("the asset is ready") {
+                time.advance(by: .seconds(60))
+                return upload.status().assetStatus == .ready
+            }
+            time.advance(by: .seconds(60))
+            try await Task.sleep(for: .milliseconds(20))
+            #expect(isFound(stage, "a.mp4"))
+            try await eventually("it is forgotten") {
+                time.advance(by: .seconds(900))
+                return !isFound(stage, "a.mp4")
+            }
+            #expect(stage.engine.census.forgotten.counts == [.completed: 1, .cancelled: 1])
         }
     }
 
