@@ -8,18 +8,18 @@ extension Upload {
 
     /// Changes what the upload is called: a rename, a writer that became known.
     public func updateIdentity(_ change: (inout UploadIdentity) -> Void) {
-        let names = state.withLock { state -> UploadIndex.Names? in
+        state.withLock { state in
             let (path, isListed) = (state.identity.path, state.identity.isListed)
             change(&state.identity)
-            guard state.identity.path != path || state.identity.isListed != isListed else { return nil }
-            return state.changedNames()
+            guard state.identity.path != path || state.identity.isListed != isListed else { return }
+            // Under the lock: by the path that it tells it is found.
+            services.index.update(number, state.changedNames())
         }
-        if let names { services.index.update(number, names) }
         markDirty()
     }
 
-    /// What it is to be found by, for the first time.
-    var firstNames: UploadIndex.Names { state.withLock { $0.changedNames() } }
+    /// It is to be found by its names from now on.
+    func enterIndex() { state.withLock { services.index.add(number, $0.changedNames()) } }
 }
 
 extension Upload.State {

@@ -80,8 +80,6 @@ public final class Upload: Sendable {
         var timer: Instant?
         /// The timer that this one replaces, and what was under way for a session that is abandoned.
         var obsolete: [Task<Void, Never>] = []
-        /// By what it is to be found from now on, where that has changed.
-        var names: UploadIndex.Names?
         /// What the journal is to be told of it: whether anything, and whether that can wait for more.
         var isNew = false
         var canWait = true
@@ -153,10 +151,11 @@ public final class Upload: Sendable {
             }
             work.actions = reaction.actions
             services.totals.count(event, retries: state.machine.retries - retries)
-            sessionLabel.set(state.machine.uploadID)
+            // Under the lock: whoever sees the id finds the document that is called after it.
             if sessions != (state.machine.uploadID, state.machine.abandonedUploadIDs.count) {
-                work.names = state.changedNames()
+                services.index.update(number, state.changedNames())
             }
+            sessionLabel.set(state.machine.uploadID)
             if case .chunkStored = event { work.bringsSpace = state.mayReleaseChunks }
             work.hasChunks = state.machine.hasChunksToSend
             work.awaitsRelease = state.machine.areCallsHeldBack && !state.isAwaitingRelease
@@ -165,7 +164,6 @@ public final class Upload: Sendable {
             Self.enqueueDeltas(&state, &work)
             return work
         }
-        if let names = work.names { services.index.update(number, names) }
         if work.isNew { tellJournal(canWait: work.canWait) }
         for (answer, result) in work.answers { give(result, to: answer) }
         if event.changesBacklog { services.backlog.tell() }

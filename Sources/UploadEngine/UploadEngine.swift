@@ -84,14 +84,14 @@ public final class UploadEngine: Sendable {
             registry.uploads.append(upload)
             return upload
         }
-        index.add(upload.number, upload.firstNames)
+        upload.enterIndex()
         return upload
     }
 
     /// Takes in an upload that another process began.
     func add(_ upload: Upload) {
         registry.withLock { $0.uploads.insert(upload, at: $0.place(of: upload.number)) }
-        index.add(upload.number, upload.firstNames)
+        upload.enterIndex()
     }
 
     /// Has an asset deleted that was reserved for an upload which another process began, at ``resume()``.

@@ -1,3 +1,5 @@
+import Foundation
+import Synchronization
 import Testing
 import UploadCore
 import UploadEngine
@@ -99,6 +101,42 @@ import UploadEngine
             if listed.count < 30 { index.add(100 + listed.count, names(1, "\(100 + listed.count).mp4")) }
         }
         #expect(Set(listed).count == listed.count && Set(1...100).isSubset(of: listed))
+    }
+
+    @Test("Whoever is told an upload's id finds it by that", .timeLimit(.minutes(1)))
+    func whatIsToldIsFound() async throws {
+        try await EngineStage.with { stage in
+            let index = stage.engine.index
+            // Looks that take a while: a change has to wait for them.
+            for number in 10_000..<12_000 { index.add(number, names(1, "\(number).mp4")) }
+            let uploads = try (0..<30).map { try stage.begin("\($0).mp4") }
+            let isOver = Atomic(false)
+            Thread.detachNewThread {
+                while !isOver.load(ordering: .relaxed) { _ = index.entries(of: .byName, after: 0, atMost: 2000) }
+            }
+            async let missed = withCheckedContinuation { continuation in
+                Thread.detachNewThread {
+                    var (left, missed) = (uploads, 0)
+                    while !left.isEmpty, !isOver.load(ordering: .relaxed) {
+                        left.removeAll { upload in
+                            guard let id = upload.inspect({ $0.uploadID }) else { return false }
+                            let found = index.uploads(ofDocument: StatusNames.document(uploadID: id))
+                            if !found.contains(upload.number) { missed += 1 }
+                            return true
+                        }
+                    }
+                    continuation.resume(returning: (left: left.count, missed: missed))
+                }
+            }
+            for upload in uploads {
+                try upload.write([1, 2, 3], at: 0)
+                upload.apply(.committed(.whole))
+            }
+            for upload in uploads { #expect(await upload.end() == .completed) }
+            let outcome = await missed
+            isOver.store(true, ordering: .relaxed)
+            #expect(outcome == (left: 0, missed: 0))
+        }
     }
 
     @Test("A thousand renames leave nothing behind")
