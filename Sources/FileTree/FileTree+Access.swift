@@ -4,11 +4,14 @@ public struct TreeVisitor: Sendable, Hashable {
     public var userID: UInt32
     /// The groups, the supplementary ones among them.
     public var groupIDs: Set<UInt32>
+    /// Whether there are no others: they may be in any where that is not known.
+    public var areAllKnown: Bool
 
     /// A user in these groups.
-    public init(userID: UInt32, groupIDs: Set<UInt32>) {
+    public init(userID: UInt32, groupIDs: Set<UInt32>, areAllKnown: Bool = true) {
         self.userID = userID
         self.groupIDs = groupIDs
+        self.areAllKnown = areAllKnown
     }
 }
 
@@ -22,9 +25,14 @@ extension NodeAttributes {
     }
 
     /// Whether all of it is allowed, as for whoever has no privileges: the owner is asked for as such alone, then the group.
+    /// Who may be in the group, or not, needs what is allowed to both.
     func allow(_ access: Access, to visitor: TreeVisitor) -> Bool {
-        let shift: UInt32 = userID == visitor.userID ? 6 : visitor.groupIDs.contains(groupID) ? 3 : 0
-        return Access(rawValue: mode >> shift & 7).isSuperset(of: access)
+        let (owner, group) = (mode >> 6, mode >> 3)
+        let bits =
+            if userID == visitor.userID { owner } else if visitor.groupIDs.contains(groupID) { group } else {
+                visitor.areAllKnown ? mode : mode & group
+            }
+        return Access(rawValue: bits & 7).isSuperset(of: access)
     }
 }
 

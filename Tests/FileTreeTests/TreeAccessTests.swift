@@ -7,6 +7,8 @@ import Testing
     private let owner = TreeVisitor(userID: 1000, groupIDs: [1000])
     private let member = TreeVisitor(userID: 1001, groupIDs: [1001, 50])
     private let other = TreeVisitor(userID: 1002, groupIDs: [1002])
+    /// May be in the group.
+    private let stranger = TreeVisitor(userID: 1002, groupIDs: [1002], areAllKnown: false)
     private let path = ["a", "b", "v.mp4"].map { Array($0.utf8) }
 
     /// `a/b/v.mp4`, all of the user 1000 and the group 50.
@@ -38,6 +40,17 @@ import Testing
     func modesDecide(root: UInt32, a: UInt32, b: UInt32, file: UInt32, seen: [Bool]) throws {
         let tree = try tree(root: root, a: a, b: b, file: file)
         #expect([owner, member, other].map { tree.file(at: path, visibleTo: $0) == "v" } == seen)
+    }
+
+    @Test(
+        "Who may be in the group sees what the group and others may see",
+        arguments: [
+            (0o755, 0o644, true), (0o755, 0o604, false), (0o705, 0o644, false), (0o750, 0o644, false),
+            (0o755, 0o640, false), (0o077, 0o044, true),
+        ] as [(UInt32, UInt32, Bool)])
+    func unknownGroupsAreAskedForBoth(directory: UInt32, file: UInt32, isSeen: Bool) throws {
+        let tree = try tree(a: directory, b: 0o755, file: file)
+        #expect((tree.file(at: path, visibleTo: stranger) != nil) == isSeen)
     }
 
     @Test func whatIsNoFileIsNotSeen() throws {

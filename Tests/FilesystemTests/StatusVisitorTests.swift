@@ -172,6 +172,16 @@ import UploadEngine
         }
     }
 
+    @Test("Whose groups are not known sees what both the group and others may see", .shows("status-others"))
+    func unknownGroupsCountForNothing() async throws {
+        try await withFiles { run in
+            try change(run, "open.mp4", 0o604, owner: Self.alice)
+            #expect(try found(run, visitor(run, Self.bob)).links == [])
+            run.writers.change { $0.groups[9] = [Self.bob] }
+            #expect(try found(run, visitor(run, Self.bob)).links == ["open.mp4.json"])
+        }
+    }
+
     @Test("The summary and the metrics name nothing, whoever asks", .shows("status-summary"))
     func theSummaryNamesNothing() async throws {
         try await withFiles { run in

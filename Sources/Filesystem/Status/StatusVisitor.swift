@@ -13,10 +13,12 @@ package final class StatusVisitor {
     private let writers: any WriterInspector
     /// Whether they see everything.
     let seesEverything: Bool
-    /// As the modes of files know them; looked up when it matters. Groups that are not to be seen count for nothing.
-    private lazy var visitor = TreeVisitor(
-        userID: context.uid,
-        groupIDs: (writers.groups(of: context.pid, user: context.uid) ?? []).union([context.gid]))
+    /// As the modes of files know them; looked up when it matters.
+    private lazy var visitor = {
+        let groups = writers.groups(of: context.pid, user: context.uid)
+        return TreeVisitor(
+            userID: context.uid, groupIDs: (groups ?? []).union([context.gid]), areAllKnown: groups != nil)
+    }()
 
     /// Whoever asked a question of FUSE.
     init(
