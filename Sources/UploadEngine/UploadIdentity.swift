@@ -20,6 +20,8 @@ public struct UploadIdentity: Sendable, Equatable {
     public var isListed = true
     /// The user whose file it was when it was taken out of the listing; nil while it is listed, and where nobody knows.
     public var lastOwner: UInt32?
+    /// The user who had made it, where all files belong to one; nil as the owner is.
+    public var creator: UInt32?
 
     /// An identity.
     public init(

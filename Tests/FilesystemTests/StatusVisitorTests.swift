@@ -182,6 +182,31 @@ import UploadEngine
         }
     }
 
+    @Test("Where all files are one user's, whoever made one sees what became of it", .shows("status-others"))
+    func creatorsSeeWhatBecameOfTheirs() async throws {
+        try await InProcess.run({ ($0.uid, $0.fixedUID) = (Self.mountOwner, Self.mountOwner) }) { run in
+            let caller = FuseRequestContext(pid: 5, uid: Self.alice, gid: Self.alice, umask: 0)
+            for name in ["cut.mp4", "removed.mp4"] {
+                let (node, file) = try run.filesystem.namespace.createFile(
+                    Array(name.utf8), in: .root, permissions: 0o600, context: caller)
+                let handle = try run.filesystem.content.openHandle(file, node: node, canWrite: true, context: caller)
+                    .handle
+                try run.write([1, 2], to: handle, by: 5)
+                if name == "cut.mp4" {
+                    run.writers.change { $0.dying[5] = "its writer was killed by signal 9" }
+                    _ = await run.close(handle, by: 5)
+                } else {
+                    try run.filesystem.namespace.removeFile(Array(name.utf8), in: .root)
+                }
+                run.filesystem.committer.release(handle)
+            }
+            let alice = visitor(run, Self.alice)
+            #expect(try found(run, alice).links == ["cut.mp4.json", "removed.mp4.json"])
+            #expect(try text(run, "by-name/cut.mp4.json", alice).contains("interrupted"))
+            #expect(try found(run, visitor(run, Self.bob)).links == [])
+        }
+    }
+
     @Test("The summary and the metrics name nothing, whoever asks", .shows("status-summary"))
     func theSummaryNamesNothing() async throws {
         try await withFiles { run in

@@ -59,9 +59,14 @@ public final class MountedFile: Sendable {
 
     /// Only the extensions in this folder.
     let door: Mutex<State>
+    /// The user who made it, whoever owns it; nil for one that an earlier process left.
+    let creator: UInt32?
 
     /// A file into which nothing was written.
-    init() { door = Mutex(State()) }
+    init(creator: UInt32) {
+        self.creator = creator
+        door = Mutex(State())
+    }
 
     /// A closed file with this content.
     init(closed version: FileVersion?) {
@@ -69,6 +74,7 @@ public final class MountedFile: Sendable {
         state.version = version
         state.wasClosed = true
         state.isKnownAsLocal = version.map { $0.upload == nil } ?? false
+        creator = nil
         door = Mutex(state)
     }
 

@@ -50,7 +50,7 @@ extension Namespace {
         try checkWritable()
         let name = try ownName(name, in: parent)
         try checkUploadable(name, in: parent)
-        let file = MountedFile()
+        let file = MountedFile(creator: context.uid)
         let attributes = newAttributes(configuration.fileMode ?? permissions, context)
         let node = try withTree { tree throws(TreeError) in
             try tree.createFile(name, in: parent, attributes: attributes, file: file, at: .now())
@@ -97,10 +97,16 @@ extension Namespace {
 
     /// The path of an upload leads to it no more.
     func unlist(_ upload: Upload?, of node: NodeID) {
-        let owner = tree.withLock { try? $0.node(node).attributes.userID }
+        let (owner, file) = tree.withLock { tree -> (UInt32?, MountedFile?) in
+            let found = try? tree.node(node)
+            return (found?.attributes.userID, found?.file)
+        }
+        // Where all files belong to one user, whoever made it is to learn what became of it all the same.
+        let creator = configuration.fixedUID.flatMap { _ in file?.creator }
         upload?.updateIdentity { identity in
+            guard identity.isListed else { return }
             identity.isListed = false
-            identity.lastOwner = owner
+            (identity.lastOwner, identity.creator) = (owner, creator)
         }
     }
 

@@ -156,7 +156,7 @@ extension Namespace {
             file.renamed(to: verdict(on: path))
             upload.updateIdentity { identity in
                 identity.isListed = true
-                identity.lastOwner = nil
+                (identity.lastOwner, identity.creator) = (nil, nil)
             }
         } catch {
             leaveUnlisted(upload)

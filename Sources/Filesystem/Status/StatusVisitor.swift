@@ -36,7 +36,7 @@ package final class StatusVisitor {
         if seesEverything { return true }
         let (identity, visitor) = (upload.identity, visitor)
         guard identity.isListed else {
-            return identity.lastOwner == visitor.userID
+            return [identity.lastOwner, identity.creator].contains(visitor.userID)
                 && namespace.tree.withLock { $0.maySearch(theWayTo: identity.path, visitor) }
         }
         // By the tree, which knows at once who bears a name.
