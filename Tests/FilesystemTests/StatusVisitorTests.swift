@@ -207,6 +207,19 @@ import UploadEngine
         }
     }
 
+    @Test("An upload that comes into a file after that was removed is not found as if it were listed")
+    func whatComesAfterTheRemovalIsNotListed() async throws {
+        try await InProcess.run { run in
+            let handle = try run.create("late.mp4")
+            run.clock.onWallTime.withLock {
+                $0 = { try? run.filesystem.namespace.removeFile(Array("late.mp4".utf8), in: .root) }
+            }
+            try run.write([1, 2, 3], to: handle)
+            let upload = try #require(run.engine.uploads.first)
+            #expect(upload.currentState == .cancelled && !upload.identity.isListed)
+        }
+    }
+
     @Test("The summary and the metrics name nothing, whoever asks", .shows("status-summary"))
     func theSummaryNamesNothing() async throws {
         try await withFiles { run in

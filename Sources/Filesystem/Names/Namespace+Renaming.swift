@@ -141,7 +141,10 @@ extension Namespace {
         nameWasSet(file, node: node)
         guard path(of: node) == nil else { return }
         let (own, predecessors, _) = file.removed()
-        for upload in predecessors + [own, upload].compactMap({ $0 }) { cancel(upload, reason: Self.wasRemoved) }
+        for upload in predecessors + [own, upload].compactMap({ $0 }) {
+            unlist(upload, of: node)
+            cancel(upload, reason: Self.wasRemoved)
+        }
     }
 
     /// Decides what becomes of a file by the path that it has now, which its upload bears in its status document.

@@ -217,6 +217,8 @@ final class CountingClock: Sendable {
     private let waitsForThePast = Mutex(0)
     private let start = ContinuousClock.now
     private let pace: Int
+    /// Called once, when the time of day is asked for: while an upload begins.
+    let onWallTime = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// - Parameter pace: seconds of this clock in one of the machine's.
     init(pace: Int) { self.pace = pace }
@@ -227,7 +229,11 @@ final class CountingClock: Sendable {
 
     var engineClock: EngineClock {
         EngineClock(
-            now: { self.now }, wallTime: WallClock.now,
+            now: { self.now },
+            wallTime: {
+                self.onWallTime.withLock { $0.take() }?()
+                return WallClock.now()
+            },
             sleep: { deadline in
                 let rest = deadline - self.now
                 if rest <= .zero { self.waitsForThePast.withLock { $0 += 1 } }
