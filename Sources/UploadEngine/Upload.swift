@@ -324,7 +324,7 @@ public final class Upload: Sendable {
             document.typeNote =
                 "sent as video, since the platform refused the type \(identity.type.rawValue): \(refusal.message)"
         }
-        document.path = "/" + identity.path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
+        document.path = identity.pathText
         document.writer = identity.writer
         document.writerExit = identity.writerExit
         document.supersededUploadIDs = identity.supersededUploadIDs

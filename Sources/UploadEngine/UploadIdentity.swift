@@ -22,6 +22,8 @@ public struct UploadIdentity: Sendable, Equatable {
     public var lastOwner: UInt32?
     /// The user who had made it, where all files belong to one; nil as the owner is.
     public var creator: UInt32?
+    /// The path as documents tell it.
+    public var pathText: String { "/" + path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/") }
 
     /// An identity.
     public init(

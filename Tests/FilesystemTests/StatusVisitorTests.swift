@@ -1,6 +1,8 @@
 import FileTree
 import Filesystem
+import Foundation
 import FuseLowLevel
+import Synchronization
 import TestSupport
 import Testing
 import UploadCore
@@ -217,6 +219,40 @@ import UploadEngine
             try run.write([1, 2, 3], to: handle)
             let upload = try #require(run.engine.uploads.first)
             #expect(upload.currentState == .cancelled && !upload.identity.isListed)
+        }
+    }
+
+    @Test("The path that a document tells is the one that was judged", .shows("status-others"), .timeLimit(.minutes(1)))
+    func noHiddenPathIsTold() async throws {
+        try await withFiles { run in
+            let upload = try #require(run.engine.uploads.first { $0.identity.filename == "open.mp4" })
+            let hidden = try run.node("private")
+            let isOver = Atomic(false)
+            async let renames = withCheckedContinuation { continuation in
+                Thread.detachNewThread {
+                    let name = Array("open.mp4".utf8)
+                    var (count, places) = (0, (NodeID.root, hidden))
+                    while !isOver.load(ordering: .relaxed) {
+                        run.filesystem.committer.rename(
+                            name, in: places.0, to: name, in: places.1, flags: [], pid: 1,
+                            CloseWait(reply: { _ in }, whenInterrupted: { _ in }))
+                        places = (places.1, places.0)
+                        count += 1
+                    }
+                    continuation.resume(returning: count)
+                }
+            }
+            var told: Set<Bool> = []
+            let end = ContinuousClock.now + .seconds(2)
+            while ContinuousClock.now < end {
+                guard let text = try? text(run, "pending-\(upload.number).json", visitor(run, Self.bob)) else {
+                    continue
+                }
+                told.insert(text.contains("/private"))
+            }
+            isOver.store(true, ordering: .relaxed)
+            #expect(await renames > 100)
+            #expect(told == [false])
         }
     }
 

@@ -143,10 +143,14 @@ package final class StatusDirectory: Sendable {
         switch node {
         case .document(let number):
             let upload = try upload(number)
-            let text = Array(upload.status().json().utf8)
-            // Afterwards: the path in it may be another by now, but not one that was hidden before this.
-            guard visitor.maySee(upload) else { throw .noSuchFileOrDirectory }
-            return text
+            while true {
+                let document = upload.status()
+                let identity = upload.identity
+                // It was renamed meanwhile: the path that is told is the one that is judged.
+                guard document.path == identity.pathText else { continue }
+                guard visitor.maySee(upload, called: identity) else { throw .noSuchFileOrDirectory }
+                return Array(document.json().utf8)
+            }
         case .summary: return Array(summary().json().utf8)
         case .metrics: return Array(summary().openMetrics().utf8)
         case .root, .byName: throw .isDirectory

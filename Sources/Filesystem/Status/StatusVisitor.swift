@@ -33,8 +33,13 @@ package final class StatusVisitor {
 
     /// Whether they may see an upload's document.
     package func maySee(_ upload: Upload) -> Bool {
+        maySee(upload, called: upload.identity)
+    }
+
+    /// The same by what it was called a moment ago.
+    func maySee(_ upload: Upload, called identity: UploadIdentity) -> Bool {
         if seesEverything { return true }
-        let (identity, visitor) = (upload.identity, visitor)
+        let visitor = visitor
         guard identity.isListed else {
             return [identity.lastOwner, identity.creator].contains(visitor.userID)
                 && namespace.tree.withLock { $0.maySearch(theWayTo: identity.path, visitor) }
