@@ -49,7 +49,12 @@ extension FileTree {
 
     /// Whether a visitor may search all directories that lead to `path`, whatever there is.
     public func maySearch(theWayTo path: [[UInt8]], _ visitor: TreeVisitor) -> Bool {
-        guard let (directories, last) = way(to: Array(path.dropLast())) else { return false }
+        mayEnter(Array(path.dropLast()), visitor)
+    }
+
+    /// Whether a visitor may search the directory at `path`, and all that lead to it.
+    public func mayEnter(_ path: [[UInt8]], _ visitor: TreeVisitor) -> Bool {
+        guard let (directories, last) = way(to: path) else { return false }
         return (directories + [last]).allSatisfy {
             nodes[$0].map { $0.isDirectory && $0.attributes.allow(.search, to: visitor) } ?? false
         }

@@ -154,6 +154,16 @@ public enum StatusNames {
         return needsMark(unmarked) ? .directory(unmarked) : .directory(name)
     }
 
+    /// The directory whose files' links lie in the directory of these names below `by-name/`; nil where a name was cut.
+    public static func directory(ofLinksIn names: [[UInt8]]) -> [[UInt8]]? {
+        var path: [[UInt8]] = []
+        for name in names {
+            guard case .directory(let name) = linkName(name) else { return nil }
+            path.append(name)
+        }
+        return path
+    }
+
     private static func link(forFile name: [UInt8]) -> [UInt8] {
         CutName.fit(name, suffix: suffix, hashOf: name)
     }

@@ -126,18 +126,38 @@ public final class UploadIndex: Sendable {
     /// The smallest cookie: smaller ones are left to `.` and `..`.
     public static let firstCookie: Int64 = 3
 
+    /// The names that lead from `by-name` to a directory; nil where there is no such directory.
+    public func names(of directory: Directory) -> [[UInt8]]? {
+        state.withLock { state in
+            var names: [[UInt8]] = []
+            var current = directory.number
+            while current != Directory.byName.number {
+                guard let place = state.directories[current]?.place else { return nil }
+                names.append(place.name)
+                current = place.directory
+            }
+            return names.reversed()
+        }
+    }
+
     /// Calls `isWanted` with the uploads at or below a directory until it is: whether it was. Not under the index's lock.
-    public func contains(in directory: Directory, where isWanted: (Bearers) -> Bool) -> Bool {
-        var left = [directory]
+    ///
+    /// - Parameter mayEnter: whether there may be one in the directory of these names, or below it.
+    public func contains(
+        in directory: Directory, mayEnter: ([[UInt8]]) -> Bool, where isWanted: (Bearers) -> Bool
+    ) -> Bool {
+        guard let names = names(of: directory) else { return false }
+        var left = [(directory: directory, names: names)]
         while let next = left.popLast() {
+            guard mayEnter(next.names) else { continue }
             var cookie: Int64 = 0
             while true {
-                let entries = entries(of: next, after: cookie, atMost: Self.batch)
+                let entries = entries(of: next.directory, after: cookie, atMost: Self.batch)
                 guard let last = entries.last else { break }
                 cookie = last.cookie
                 for entry in entries {
                     switch entry.value {
-                    case .directory(let below): left.append(below)
+                    case .directory(let below): left.append((below, next.names + [entry.name]))
                     case .uploads(let bearers): if isWanted(bearers) { return true }
                     }
                 }

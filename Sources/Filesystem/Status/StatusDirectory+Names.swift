@@ -47,7 +47,9 @@ extension StatusDirectory {
         case .directory(let directory):
             let isThere =
                 visitor.seesEverything
-                || engine.index.contains(in: directory) { first(of: $0.inOrder, seenBy: visitor) != nil }
+                || engine.index.contains(in: directory, mayEnter: visitor.mayEnter) {
+                    first(of: $0.inOrder, seenBy: visitor) != nil
+                }
             return isThere ? .byName(directory) : nil
         }
     }
@@ -62,8 +64,8 @@ extension StatusDirectory {
         switch directory {
         case .root: listDocuments(after: cookie, for: visitor, take)
         case .byName(let directory):
-            guard engine.index.has(directory) else { throw .noSuchFileOrDirectory }
-            listLinks(in: directory, after: cookie, for: visitor, take)
+            let names = try engine.index.names(of: directory).orThrow(.noSuchFileOrDirectory)
+            if visitor.mayEnter(names) { listLinks(in: directory, after: cookie, for: visitor, take) }
         case .summary, .metrics, .document, .alias, .link: throw .notDirectory
         }
     }

@@ -48,4 +48,12 @@ package final class StatusVisitor {
         let file = namespace.tree.withLock { $0.file(at: identity.path, visibleTo: visitor) }
         return file?.upload === upload
     }
+
+    /// Whether they may enter the directory to whose files the links lead that lie below `by-name` in the directory of these
+    /// names: otherwise they may see none of those. True also where it is not known which directory that is.
+    func mayEnter(_ names: [[UInt8]]) -> Bool {
+        guard !seesEverything, let path = StatusNames.directory(ofLinksIn: names) else { return true }
+        let visitor = visitor
+        return namespace.tree.withLock { $0.mayEnter(path, visitor) }
+    }
 }
