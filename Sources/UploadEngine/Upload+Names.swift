@@ -12,26 +12,20 @@ extension Upload {
             let (path, isListed) = (state.identity.path, state.identity.isListed)
             change(&state.identity)
             guard state.identity.path != path || state.identity.isListed != isListed else { return }
-            // Under the lock: by the path that it tells it is found.
-            services.index.update(number, state.changedNames())
+            services.index.update(number, state.names)
         }
         markDirty()
     }
 
-    /// It is to be found by its names from now on.
-    func enterIndex() { state.withLock { services.index.add(number, $0.changedNames()) } }
+    /// Has it found by its names from now on.
+    func enterIndex() { state.withLock { services.index.add(number, $0.names) } }
 }
 
 extension Upload.State {
-    /// What it is to be found by from now on.
-    mutating func changedNames() -> UploadIndex.Names {
-        namesVersion += 1
-        return UploadIndex.Names(
-            version: namesVersion, sessions: machine.sessionIDs, path: identity.path, isListed: identity.isListed)
+    /// What it is to be found by.
+    var names: UploadIndex.Names {
+        UploadIndex.Names(
+            sessions: machine.abandonedUploadIDs + (machine.uploadID.map { [$0] } ?? []), path: identity.path,
+            isListed: identity.isListed)
     }
-}
-
-extension UploadStateMachine {
-    /// The ids of its sessions: those that were abandoned, and the present one's.
-    var sessionIDs: [String] { abandonedUploadIDs + (uploadID.map { [$0] } ?? []) }
 }

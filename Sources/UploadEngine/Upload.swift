@@ -31,8 +31,6 @@ public final class Upload: Sendable {
         var urlFailure: UploadFailure?
         /// Why the content could not be put on disk, when last tried.
         var diskFailure: UploadFailure?
-        /// Rises when it is to be found by other names.
-        var namesVersion = 0
         /// Writes that are held until there is space in the spool.
         var writesWaitingForSpace = 0
         /// Rises when the content changes.
@@ -153,7 +151,7 @@ public final class Upload: Sendable {
             services.totals.count(event, retries: state.machine.retries - retries)
             // Under the lock: whoever sees the id finds the document that is called after it.
             if sessions != (state.machine.uploadID, state.machine.abandonedUploadIDs.count) {
-                services.index.update(number, state.changedNames())
+                services.index.update(number, state.names)
             }
             sessionLabel.set(state.machine.uploadID)
             if case .chunkStored = event { work.bringsSpace = state.mayReleaseChunks }

@@ -4,8 +4,8 @@ import UploadCore
 /// Which upload is behind a name in `.status`, so that whoever looks there meets the uploads of that name and no others:
 /// by the name of a document, and by the path of a file as it is below `by-name`.
 ///
-/// It holds numbers, and no uploads. Each of these tells what has changed of its names; of what two threads tell at once the
-/// newer counts, whichever comes last.
+/// It holds numbers, and no uploads. Each of these tells what has changed of its names under its own lock, so that nobody sees a
+/// name in an upload that does not lead to it.
 public final class UploadIndex: Sendable {
     /// A directory below `by-name`: there are those in which there is something. Its number is never used again.
     public struct Directory: Sendable, Hashable {
@@ -39,8 +39,6 @@ public final class UploadIndex: Sendable {
 
     /// What an upload is to be found by.
     package struct Names: Sendable {
-        /// Rises with each change.
-        package var version: Int
         /// The ids of its sessions.
         package var sessions: [String]
         /// The path within the mount.
@@ -48,8 +46,7 @@ public final class UploadIndex: Sendable {
         /// Whether the path leads to it.
         package var isListed: Bool
 
-        package init(version: Int, sessions: [String], path: [[UInt8]], isListed: Bool) {
-            self.version = version
+        package init(sessions: [String], path: [[UInt8]], isListed: Bool) {
             self.sessions = sessions
             self.path = path
             self.isListed = isListed
@@ -58,7 +55,6 @@ public final class UploadIndex: Sendable {
 
     /// What an upload is filed under.
     struct Filed: Sendable {
-        var version = -1
         var documents: [[UInt8]] = []
         var place: (directory: Int, name: [UInt8])?
         var isListed = false
@@ -176,8 +172,7 @@ public final class UploadIndex: Sendable {
 
 extension UploadIndex.State {
     fileprivate mutating func file(_ number: Int, _ names: UploadIndex.Names) {
-        guard var filed = filed[number], filed.version < names.version else { return }
-        filed.version = names.version
+        guard var filed = filed[number] else { return }
         let documents = names.sessions.map { StatusNames.document(uploadID: $0) }
         for name in filed.documents where !documents.contains(name) { remove(number, document: name) }
         for name in documents where !filed.documents.contains(name) { self.documents[name, default: []].add(number) }

@@ -56,6 +56,13 @@ extension Mounted {
                         String(decoding: try Data(contentsOf: URL(fileURLWithPath: "\(status)/\($0)")), as: UTF8.self)
                             .contains("hidden")
                     })
+                // The attributes of a file tell no more than the file does.
+                for name in ["secret-a/hidden.mp4", "mode.mp4"] {
+                    let told = try await OtherUser.run(
+                        "python3", "-c", "import os, sys; print(os.getxattr(sys.argv[1], 'user.twelvelabs.asset_id'))",
+                        stage.mount.appending(name))
+                    #expect(!told.succeeded && told.errors.contains("PermissionError"), "\(told)")
+                }
                 for name in ["\(upload).json", number, "by-name/secret-a/hidden.mp4.json", "by-name/secret-a"] {
                     let read = try await OtherUser.run("cat", "\(status)/\(name)")
                     #expect(!read.succeeded && read.errors.contains("No such file"), "\(read)")
