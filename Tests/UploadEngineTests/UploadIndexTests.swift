@@ -107,7 +107,7 @@ import UploadEngine
         try await EngineStage.with { stage in
             let index = stage.engine.index
             // Looks that take a while: a change has to wait for them.
-            for number in 10_000..<12_000 { index.add(number, names(1, "\(number).mp4")) }
+            for number in 10_000..<12_000 { index.add(number, names("\(number).mp4")) }
             let uploads = try (0..<30).map { try stage.begin("\($0).mp4") }
             let isOver = Atomic(false)
             Thread.detachNewThread {
