@@ -90,7 +90,7 @@ import struct TestSupport.ShownStatements
 
     @Test func answerWithoutAnEndIsNotHeardForEver() throws {
         let listener = try EndlessTalker(at: scratch.path(OrderSocket.name))
-        let line = try ServerLine(to: scratch.path)
+        let line = try ServerLine(to: scratch.opened())
         let failure = #expect(throws: CommandFailure.self) { try hear(line) }
         #expect(failure?.message == "what the serving process answers has no end")
         withExtendedLifetime(listener) {}
