@@ -63,16 +63,11 @@ extension SocketAddress {
 }
 
 extension SandboxConfiguration {
-    /// Throws where others than this machine could reach it, and it was not told twice that they may.
+    /// Throws where others than this machine could reach it, and it was not told twice that they may. A name can lead anywhere, and
+    /// elsewhere the next time: of names only `localhost` is known to be this machine's (RFC 6761).
     func checkHost() throws {
-        if listensBeyondLoopback { return }
-        let address: SocketAddress
-        do {
-            address = try SocketAddress.makeAddressResolvingHost(host, port: port)
-        } catch {
-            throw SandboxFailure(description: "Cannot listen on \(host): \(error).")
-        }
-        guard address.isLoopback else {
+        let isOurs = (try? SocketAddress(ipAddress: host, port: port))?.isLoopback ?? (host.lowercased() == "localhost")
+        guard listensBeyondLoopback || isOurs else {
             throw SandboxFailure(
                 description: """
                     Others than this machine can reach \(host), and this stand-in believes everybody: give \

@@ -124,7 +124,7 @@ import Testing
         }
     }
 
-    @Test("On this machine alone it listens without more", arguments: ["127.0.0.1", "127.0.0.2", "localhost", "::1"])
+    @Test("On this machine alone it listens without more", arguments: ["127.0.0.1", "127.0.0.2", "::1"])
     func listensOnLoopback(host: String) async throws {
         var configuration = SandboxConfiguration()
         configuration.host = host

@@ -203,7 +203,6 @@ import UploadCore
         rig.apply(.tick)
         try rig.check(.active)
         try rig.giveURLs()
-        try rig.giveURLs()
         #expect(rig.storeAll() == [3, 4])
         try rig.finish()
     }
