@@ -12,7 +12,12 @@ import Testing
             mounted.session.stop()
             #expect(mounted.session.waitUntilEnded() == .stopped)
             #expect(mounted.filesystem.journal.read { $0.stops } == 1)
-            #expect(throws: SystemCallError(ENOTCONN)) { try fileStatus(mounted.path) }
+            // While a program that another test starts still has the device, the question is on its way when the connection ends.
+            #expect {
+                try fileStatus(mounted.path)
+            } throws: { error in
+                [ENOTCONN, ECONNABORTED].map(SystemCallError.init).contains(error as? SystemCallError)
+            }
             mounted.session.stop()
             #expect(mounted.filesystem.journal.read { $0.stops } == 1)
         }

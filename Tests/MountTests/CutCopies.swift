@@ -53,9 +53,15 @@ extension Mounted {
         func aCopyOfASourceThatGrowsIsWhole(copier: String) async throws {
             try await withMount(sandbox: ["--chunk-size", "1MiB", "--bandwidth", "16MiB/s"]) { stage in
                 let source = try await stage.source(size: 30_000_000)
+                let target = stage.mount.appending("video.mp4")
+                // From when the copy is under way: Node takes the size from before its first write for that of the whole.
                 let growing = try await start(
-                    .shell(#"while head -c 65536 /dev/zero >> "$1"; do sleep 0.1; done"#, [source]))
-                let copy = try await run(.shell(copier, [source, stage.mount.appending("video.mp4")]))
+                    .shell(
+                        #"""
+                        until test -n "$(find "$2" "${2%/*}" -maxdepth 1 -name '*video.mp4*' -size +0 2> /dev/null)"; do sleep 0.01; done
+                        while head -c 65536 /dev/zero >> "$1"; do sleep 0.1; done
+                        """#, [source, target]))
+                let copy = try await run(.shell(copier, [source, target]))
                 growing.signal(SIGKILL)
                 _ = try await growing.finished()
                 #expect(copy.succeeded, "\(copy)")
